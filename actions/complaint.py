@@ -1,0 +1,133 @@
+"""投诉: listen, ask at most what helps, name the handler and the time of the answer."""
+
+from __future__ import annotations
+
+from rasa_sdk import Tracker
+from rasa_sdk.events import SlotSet
+from sqlalchemy import select
+
+from actions import drafts
+from actions.context import Desk, DeskAction, Events
+from nlu.slots import find_people
+from storage.models import Draft, Staff, Ticket
+from tickets import finding, notify, verbs
+from tickets.catalog import category
+from tickets.places import read_place
+from tickets.texts import has_text, say
+from tickets.verbs import Report
+from tickets.words import bare_request, drops_draft, gives_up, is_angry, is_grave
+
+MAX_QUESTIONS = 2
+ENOUGH_WORDS = 26
+
+
+class ValidateComplaintForm(DeskAction):
+    """What it is about, and the one question of its category; an angry or long message is asked nothing (domain.md S54)."""
+
+    def name(self) -> str:
+        return "validate_complaint_form"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        draft = drafts.begin(desk, "TS")
+        data = dict(draft.data)
+        if desk.key not in data.get("seen", []):
+            data["seen"] = [*data.get("seen", []), desk.key]
+            words = data.pop("unsure", "") or ("" if bare_request(desk.text) else desk.text)
+            data["words"] = " ".join(filter(None, (data.get("words", ""), words)))
+            if not data.get("code") and words:
+                data["code"] = desk.category if desk.category.startswith("T") else "T99"
+            data["angry"] = bool(data.get("angry")) or is_angry(desk.text) or is_grave(desk.text)
+            drafts.save(desk, draft, data)
+        wanted = _next_slot(desk, draft)
+        return [
+            SlotSet("matter", data.get("words") or (None if wanted == "matter" else "-")),
+            SlotSet("detail", None if wanted else "-"),
+            SlotSet("requested_slot", wanted),
+        ]
+
+
+def _next_slot(desk: Desk, draft: Draft) -> str | None:
+    data = draft.data
+    if data.get("asked", 0) >= MAX_QUESTIONS or gives_up(desk.text) or data.get("angry"):
+        return None
+    if not data.get("words"):
+        return "matter"
+    known = len(data["words"]) >= ENOUGH_WORDS or data.get("detail_asked")
+    has_question = has_text(f"ask.{category(data.get('code', 'T99')).ask}")
+    return "detail" if has_question and not known else None
+
+
+class AskMatter(DeskAction):
+    def name(self) -> str:
+        return "action_ask_matter"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        draft = drafts.begin(desk, "TS")
+        drafts.save(desk, draft, {**draft.data, "asked": draft.data.get("asked", 0) + 1})
+        desk.say("reply.ask_matter")
+        return []
+
+
+class AskDetail(DeskAction):
+    def name(self) -> str:
+        return "action_ask_detail"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        draft = drafts.begin(desk, "TS")
+        drafts.save(desk, draft, {**draft.data, "asked": draft.data.get("asked", 0) + 1, "detail_asked": True})
+        row = category(draft.data.get("code", "T99"))
+        desk.say("reply.complaint_heard", what=row.name, question=say(f"ask.{row.ask}"))
+        return []
+
+
+class OpenComplaint(DeskAction):
+    def name(self) -> str:
+        return "action_open_complaint"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        draft = drafts.find(desk, "TS")
+        cleared: Events = [SlotSet("matter", None), SlotSet("detail", None)]
+        words = draft.data.get("words", "") if draft else ""
+        if drops_draft(desk.text) or not words:
+            drafts.drop(desk)
+            desk.say("reply.draft_dropped")
+            return cleared
+        assert draft is not None
+        ticket = open_complaint(desk, words, draft.data.get("code") or "T99", angry=bool(draft.data.get("angry")))
+        drafts.drop(desk)
+        key = "reply.complaint_opened_grave" if ticket.level == "C1" else "reply.complaint_opened"
+        desk.say(key, core=_core(words), **notify.facts(ticket, desk.now))
+        return cleared
+
+
+def open_complaint(desk: Desk, words: str, code: str, *, angry: bool = False, kind: str = "TS") -> Ticket:
+    """Register it with the person named in it kept away from it; threats and injuries make it C1 (domain.md §2.2)."""
+    place = read_place(desk.session, desk.community_id, words, resident=desk.actor.resident)
+    told = place.action not in ("none", "invalid", "conflict")
+    linked = next(iter(finding.open_of(desk.session, desk.actor, kinds=("BX",))), None) if code == "T02" else None
+    report = Report(
+        kind=kind,
+        code=code,
+        symptom=words,
+        source_key=f"{desk.key}:0",
+        place_key=place.key if told else "",
+        place_text=place.display if told else "",
+        reporter=desk.actor.resident,
+        reporter_staff=desk.actor.staff,
+        conversation=desk.conversation,
+        level="C1" if kind == "TS" and is_grave(words) else "",
+        linked=linked,
+        accused=_accused(desk, words),
+    )
+    return verbs.open_ticket(desk.session, desk.community_id, report, desk.now)[0]
+
+
+def _accused(desk: Desk, words: str) -> Staff | None:
+    staff = desk.session.scalars(select(Staff).where(Staff.community_id == desk.community_id)).all()
+    named = find_people(words, [one.name for one in staff])
+    return next((one for one in staff if one.name in named), None)
+
+
+def _core(words: str) -> str:
+    words = " ".join(words.split())
+    return words if len(words) <= 40 else words[:39] + "…"

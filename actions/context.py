@@ -1,0 +1,129 @@
+"""What every action needs: the database row behind the conversation, who speaks, the turn's clock, what the model understood.
+
+Actions are thin: understand what the message changes, call one verb or read, word the answer. A refusal of the desk becomes its
+text; any other exception reaches Rasa as a failed action, and the gateway tries the message again from the inbox.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from rasa_sdk import Action, Tracker
+from rasa_sdk.executor import CollectingDispatcher
+from sqlalchemy.orm import Session
+
+from storage.database import Sessions, connect, sessions
+from storage.models import Community, Conversation
+from tickets.errors import DeskError
+from tickets.people import Actor, actor_of
+from tickets.texts import say
+
+Events = list[dict[str, Any]]
+Buttons = Sequence[tuple[str, str]]
+
+
+@cache
+def _sessions() -> Sessions:
+    return sessions(connect(os.environ["DATABASE_URL"]))
+
+
+@dataclass
+class Desk:
+    """One action's view of one message. `key` is unique per message, so that a repeated turn opens nothing twice."""
+
+    session: Session
+    conversation: Conversation
+    actor: Actor
+    now: datetime
+    key: str
+    text: str
+    message: dict[str, Any]
+    answers: list[tuple[str, Buttons]] = field(default_factory=list)
+    handled: bool = False
+
+    @property
+    def community_id(self) -> int:
+        person = self.actor.resident or self.actor.staff
+        assert person is not None
+        return person.community_id
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return dict(self.session.get_one(Community, self.community_id).settings)
+
+    @property
+    def intent(self) -> str:
+        return str((self.message.get("intent") or {}).get("name") or "")
+
+    @property
+    def category(self) -> str:
+        """The most likely category of the message for its intent, "" if it has none."""
+        return next((str(e["value"]) for e in self.message.get("entities") or [] if e.get("entity") == "category"), "")
+
+    @property
+    def faults(self) -> list[dict[str, Any]]:
+        return list(self.message.get("faults") or [])
+
+    def entity(self, name: str) -> str:
+        return next((str(e["value"]) for e in self.message.get("entities") or [] if e.get("entity") == name), "")
+
+    def say(self, key: str, buttons: Buttons = (), **values: object) -> None:
+        """Answer with the sentence `key` of data/messages/."""
+        self.answers.append((say(key, **values), buttons))
+
+    def tell(self, text: str, buttons: Buttons = ()) -> None:
+        self.answers.append((text, buttons))
+
+    def done(self) -> None:
+        """A verb has already told the resident: the turn needs no words of its own."""
+        self.handled = True
+
+
+class DeskAction(Action, ABC):
+    """An action of the property desk."""
+
+    @abstractmethod
+    def name(self) -> str: ...
+
+    @abstractmethod
+    def act(self, desk: Desk, tracker: Tracker) -> Events: ...
+
+    def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
+        message = tracker.latest_message
+        about = message.get("metadata") or {}
+        with _sessions().begin() as session:
+            conversation = session.get_one(Conversation, about["conversation"])
+            desk = Desk(
+                session,
+                conversation,
+                actor_of(conversation.identity),
+                datetime.fromisoformat(about["now"]),
+                str(about["key"]),
+                str(message.get("text") or ""),
+                message,
+            )
+            events = self._guarded(desk, tracker)
+        self._speak(desk, dispatcher)
+        return events
+
+    def _guarded(self, desk: Desk, tracker: Tracker) -> Events:
+        try:
+            with desk.session.begin_nested():
+                return self.act(desk, tracker)
+        except DeskError as error:
+            desk.answers = [(say(f"error.{error.code}", **error.facts), ())]
+            return []
+
+    def _speak(self, desk: Desk, dispatcher: CollectingDispatcher) -> None:
+        for text, buttons in desk.answers:
+            dispatcher.utter_message(
+                text=text, buttons=[{"payload": code, "title": label} for code, label in buttons] or None
+            )
+        if desk.handled and not desk.answers:
+            dispatcher.utter_message(json_message={"handled": True})

@@ -1,0 +1,177 @@
+"""The draft of a conversation: what was told so far, merged message by message (domain.md §5.4).
+
+A draft is a row, so that a restart, another process or an emergency in between loses nothing. `data` holds
+faults [{code, words, place_key, place_text, public, confirm}], the place told for all, flags, wishes, and how often was asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+
+from actions.context import Desk
+from nlu.address import Address
+from nlu.answers import read_answer
+from nlu.expected_time import format_window, parse_window
+from nlu.slots import find_phone
+from storage.models import Draft
+from tickets.catalog import category
+from tickets.people import home_key
+from tickets.places import place_display, read_place
+from tickets.texts import has_text, say
+from tickets.words import bare_request, is_vulnerable, no_hurry, says_urgent
+
+MAX_QUESTIONS = 3
+SETTLED = ("ok", "echo", "confirm")
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place good enough to register, or what has to be asked."""
+
+    key: str = ""
+    text: str = ""
+    public: bool = False
+    confirm: bool = False
+
+
+def find(desk: Desk, kind: str) -> Draft | None:
+    draft = desk.session.scalar(
+        select(Draft).where(Draft.conversation_id == desk.conversation.id, Draft.parked.is_(False))
+    )
+    return draft if draft and draft.kind == kind else None
+
+
+def begin(desk: Desk, kind: str) -> Draft:
+    """The draft of this kind; another kind's draft makes room."""
+    draft = find(desk, kind)
+    if draft is None:
+        drop(desk)
+        draft = Draft(conversation_id=desk.conversation.id, kind=kind, data={}, updated_at=desk.now)
+        desk.session.add(draft)
+        desk.session.flush()
+    return draft
+
+
+def drop(desk: Desk) -> bool:
+    """Forget what was being collected; whether there was anything."""
+    draft = desk.session.scalar(select(Draft).where(Draft.conversation_id == desk.conversation.id))
+    if draft is None:
+        return False
+    desk.session.delete(draft)
+    desk.session.flush()
+    return not draft.parked
+
+
+def save(desk: Desk, draft: Draft, data: dict[str, Any]) -> None:
+    draft.data, draft.updated_at, draft.reminded_at = data, desk.now, None
+
+
+def merge_fault(desk: Desk, draft: Draft) -> None:
+    """Take this message into a repair draft: new faults, the place, times, a phone, facts that raise the class."""
+    data = dict(draft.data)
+    if desk.key in data.get("seen", []):
+        return
+    data["seen"] = [*data.get("seen", []), desk.key]
+    data["words"] = " ".join(filter(None, (data.get("words", ""), desk.text)))
+    faults = list(data.get("faults", []))
+    known = {fault["code"] for fault in faults}
+    for fault in _told_faults(desk, bool(faults)):
+        if fault["code"] not in known or not faults:
+            faults.append(fault)
+    data["faults"] = [_placed(desk, fault, data, several=len(faults) > 1) for fault in faults]
+    _merge_wishes(desk, data)
+    save(desk, draft, data)
+
+
+def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
+    """Faults named in this message. While a form runs only a clear new fault counts, not a word of an answer."""
+    if desk.intent != "report_repair" or bare_request(desk.text):
+        return []
+    clauses = desk.faults or [{"text": desk.text, "category": desk.category or "X00", "confidence": 1.0}]
+    sure = 0.5 if continuing else 0.0
+    return [
+        {"code": str(one["category"] or "X00"), "words": str(one["text"]).strip("，,。 ")}
+        for one in clauses
+        if float(one.get("confidence", 1.0)) >= sure
+    ]
+
+
+def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], *, several: bool) -> dict[str, Any]:
+    """The fault with the best place known: its own clause, the message, the earlier draft, the registered home."""
+    own = fault["words"] if several and fault["words"] in desk.text else desk.text
+    draft_key = fault.get("place_key") or None
+    place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=draft_key)
+    if place.action == "none" and several and own != desk.text and not draft_key:
+        place = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
+    return {**fault, **_place_fields(desk, fault["code"], place, fault)}
+
+
+def _place_fields(desk: Desk, code: str, place: Address, before: dict[str, Any]) -> dict[str, Any]:
+    if place.action == "none":
+        if before.get("place_key"):
+            return {}
+        home = home_place(desk, code)
+        return {"place_key": home.key, "place_text": home.text, "public": home.public, "settled": bool(home.key)}
+    return {
+        "place_key": place.key if place.action not in ("invalid", "conflict") else before.get("place_key", ""),
+        "place_text": place.display,
+        "public": place.public,
+        "settled": place.action in SETTLED or enough_for(code, place),
+        "confirm": place.action == "confirm",
+        "missing": place.missing,
+        "options": [list(option) for option in place.options],
+        "problem": dict(place.problem),
+        "source_key": place.source_key,
+    }
+
+
+def enough_for(code: str, place: Address) -> bool:
+    """A public fault needs no room: building, or building and unit, will do (domain.md §4.3 row 38, 77)."""
+    if category(code).zone != "公" or place.action in ("invalid", "conflict"):
+        return False
+    return bool(place.display) and not place.key.startswith("?")
+
+
+def home_place(desk: Desk, code: str) -> Where:
+    """The place of a fault whose sender named none: the registered home, for a common fault the stairs in front of it."""
+    key = home_key(desk.session, desk.actor.resident)
+    if not key:
+        return Where()
+    if category(code).zone != "公":
+        return Where(key, place_display(desk.session, desk.community_id, key))
+    spot = stairs_word(code)
+    place = read_place(desk.session, desk.community_id, spot, resident=desk.actor.resident)
+    if place.action in SETTLED:
+        return Where(place.key, place.display, place.public)
+    return Where(key, place_display(desk.session, desk.community_id, key), True)
+
+
+def stairs_word(code: str) -> str:
+    return say(f"home_spot.{code[0]}") if has_text(f"home_spot.{code[0]}") else say("home_spot.default")
+
+
+def _merge_wishes(desk: Desk, data: dict[str, Any]) -> None:
+    window = parse_window(desk.text, desk.now)
+    if window and not window.avoid and window.end:
+        data["wanted"] = [format_window(window, desk.now), window.start.isoformat(), window.end.isoformat()]
+    phone = find_phone(desk.text)
+    if phone:
+        data["phone"] = phone
+    flags = dict(data.get("flags", {}))
+    answer = read_answer("detail", desk.text, desk.now)
+    if answer:
+        flags.update(answer.flags)
+    if is_vulnerable(desk.text):
+        flags["vulnerable"] = True
+    if no_hurry(desk.text):
+        flags["no_hurry"] = True
+    data["flags"] = flags
+    data["urgent"] = bool(data.get("urgent")) or says_urgent(desk.text)
+
+
+def open_places(draft: Draft) -> list[dict[str, Any]]:
+    """Faults whose place still has to be asked."""
+    return [fault for fault in draft.data.get("faults", []) if not fault.get("settled")]

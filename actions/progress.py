@@ -1,0 +1,107 @@
+"""进度与催单: the true state and the next time, never 「请耐心等待」."""
+
+from __future__ import annotations
+
+from rasa_sdk import Tracker
+
+from actions.context import Desk, DeskAction, Events
+from storage.models import Ticket
+from tickets import desk_lists, finding, notify, verbs
+from tickets.errors import NoTicket
+from tickets.people import staff_named
+from tickets.texts import clock, has_text, say
+from tickets.words import list_named
+
+SHOWN = 4
+
+
+def meant(desk: Desk, *, kinds: tuple[str, ...] = ()) -> list[Ticket]:
+    """The tickets a message is about: the numbered one, else the open ones of its category, else all open ones."""
+    number = desk.entity("ticket_no")
+    if number:
+        return [finding.by_number(desk.session, desk.community_id, number, desk.actor)]
+    mine = finding.open_of(desk.session, desk.actor, kinds=kinds)
+    return [one for one in mine if desk.category and one.code == desk.category] or mine
+
+
+class Progress(DeskAction):
+    def name(self) -> str:
+        return "action_progress"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        tickets = meant(desk)
+        if not tickets:
+            last = finding.last_of(desk.session, desk.actor)
+            if last is None:
+                desk.say("reply.no_ticket")
+            else:
+                desk.say("reply.last_closed", **notify.facts(last, desk.now))
+            return []
+        desk.tell("\n".join(progress_line(desk, one) for one in tickets[:SHOWN]))
+        return []
+
+
+def progress_line(desk: Desk, ticket: Ticket) -> str:
+    """One ticket as its reporter reads it: what, where it stands, who, until when."""
+    key = f"progress.{ticket.kind}_{ticket.status}"
+    key = key if has_text(key) else f"progress.{ticket.status}"
+    if ticket.status == "in_progress" and ticket.kind == "BX":
+        key = (
+            "progress.arrived"
+            if ticket.arrived_at
+            else "progress.set_out"
+            if ticket.on_the_way_at
+            else "progress.accepted"
+        )
+    return say(key, reason=ticket.hold_reason, wake=clock(ticket.wake_at, desk.now), **notify.facts(ticket, desk.now))
+
+
+class Urge(DeskAction):
+    def name(self) -> str:
+        return "action_urge"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        tickets = [one for one in meant(desk) if one.status != "done"]
+        if not tickets:
+            raise NoTicket
+        ticket = min(tickets, key=lambda one: (one.level, one.finish_by or desk.now))
+        ticket = verbs.load(desk.session, ticket.id)
+        before = ticket.urge_count
+        verbs.urge(desk.session, ticket, desk.actor, desk.text, desk.now)
+        line = progress_line(desk, ticket)
+        overdue = bool(ticket.arrive_by and ticket.arrive_by < desk.now and not ticket.arrived_at)
+        key = "reply.urged_again" if before else "reply.urged_late" if overdue else "reply.urged"
+        by = clock(verbs.answer_urge_by(desk.now), desk.now)
+        desk.say(key, line=line, by=by, **notify.facts(ticket, desk.now))
+        return []
+
+
+class QueryTickets(DeskAction):
+    """A leader's question in plain words; the short commands answer the rest. A resident only ever reads their own."""
+
+    def name(self) -> str:
+        return "action_query_tickets"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        staff = desk.actor.staff
+        if staff is None:
+            return Progress().act(desk, tracker)
+        if staff.role == "worker":
+            desk.tell(desk_lists.load(desk.session, staff, desk.now))
+            return []
+        number = desk.entity("ticket_no")
+        if number:
+            ticket = finding.by_number(desk.session, desk.community_id, number, desk.actor)
+            desk.tell(desk_lists.timeline(desk.session, ticket, desk.now))
+            return []
+        person = desk.entity("person")
+        if person:
+            colleague = staff_named(desk.session, desk.community_id, person)
+            desk.tell(desk_lists.load(desk.session, colleague, desk.now))
+            return []
+        name = list_named(desk.text)
+        if name:
+            desk.tell(desk_lists.listing(desk.session, staff, name, 1, desk.now))
+        else:
+            desk.tell(desk_lists.today(desk.session, staff, desk.now))
+        return []

@@ -1,0 +1,69 @@
+"""评价与返修 outside an open question: 「给个好评」 later, 「又坏了」 days after."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rasa_sdk import Tracker
+from rasa_sdk.events import FollowupAction
+
+from actions.context import Desk, DeskAction, Events
+from nlu.slots import find_scores
+from storage.models import Ticket
+from tickets import finding, verbs
+
+RATEABLE = timedelta(days=7)
+
+
+class Rate(DeskAction):
+    def name(self) -> str:
+        return "action_rate"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        ticket = finding.last_of(desk.session, desk.actor)
+        fresh = ticket is not None and ticket.closed_at is not None and desk.now - ticket.closed_at < RATEABLE
+        if ticket is None or not fresh or ticket.kind != "BX":
+            desk.say("reply.nothing_to_rate")
+            return []
+        scores = find_scores(desk.text)
+        marks = scores.marks
+        if not marks:
+            desk.say("reply.score_number", verbs.score_buttons(ticket))
+            return []
+        pair = (scores.attitude or marks[0], scores.quality or marks[-1])
+        verbs.rate(desk.session, verbs.load(desk.session, ticket.id), desk.actor, *pair, desk.text, desk.now)
+        desk.done()
+        return []
+
+
+class NotFixed(DeskAction):
+    """The same fault again within seven days reopens the old ticket; otherwise it is a new report."""
+
+    def name(self) -> str:
+        return "action_not_fixed"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        ticket = _meant(desk)
+        if ticket is None:
+            return [FollowupAction("repair_form")]
+        ticket = verbs.load(desk.session, ticket.id)
+        if ticket.status == "closed":
+            verbs.reopen(desk.session, ticket, desk.actor, desk.text, desk.now)
+        elif ticket.status in ("done", "callback"):
+            verbs.not_fixed(desk.session, ticket, desk.actor, desk.text, desk.now)
+        else:
+            verbs.urge(desk.session, ticket, desk.actor, desk.text, desk.now)
+            desk.say("reply.noted_open")
+            return []
+        desk.done()
+        return []
+
+
+def _meant(desk: Desk) -> Ticket | None:
+    for ticket in finding.open_of(desk.session, desk.actor, kinds=("BX",)):
+        return ticket
+    last = finding.last_of(desk.session, desk.actor)
+    if last and last.kind == "BX" and last.status == "closed" and last.closed_at:
+        if desk.now - last.closed_at <= verbs.REOPEN_DAYS and last.handler_id:
+            return last
+    return None

@@ -1,0 +1,246 @@
+"""报修: the repair form and what its end does."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rasa_sdk import Tracker
+from rasa_sdk.events import SlotSet
+
+from actions import drafts
+from actions.context import Desk, DeskAction, Events
+from storage.models import Draft, Ticket
+from tickets import notify, questions, verbs
+from tickets.catalog import category
+from tickets.texts import has_text, say
+from tickets.verbs import Report
+from tickets.words import drops_draft, gives_up, is_angry
+
+GRIEVANCE = "T02"
+
+
+class ValidateRepairForm(DeskAction):
+    """Takes each message into the draft and says which of the two slots is asked next, if any."""
+
+    def name(self) -> str:
+        return "validate_repair_form"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        draft = drafts.begin(desk, "BX")
+        _words_of_unsure(desk, draft)
+        drafts.merge_fault(desk, draft)
+        data = dict(draft.data)
+        wanted = _next_slot(desk, draft)
+        if wanted and (data.get("asked", 0) >= drafts.MAX_QUESTIONS or gives_up(desk.text) or is_angry(desk.text)):
+            # Enough asked: the ticket is made with what is known, a person finds out the rest (domain.md §5.3).
+            drafts.save(desk, draft, {**data, "handover": True})
+            wanted = None
+        symptom = "; ".join(fault["words"] for fault in data.get("faults", [])) or None
+        settled = bool(data.get("faults")) and not drafts.open_places(draft)
+        return [
+            SlotSet("symptom", symptom or ("-" if wanted is None else None)),
+            SlotSet("location", "-" if settled or wanted is None else None),
+            SlotSet("requested_slot", wanted),
+        ]
+
+
+def _words_of_unsure(desk: Desk, draft: Draft) -> None:
+    """What was said before 「您是要报修吗」 is the fault, not the word 报修 that answered it."""
+    words = draft.data.get("unsure")
+    if words:
+        desk.text, desk.message = (
+            words,
+            {**desk.message, "text": words, "faults": [], "intent": {"name": "report_repair"}},
+        )
+        drafts.save(desk, draft, {key: value for key, value in draft.data.items() if key != "unsure"})
+
+
+def _next_slot(desk: Desk, draft: Draft) -> str | None:
+    if not draft.data.get("faults"):
+        return "symptom"
+    return "location" if drafts.open_places(draft) else None
+
+
+class AskSymptom(DeskAction):
+    def name(self) -> str:
+        return "action_ask_symptom"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        draft = drafts.begin(desk, "BX")
+        _count_question(desk, draft)
+        desk.say("reply.ask_symptom_again" if draft.data["asked"] > 1 else "reply.ask_symptom")
+        return []
+
+
+class AskLocation(DeskAction):
+    """Only the level that is missing, with the real options; the one useful question about the fault rides along."""
+
+    def name(self) -> str:
+        return "action_ask_location"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        draft = drafts.begin(desk, "BX")
+        _count_question(desk, draft)
+        fault = drafts.open_places(draft)[0]
+        text = place_question(fault)
+        key = f"ask.{category(fault['code']).ask}"
+        if draft.data["asked"] == 1 and has_text(key):
+            text = f"{text}\n{say(key)}"
+        buttons = [("say:" + label, label) for label, _ in fault.get("options", [])]
+        desk.tell(text, buttons)
+        return []
+
+
+def _count_question(desk: Desk, draft: Draft) -> None:
+    drafts.save(desk, draft, {**draft.data, "asked": draft.data.get("asked", 0) + 1})
+
+
+def place_question(fault: dict[str, Any]) -> str:
+    """Words for what is wrong with, or missing from, the place told so far."""
+    problem = fault.get("problem") or {}
+    if problem:
+        key = f"place_problem.{problem.get('what', 'other')}"
+        return say(key if has_text(key) else "place_problem.other", **{**_NO_PROBLEM, **problem})
+    options = [label for label, _ in fault.get("options", [])]
+    if options:
+        return say("reply.ask_place_options", options=say("list.comma").join(options))
+    missing = fault.get("missing") or "all"
+    return say(f"reply.ask_place_{missing}") if has_text(f"reply.ask_place_{missing}") else say("reply.ask_place_all")
+
+
+_NO_PROBLEM = {"building": "", "have": "", "typed": ""}
+
+
+class OpenRepair(DeskAction):
+    """登记: one ticket for each fault, one answer for all of them (domain.md §2.8, §5.5)."""
+
+    def name(self) -> str:
+        return "action_open_repair"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        draft = drafts.find(desk, "BX")
+        if draft is None:
+            desk.say("reply.ask_symptom")
+            return _cleared()
+        if drops_draft(desk.text) and not draft.data.get("faults"):
+            drafts.drop(desk)
+            desk.say("reply.draft_dropped")
+            return _cleared()
+        tickets = [_open(desk, draft, fault, index) for index, fault in enumerate(_faults(draft))]
+        _answer(desk, draft, tickets)
+        if desk.message.get("grievance"):
+            _open_grievance(desk, tickets[0])
+        drafts.drop(desk)
+        return _cleared()
+
+
+def _cleared() -> Events:
+    return [SlotSet("symptom", None), SlotSet("location", None)]
+
+
+def _faults(draft: Draft) -> list[dict[str, Any]]:
+    known = list(draft.data.get("faults", []))
+    return known or [{"code": "X00", "words": draft.data.get("words", "")}]
+
+
+def _open(desk: Desk, draft: Draft, fault: dict[str, Any], index: int) -> Ticket:
+    data = draft.data
+    label, start, end = data.get("wanted") or ["", None, None]
+    ticket, _ = verbs.open_ticket(
+        desk.session,
+        desk.community_id,
+        Report(
+            kind="BX",
+            code=fault["code"],
+            symptom=fault["words"] if len(_faults(draft)) > 1 else data.get("words") or fault["words"],
+            source_key=f"{desk.key}:{index}",
+            place_key=fault.get("place_key", ""),
+            place_text=fault.get("place_text") or "",
+            public_area=bool(fault.get("public")),
+            reporter=desk.actor.resident,
+            reporter_staff=desk.actor.staff,
+            conversation=desk.conversation,
+            urgent_said=bool(data.get("urgent")),
+            flags=dict(data.get("flags", {})),
+            wanted_label=label,
+            wanted_start_at=datetime.fromisoformat(start) if start else None,
+            wanted_end_at=datetime.fromisoformat(end) if end else None,
+            contact_phone=data.get("phone", ""),
+            source="chat" if desk.actor.resident else "patrol",
+        ),
+        desk.now,
+    )
+    return ticket
+
+
+def _answer(desk: Desk, draft: Draft, tickets: list[Ticket]) -> None:
+    """The card (or a line for each of several), then at most one follow-up with what is still worth knowing."""
+    lines = [notify.card(tickets[0], desk.now)] if len(tickets) == 1 else [_short_cards(desk, tickets)]
+    buttons: list[tuple[str, str]] = []
+    faults = _faults(draft)
+    fuzzy = next((one for one, fault in zip(tickets, faults, strict=True) if fault.get("confirm")), None)
+    if draft.data.get("handover"):
+        staff = notify.hand_to_desk(desk.session, desk.conversation, desk.actor, draft.data.get("words", ""), desk.now)
+        lines.append(say("reply.handover_missing", who=staff.name if staff else say("role.desk")))
+    elif fuzzy and desk.actor.resident:
+        lines.append(say("reply.place_right", place=fuzzy.place_text))
+        buttons = [("say:" + say(key), say(key)) for key in ("button.right", "button.wrong")]
+        questions.ask(desk.session, desk.actor.resident, "confirm_address", desk.now, ticket=fuzzy)
+    else:
+        lines += _follow_up(desk, draft, tickets)
+    if desk.actor.staff:
+        lines = lines[:1]
+    desk.tell("\n".join(lines), buttons)
+
+
+def _short_cards(desk: Desk, tickets: list[Ticket]) -> str:
+    head = say("reply.several_head", count=len(tickets))
+    return "\n".join([head, *(say("reply.several_line", **notify.facts(one, desk.now)) for one in tickets)])
+
+
+def _follow_up(desk: Desk, draft: Draft, tickets: list[Ticket]) -> list[str]:
+    """The category's question (asked once), the wished time for a visit at home, a phone if there is none."""
+    resident = desk.actor.resident
+    if resident is None:
+        return []
+    asked: list[str] = []
+    ticket = next((one for one in tickets if _question(draft, one)), None)
+    if ticket:
+        asked.append(say(_question(draft, ticket)))
+        questions.ask(desk.session, resident, "detail", desk.now, ticket=ticket)
+    elif _needs_time(tickets[-1]):
+        asked.append(say("reply.ask_time"))
+        questions.ask(desk.session, resident, "detail", desk.now, ticket=tickets[-1])
+    if not tickets[0].contact_phone:
+        asked.append(say("reply.phone_wanted"))
+        questions.ask(desk.session, resident, "phone", desk.now, ticket=tickets[0])
+    return asked
+
+
+def _question(draft: Draft, ticket: Ticket) -> str:
+    key = f"ask.{category(ticket.code).ask}"
+    already = draft.data.get("asked", 0) > 0 or draft.data.get("flags")
+    return key if has_text(key) and not already and ticket.level != "U0" else ""
+
+
+def _needs_time(ticket: Ticket) -> bool:
+    return ticket.level in ("U2", "U3", "U4") and not ticket.public_area and not ticket.wanted_label
+
+
+def _open_grievance(desk: Desk, linked: Ticket) -> None:
+    """Blame beside a fault becomes a complaint linked to the repair (domain.md §2.8)."""
+    report = Report(
+        kind="TS",
+        code=GRIEVANCE,
+        symptom=desk.text,
+        source_key=f"{desk.key}:ts",
+        place_key=linked.place_key,
+        place_text=linked.place_text,
+        reporter=desk.actor.resident,
+        reporter_staff=desk.actor.staff,
+        conversation=desk.conversation,
+        linked=linked,
+    )
+    ticket, _ = verbs.open_ticket(desk.session, desk.community_id, report, desk.now)
+    desk.say("reply.grievance", **notify.facts(ticket, desk.now))

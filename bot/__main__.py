@@ -1,0 +1,265 @@
+"""The command line and the composition root: the only place that reads settings and wires things."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import typer
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot import training
+from bot.clock import system_clock
+from bot.settings import Settings, SettingsError, load_settings
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="管家: the property-desk chatbot.")
+
+
+def _settings() -> Settings:
+    try:
+        return load_settings(root=training.ROOT)
+    except SettingsError as error:
+        typer.echo(f"Settings: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+def _secret(settings: Settings) -> str:
+    """The key behind links and between our processes: a setting, else made once and kept in the data directory."""
+    if settings.secret:
+        return settings.secret
+    file = settings.data_dir / "secret"
+    if not file.is_file():
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(secrets.token_urlsafe(32), "utf-8")
+    return file.read_text("utf-8").strip()
+
+
+def _models(settings: Settings) -> Path:
+    return settings.data_dir / "models"
+
+
+@app.command()
+def run() -> None:
+    """Start everything: train if needed, migrate, load the demo on the first run, then rasa + actions + bot."""
+    from bot import processes
+
+    settings = _settings()
+    busy = processes.busy_ports(settings)
+    if busy:
+        for name, port in busy:
+            typer.echo(f"Port {port} is in use by another program. Stop it, or choose another port with {name}=…", err=True)
+        raise typer.Exit(1)
+    _train_if_needed(settings, force=False)
+    _migrate(settings)
+    if settings.community == "demo":
+        _load_demo(settings)
+    typer.echo("Starting rasa, actions and bot …")
+    started = time.monotonic()
+
+    def ready() -> None:
+        typer.echo(f"Ready after {time.monotonic() - started:.0f} s.  Open {settings.address}/")
+        if settings.demo:
+            typer.echo(f"Three phones side by side: {settings.address}/?view=three   (Ctrl-C stops)")
+
+    processes.supervise(processes.children(settings, _secret(settings)), typer.echo, ready)
+
+
+@app.command()
+def train(force: bool = typer.Option(False, help="Train even if nothing changed.")) -> None:
+    """Train the language model (skipped when language data did not change)."""
+    _train_if_needed(_settings(), force=force)
+
+
+def _train_if_needed(settings: Settings, *, force: bool) -> None:
+    if not force and training.is_current(_models(settings)):
+        typer.echo("Language model is up to date.")
+        return
+    typer.echo("Training the language model (about a minute) …")
+    started = time.monotonic()
+    training.train(_models(settings))
+    typer.echo(f"Trained in {time.monotonic() - started:.0f} s.")
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    _migrate(_settings())
+
+
+def _migrate(settings: Settings) -> None:
+    from storage.database import connect
+    from storage.database import migrate as bring_up
+
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    bring_up(connect(settings.database_url))
+    typer.echo("Database is ready.")
+
+
+@app.command("demo-data")
+def demo_data() -> None:
+    """Load the demo community 云栖花园 (does nothing if it is there)."""
+    settings = _settings()
+    _migrate(settings)
+    _load_demo(settings)
+
+
+def _load_demo(settings: Settings) -> None:
+    from bot.demo import load_demo
+    from storage.database import connect, sessions
+
+    with sessions(connect(settings.database_url)).begin() as session:
+        community = load_demo(session, settings.community, system_clock())
+        typer.echo(f"Community: {community.name}")
+
+
+@app.command()
+def serve() -> None:
+    """Run the bot process alone (`run` starts it together with rasa and actions)."""
+    import uvicorn
+
+    from bot.app import Bot
+
+    settings = _settings()
+    _quiet_logs(settings.log_level)
+    bot = Bot(settings, _secret(settings))
+    uvicorn.run(
+        bot.app,
+        host=settings.host,
+        port=settings.port,
+        log_level=settings.log_level.lower(),
+        access_log=False,
+        ws="none",
+        timeout_graceful_shutdown=5,
+    )
+
+
+def _quiet_logs(level: str) -> None:
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # httpx writes whole addresses, which hold tokens; APScheduler every run.
+    for name in ("httpx", "httpcore", "apscheduler", "telegram"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+@app.command()
+def parse(text: str) -> None:
+    """Show what the running model understands of a sentence, with place and danger check."""
+    from nlu.emergency import detect
+
+    settings = _settings()
+    try:
+        response = httpx.post(
+            f"{settings.rasa_url}/model/parse", params={"token": _secret(settings)}, json={"text": text}, timeout=10
+        )
+        understood = response.json()
+    except httpx.HTTPError as error:
+        typer.echo(f"Rasa does not answer at {settings.rasa_url}: start it with `guanjia run`.", err=True)
+        raise typer.Exit(1) from error
+    danger = detect(text)
+    understood["emergency"] = {"kind": danger.kind, "verdict": danger.verdict} if danger else None
+    typer.echo(json.dumps(understood, ensure_ascii=False, indent=2))
+
+
+@app.command()
+def chat(person: str = typer.Option("resident:1", help="Who speaks (demo mode), e.g. resident:1 or staff:1.")) -> None:
+    """Talk to the running bot in the terminal. An empty line ends."""
+    settings = _settings()
+    with httpx.Client(base_url=settings.address, timeout=30) as client:
+        login = client.post("/api/session", json={"person": person})
+        if login.status_code != 200:
+            typer.echo(login.json()["error"]["message"], err=True)
+            raise typer.Exit(1)
+        client.headers["Authorization"] = f"Bearer {login.json()['token']}"
+        seen = client.get("/api/messages", params={"limit": 1}).json()["last"]
+        for number, line in enumerate(iter(lambda: input("> ").strip(), "")):
+            client.post("/api/messages", json={"id": f"cli-{time.time_ns()}-{number}", "text": line})
+            seen = _print_answers(client, seen)
+
+
+def _print_answers(client: httpx.Client, seen: int) -> int:
+    """Everything that arrives until it has been quiet for a moment."""
+    wait = 12
+    while True:
+        page = client.get("/api/messages", params={"after": seen, "wait": wait}).json()
+        if not page["messages"]:
+            return seen
+        for message in page["messages"]:
+            seen = message["seq"]
+            if message["from"] == "desk":
+                typer.echo(message["text"])
+                for button in message.get("buttons", []):
+                    typer.echo(f"  [{button['label']}]")
+                wait = 1
+
+
+@app.command()
+def link(person: str) -> None:
+    """Print a signed link that opens the web chat as `person` (resident:1, staff:3) for a week."""
+    from bot.logins import make_link
+
+    settings = _settings()
+    value = make_link(person, _secret(settings).encode(), system_clock())
+    typer.echo(f"{settings.address}/?link={value}")
+
+
+@app.command()
+def doctor() -> None:
+    """Check settings, database, model and ports, and say in plain words what is wrong."""
+    settings = _settings()
+    problems = [problem for check in (_check_model, _check_database, _check_ports) if (problem := check(settings))]
+    for problem in problems:
+        typer.echo(f"✗ {problem}")
+    if problems:
+        raise typer.Exit(1)
+    typer.echo("✓ Settings, model, database and ports are in order.")
+
+
+def _check_model(settings: Settings) -> str:
+    if training.is_current(_models(settings)):
+        return ""
+    if training.model_path(_models(settings)).is_file():
+        return "The language model is older than the language data. Run: guanjia train"
+    return "There is no language model yet. Run: guanjia train"
+
+
+def _check_database(settings: Settings) -> str:
+    from storage.database import connect
+    from storage.models import Community
+
+    try:
+        with connect(settings.database_url).connect() as connection:
+            found = connection.execute(select(Community.id).where(Community.code == settings.community)).first()
+    except SQLAlchemyError as error:
+        return f"The database cannot be used ({type(error).__name__}). Check DATABASE_URL, then run: guanjia migrate"
+    if found:
+        return ""
+    return f"The database has no community {settings.community!r}. Run: guanjia demo-data"
+
+
+def _check_ports(settings: Settings) -> str:
+    from bot.processes import busy_ports
+
+    busy = busy_ports(settings)
+    if not busy:
+        return ""
+    try:
+        health = httpx.get(f"{settings.address}/healthz", timeout=3).json()
+        return "" if health.get("status") == "ok" else f"The bot is running, but not everything is up: {health}"
+    except (httpx.HTTPError, ValueError):
+        listed = ", ".join(f"{port} ({name})" for name, port in busy)
+        return f"Ports in use by another program: {listed}"
+
+
+def main() -> None:
+    """Entry point of `guanjia`."""
+    app()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,192 @@
+"""The bot process put together: channels, gateway, delivery and jobs around one Starlette application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+from sqlalchemy import func, select, text
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from bot.channels.base import Channel
+from bot.channels.telegram import TelegramChannel
+from bot.channels.web import WebChannel, error_response
+from bot.clock import Clock, file_clock, system_clock
+from bot.delivery import Delivery
+from bot.gateway import Gateway
+from bot.jobs import Jobs
+from bot.rasa_client import RasaClient
+from bot.settings import Settings
+from storage.database import Sessions, connect, read_sessions, sessions
+from storage.models import Community, Counter, InboxMessage, OutboxMessage, Ticket
+from tickets import lifecycle
+
+log = logging.getLogger(__name__)
+
+
+class Bot:
+    """Everything of the bot process; `app` is what uvicorn serves."""
+
+    def __init__(self, settings: Settings, secret: str) -> None:
+        self.settings = settings
+        engine = connect(settings.database_url)
+        self.sessions, self.reads = sessions(engine), read_sessions(engine)
+        self.clock: Clock = file_clock(Path(settings.clock_file)) if settings.clock_file else system_clock
+        community_id = _community_id(self.reads, settings.community)
+        self.rasa = RasaClient(settings.rasa_url, secret)
+        self.web = WebChannel(
+            self.sessions,
+            self.reads,
+            self.clock,
+            community_id=community_id,
+            files=settings.data_dir,
+            secret=secret.encode(),
+            demo=settings.demo,
+            max_photo_mb=settings.max_photo_mb,
+        )
+        self.channels: dict[str, Channel] = {"web": self.web}
+        self.telegram = self._telegram()
+        if self.telegram:
+            self.channels["telegram"] = self.telegram
+        self.delivery = Delivery(self.sessions, self.channels, self.clock, settings.data_dir)
+        self.gateway = Gateway(
+            self.sessions,
+            self.clock,
+            self.rasa,
+            community_id=community_id,
+            files=settings.data_dir,
+            max_photo_bytes=settings.max_photo_mb * 1024 * 1024,
+            quiet_seconds=settings.burst_quiet_seconds,
+            max_seconds=settings.burst_max_seconds,
+            on_outbox=self.delivery.wake,
+            on_typing=self.web.typing,
+        )
+        self.jobs = Jobs(self.sessions, self.clock, self.gateway.recover, self.delivery.wake)
+        self.app = Starlette(
+            routes=self._routes(),
+            lifespan=self._lifespan,
+            exception_handlers={
+                Exception: error_response,
+                404: error_response,
+                405: error_response,
+                400: error_response,
+            },
+        )
+
+    def _telegram(self) -> TelegramChannel | None:
+        settings = self.settings
+        if not settings.telegram_bot_token:
+            return None
+        return TelegramChannel(
+            settings.telegram_bot_token,
+            base_url=settings.telegram_base_url,
+            webhook_secret=settings.telegram_webhook_secret,
+            webhook_url=settings.telegram_webhook_url,
+            offset_store=CounterOffset(self.sessions, "telegram.offset"),
+        )
+
+    def _routes(self) -> list[BaseRoute]:
+        routes: list[BaseRoute] = [Route("/healthz", self._health), Route("/metrics", self._metrics)]
+        if self.telegram and self.settings.telegram_webhook_url:
+            path = httpx.URL(self.settings.telegram_webhook_url).path
+            routes.append(Route(path, self.telegram.webhook, methods=["POST"]))
+        return [*routes, *self.web.routes()]
+
+    @contextlib.asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        delivering = asyncio.create_task(self.delivery.run())
+        for channel in self.channels.values():
+            await channel.start(self.gateway.receive)
+        self.jobs.start()
+        try:
+            yield
+        finally:
+            self.jobs.stop()
+            self.delivery.stop()
+            await delivering
+            for channel in self.channels.values():
+                await channel.stop()
+            await self.rasa.close()
+
+    async def _health(self, _request: Request) -> Response:
+        rasa, actions, database = await asyncio.gather(
+            self.rasa.up(), _answers(f"{self.settings.actions_url}/health"), asyncio.to_thread(self._database_up)
+        )
+        body = {
+            "status": "ok" if rasa and actions and database else "degraded",
+            "rasa": "up" if rasa else "down",
+            "actions": "up" if actions else "down",
+            "database": "up" if database else "down",
+        }
+        return JSONResponse(body, 200 if database else 503)
+
+    def _database_up(self) -> bool:
+        try:
+            with self.reads() as session:
+                session.execute(text("select 1"))
+            return True
+        except Exception:
+            log.exception("health.database")
+            return False
+
+    async def _metrics(self, _request: Request) -> Response:
+        return Response(await asyncio.to_thread(self._measure), media_type=CONTENT_TYPE_LATEST)
+
+    def _measure(self) -> bytes:
+        registry = CollectorRegistry()
+        with self.reads() as session:
+            counts = {
+                "guanjia_inbox_unanswered": select(func.count()).where(InboxMessage.done_at.is_(None)),
+                "guanjia_outbox_pending": select(func.count()).where(OutboxMessage.status == "pending"),
+                "guanjia_outbox_dead": select(func.count()).where(OutboxMessage.status == "dead"),
+                "guanjia_tickets_open": select(func.count()).where(Ticket.status.in_(lifecycle.OPEN)),
+            }
+            for name, query in counts.items():
+                Gauge(name, name.replace("_", " "), registry=registry).set(session.scalar(query) or 0)
+        return generate_latest(registry)
+
+
+async def _answers(url: str) -> bool:
+    try:
+        async with httpx.AsyncClient(timeout=2.0) as client:
+            return (await client.get(url)).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def _community_id(reads: Sessions, code: str) -> int:
+    with reads() as session:
+        found = session.scalar(select(Community.id).where(Community.code == code))
+    if found is None:
+        raise LookupError(code)
+    return found
+
+
+class CounterOffset:
+    """A channel's read position, kept in the database (`counters`)."""
+
+    def __init__(self, sessions_: Sessions, name: str) -> None:
+        self._sessions, self._name = sessions_, name
+
+    async def load(self) -> int:
+        return await asyncio.to_thread(self._load)
+
+    def _load(self) -> int:
+        with self._sessions() as session:
+            row = session.get(Counter, self._name)
+            return row.value if row else 0
+
+    async def save(self, offset: int) -> None:
+        await asyncio.to_thread(self._save, offset)
+
+    def _save(self, offset: int) -> None:
+        with self._sessions.begin() as session:
+            session.merge(Counter(name=self._name, value=offset))

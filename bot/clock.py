@@ -1,0 +1,25 @@
+"""The one place where the time of day is read (design.md §2.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+Clock = Callable[[], datetime]
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def file_clock(path: Path) -> Clock:
+    """A clock for tests: it stands at the ISO moment written in `path` until the file says another."""
+
+    def now() -> datetime:
+        moment = datetime.fromisoformat(path.read_text("utf-8").strip())
+        if moment.tzinfo is None:
+            raise ValueError(f"{path}: the moment needs a time zone")
+        return moment.astimezone(UTC)
+
+    return now

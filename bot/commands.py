@@ -1,0 +1,446 @@
+"""Short commands of staff and leaders (domain.md §5.6): read the words, find the ticket, run one verb, say what happened.
+
+The words are data (data/catalog/commands.yml); who may do it is decided inside the verbs, from the database.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+
+import yaml
+from sqlalchemy.orm import Session
+
+from nlu.expected_time import parse_until, parse_window
+from nlu.normalize import normalize
+from nlu.slots import find_money_fen
+from storage.models import Conversation, Staff, Ticket
+from tickets import desk_lists, finding, questions, verbs
+from tickets.catalog import hold_reasons
+from tickets.errors import DeskError, NoTicket, SelfCheckNeeded
+from tickets.people import Actor, staff_named
+from tickets.texts import DATA, clock, say, span
+from tickets.words import self_checked
+
+NOT_HOME_WAIT = timedelta(hours=48)
+DEFAULT_HOLD = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What to say; `forward` is text that the dialogue engine has to read (a report on somebody's behalf)."""
+
+    text: str = ""
+    buttons: tuple[tuple[str, str], ...] = ()
+    forward: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A recognised command with what its pattern caught; `ticket_id` is set when it came from a button."""
+
+    name: str
+    values: dict[str, str]
+    words: str
+    ticket_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    session: Session
+    conversation: Conversation
+    actor: Actor
+    staff: Staff
+    now: datetime
+    key: str
+
+
+@cache
+def _grammar() -> list[tuple[str, str, re.Pattern[str]]]:
+    data = yaml.safe_load((DATA / "catalog" / "commands.yml").read_text("utf-8"))
+    return [(row["name"], row["who"], _compile(row["pattern"], data["number"])) for row in data["commands"]]
+
+
+def _compile(pattern: str, number: str) -> re.Pattern[str]:
+    parts = pattern.split("NO")
+    numbered = "".join(part + number.replace("noK", f"no{index}") for index, part in enumerate(parts[:-1])) + parts[-1]
+    return re.compile(numbered, re.DOTALL)
+
+
+def _words(text: str) -> str:
+    """Normalised, but with the spaces a typist puts between the parts of a command."""
+    return " ".join(normalize(part).text for part in text.split()).strip("。！!~ ")
+
+
+def parse(text: str, role: str) -> Command | None:
+    """The command in a staff member's text, else None (then it is ordinary talk)."""
+    words = _words(text)
+    for name, who, pattern in _grammar():
+        if (who == "workers" and role != "worker") or (who == "leaders" and role == "worker"):
+            continue
+        if found := pattern.fullmatch(words):
+            return Command(name, _caught(found), words)
+    if role == "worker" and find_money_fen(words) is not None:
+        return Command("quote", {"plan": words, "no": ""}, words)
+    return None
+
+
+def _caught(found: re.Match[str]) -> dict[str, str]:
+    caught = {key: (value or "").strip() for key, value in found.groupdict().items()}
+    numbers = [value for key, value in caught.items() if re.fullmatch(r"no\d", key) and value]
+    return {**caught, "no": numbers[0] if numbers else ""}
+
+
+def from_button(code: str) -> Command | None:
+    """A pressed button of a card: `accept:17`, `decline:17:手上有急单`, `checked:17`."""
+    name, _, rest = code.partition(":")
+    number, _, value = rest.partition(":")
+    if name not in BUTTONS or not number.isdigit():
+        return None
+    return Command(BUTTONS[name], {"no": "", "reason": value, "verdict": name}, "", int(number))
+
+
+BUTTONS = {
+    "accept": "accept",
+    "decline": "decline",
+    "arrive": "arrive",
+    "finish": "finish",
+    "confirm": "inspect_pass",
+    "not_fixed": "inspect_fail",
+    "checked": "checked",
+    "unchecked": "unchecked",
+    "status": "status",
+}
+
+
+def run(context: Context, command: Command) -> Reply:
+    """Do it. A refusal of the desk comes back as its text, with the choices where some help."""
+    return RUNNERS[command.name](context, command)
+
+
+# --- finding the ticket -----------------------------------------------------------------------------------------------
+
+
+def _ticket(context: Context, command: Command, pool: Callable[[], list[Ticket]]) -> Ticket:
+    """By button, by number, or the only one it can be."""
+    if command.ticket_id is not None:
+        return verbs.load(context.session, command.ticket_id)
+    if command.values.get("no"):
+        person = context.staff.community_id
+        return verbs.load(
+            context.session, finding.by_number(context.session, person, command.values["no"], context.actor).id
+        )
+    return verbs.load(context.session, finding.the_one(pool(), context.now).id)
+
+
+def _offers(context: Context) -> list[Ticket]:
+    return finding.offers_to(context.session, context.staff)
+
+
+def _jobs(context: Context) -> list[Ticket]:
+    """The job on hand: the one being worked on before those only offered."""
+    for statuses in (("in_progress",), ("assigned", "rework")):
+        jobs = finding.jobs_of(context.session, context.staff, *statuses)
+        if jobs:
+            return jobs
+    return []
+
+
+def _done(ticket: Ticket) -> Reply:
+    return Reply(say("staff.done", no=ticket.ticket_no))
+
+
+# --- workers ----------------------------------------------------------------------------------------------------------
+
+
+def _accept(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _offers(context))
+    verbs.accept(context.session, ticket, context.actor, context.now)
+    return Reply("")
+
+
+def _decline(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _offers(context) or _jobs(context))
+    reason = command.values.get("reason", "")
+    if not verbs.match_reason(reason, verbs.decline_reasons()):
+        questions.ask(context.session, context.staff, "decline_reason", context.now, ticket=ticket)
+        buttons = tuple((f"decline:{ticket.id}:{why}", why) for why in verbs.decline_reasons())
+        return Reply(say("error.reason_needed", reasons=say("list.comma").join(verbs.decline_reasons())), buttons)
+    verbs.decline(context.session, ticket, context.actor, reason, context.now)
+    questions.withdraw(context.session, ticket, "decline_reason")
+    return Reply(say("staff.declined", no=ticket.ticket_no, reason=reason))
+
+
+def _not_mine(context: Context, command: Command) -> Reply:
+    wrong_trade = verbs.decline_reasons()[2]
+    values = {**command.values, "reason": wrong_trade}
+    return _decline(context, Command("decline", values, command.words, command.ticket_id))
+
+
+def _transfer(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
+    verbs.transfer(context.session, ticket, colleague, context.actor, context.now)
+    return Reply(say("staff.transfer_sent", no=ticket.ticket_no, name=colleague.name))
+
+
+def _appointment(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    window = parse_window(command.values["when"], context.now, asked=True)
+    if window is None:
+        return Reply(say("staff.appointment_when", tail=ticket.tail))
+    end = window.end or window.start + timedelta(hours=1)
+    verbs.propose_appointment(context.session, ticket, context.actor, window.start, end, context.now)
+    return Reply(say("staff.appointment_sent", no=ticket.ticket_no, window=span(window.start, end, context.now)))
+
+
+def _set_out(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context) or _offers(context))
+    verbs.set_out(context.session, ticket, context.actor, context.now)
+    return _done(ticket)
+
+
+def _arrive(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context) or _offers(context))
+    verbs.arrive(context.session, ticket, context.actor, context.now)
+    return Reply(say("staff.arrived", no=ticket.ticket_no, at=clock(ticket.arrived_at, context.now)))
+
+
+def _finish(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    note = command.values.get("note", "")
+    return _finish_with(context, ticket, note, checked=self_checked(note))
+
+
+def _finish_with(context: Context, ticket: Ticket, note: str, *, checked: bool) -> Reply:
+    try:
+        verbs.finish(context.session, ticket, context.actor, note, context.now, self_checked=checked)
+    except SelfCheckNeeded:
+        questions.ask(context.session, context.staff, "self_check", context.now, ticket=ticket, note=note)
+        buttons = (
+            (f"checked:{ticket.id}", say("button.checked")),
+            (f"unchecked:{ticket.id}", say("button.not_checked")),
+        )
+        return Reply(say("error.self_check_needed", no=ticket.ticket_no), buttons)
+    return Reply(say("staff.finished", no=ticket.ticket_no))
+
+
+def _checked(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    asked = verbs.open_question(context.session, ticket, "self_check")
+    note = str(asked.data.get("note", "")) if asked else ""
+    return _finish_with(context, ticket, note, checked=True)
+
+
+def _unchecked(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    questions.withdraw(context.session, ticket, "self_check")
+    return Reply(say("staff.check_first", no=ticket.ticket_no))
+
+
+def _hold(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    rest = command.values.get("rest", "")
+    reason = verbs.match_reason(rest, hold_reasons()) or hold_reasons()[0]
+    return _hold_until(context, ticket, reason, parse_until(rest, context.now), command.words)
+
+
+def _hold_until(context: Context, ticket: Ticket, reason: str, wake: datetime | None, note: str) -> Reply:
+    wake = wake or context.now + DEFAULT_HOLD
+    verbs.hold(context.session, ticket, context.actor, reason, wake, context.now, note=note)
+    return Reply(say("staff.hold_until", no=ticket.ticket_no, reason=reason, wake=clock(wake, context.now)))
+
+
+def _not_home(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    return _hold_until(context, ticket, hold_reasons()[1], context.now + NOT_HOME_WAIT, command.words)
+
+
+def _resume(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: finding.jobs_of(context.session, context.staff, "on_hold"))
+    verbs.resume(context.session, ticket, context.actor, context.now)
+    return _done(ticket)
+
+
+def _help_wanted(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    verbs.ask_help(context.session, ticket, context.actor, command.words, context.now)
+    return _done(ticket)
+
+
+def _photo_word(context: Context, command: Command) -> Reply:
+    return Reply(say("staff.photo_wanted"))
+
+
+def _quote(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    plan = command.values["plan"]
+    verbs.quote(context.session, ticket, context.actor, plan, find_money_fen(command.words), context.now)
+    return Reply(say("staff.quoted", no=ticket.ticket_no))
+
+
+def _my_jobs(context: Context, command: Command) -> Reply:
+    jobs = finding.jobs_of(context.session, context.staff)
+    return Reply(desk_lists.lines(jobs, context.now) if jobs else say("staff.none_open"))
+
+
+# --- leaders ----------------------------------------------------------------------------------------------------------
+
+
+def _status(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    if not desk_lists.visible(context.session, ticket, context.actor):
+        return Reply(say("error.not_allowed"))
+    return Reply(desk_lists.timeline(context.session, ticket, context.now))
+
+
+def _list(name: str) -> Callable[[Context, Command], Reply]:
+    def runner(context: Context, command: Command) -> Reply:
+        page = int(command.values.get("page") or 1)
+        return Reply(desk_lists.listing(context.session, context.staff, name, page, context.now))
+
+    return runner
+
+
+def _today(context: Context, command: Command) -> Reply:
+    return Reply(desk_lists.today(context.session, context.staff, context.now))
+
+
+def _load(context: Context, command: Command) -> Reply:
+    colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
+    return Reply(desk_lists.load(context.session, colleague, context.now))
+
+
+def _assign(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, list)
+    colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
+    verbs.assign(
+        context.session, ticket, colleague, context.actor, context.now, reason=command.values.get("reason", "")
+    )
+    window = parse_window(command.values.get("reason", ""), context.now)
+    if window:
+        verbs.wish(ticket, window.start, window.end or window.start, span(window.start, window.end, context.now))
+    by = clock(ticket.accept_by, context.now)
+    return Reply(say("staff.assigned", no=ticket.ticket_no, name=colleague.name, accept_by=by))
+
+
+def _to_inspect(context: Context) -> list[Ticket]:
+    return desk_lists.waiting_for_inspection(context.session, context.staff)
+
+
+def _inspect(context: Context, command: Command) -> Reply:
+    refused = command.values["verdict"] in say("words.inspect_fail").split()
+    return (_inspect_fail if refused else _inspect_pass)(context, command)
+
+
+def _inspect_pass(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _to_inspect(context))
+    verbs.confirm(context.session, ticket, context.actor, context.now, remark=command.values.get("note", ""))
+    return _done(ticket)
+
+
+def _inspect_fail(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _to_inspect(context))
+    verbs.not_fixed(context.session, ticket, context.actor, command.values.get("note") or command.words, context.now)
+    return _done(ticket)
+
+
+def _level(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, list)
+    level, reason = command.values["level"].upper(), command.values.get("reason", "")
+    verbs.change_level(context.session, ticket, context.actor, level, reason, context.now)
+    return Reply(say("staff.level_changed", no=ticket.ticket_no, level_code=level))
+
+
+def _answer(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, list)
+    verbs.answer_matter(context.session, ticket, context.actor, command.values["words"], context.now)
+    return Reply(say("staff.answered", no=ticket.ticket_no))
+
+
+def _resolve(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: desk_lists.emergencies(context.session, context.staff))
+    verbs.resolve(context.session, ticket, context.actor, command.values.get("note", ""), context.now)
+    return Reply(say("staff.resolved", no=ticket.ticket_no))
+
+
+def _cancel(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, list)
+    verbs.cancel(context.session, ticket, context.actor, command.values.get("reason", ""), context.now)
+    return _done(ticket)
+
+
+def _ack(context: Context, command: Command) -> Reply:
+    """收到: takes an offer that is waiting; otherwise only notes that the alarm was read."""
+    offers = _offers(context)
+    if offers and context.staff.role == "worker" and not command.values.get("no"):
+        return _accept(context, command)
+    try:
+        ticket = _ticket(context, command, lambda: desk_lists.emergencies(context.session, context.staff))
+    except NoTicket:
+        return Reply(say("staff.ack_plain"))
+    verbs.record(context.session, ticket, context.actor, "ack", context.now)
+    return Reply(say("staff.ack", no=ticket.ticket_no))
+
+
+def _approve_hold(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, list)
+    verbs.approve_hold(context.session, ticket, context.actor, context.now)
+    return _done(ticket)
+
+
+def _report_for(context: Context, command: Command) -> Reply:
+    return Reply(forward=command.values["text"])
+
+
+def _help(context: Context, command: Command) -> Reply:
+    role = {"worker": "worker", "desk": "desk"}.get(context.staff.role, "leader")
+    return Reply(say(f"staff.help_{role}"))
+
+
+RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
+    "accept": _accept,
+    "decline": _decline,
+    "not_mine": _not_mine,
+    "transfer": _transfer,
+    "appointment": _appointment,
+    "set_out": _set_out,
+    "arrive": _arrive,
+    "finish": _finish,
+    "checked": _checked,
+    "unchecked": _unchecked,
+    "hold": _hold,
+    "not_home": _not_home,
+    "resume": _resume,
+    "help_wanted": _help_wanted,
+    "photo_word": _photo_word,
+    "quote": _quote,
+    "my_jobs": _my_jobs,
+    "status": _status,
+    "today": _today,
+    "unaccepted": _list("unaccepted"),
+    "overdue": _list("overdue"),
+    "waiting": _list("waiting"),
+    "open_jobs": _list("open_jobs"),
+    "load": _load,
+    "assign": _assign,
+    "inspect": _inspect,
+    "inspect_pass": _inspect_pass,
+    "inspect_fail": _inspect_fail,
+    "level": _level,
+    "answer": _answer,
+    "resolve": _resolve,
+    "cancel": _cancel,
+    "ack": _ack,
+    "approve_hold": _approve_hold,
+    "report_for": _report_for,
+    "help": _help,
+}
+
+
+def refusal(error: DeskError) -> str:
+    """The user-facing text of a refusal."""
+    return say(f"error.{error.code}", **error.facts)

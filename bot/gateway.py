@@ -1,0 +1,460 @@
+"""The front door: inbox → emergency → button, command or answer → dialogue → outbox; one turn at a time per conversation.
+
+What a channel hands over is stored, and screened for danger, in one transaction before the channel acknowledges it. Everything
+after that can be lost and is done again from the inbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from bot import commands
+from bot.channels.base import Inbound
+from bot.clock import Clock, system_clock
+from bot.rasa_client import RasaClient, RasaDown, Said
+from bot.residents import press
+from nlu.emergency import detect
+from storage import mailbox
+from storage.database import Sessions
+from storage.files import NotAPhoto, PhotoTooLarge, save_photo
+from storage.models import Attachment, Community, Conversation, InboxMessage, Ticket
+from tickets import emergencies, finding, notify, questions
+from tickets.answering import Outcome, Turn, try_answer
+from tickets.errors import DeskError
+from tickets.people import Actor, actor_of
+from tickets.texts import say
+from tickets.words import is_greeting
+
+log = logging.getLogger(__name__)
+
+MAX_TEXT = 4000
+DIALOGUE_TEXT = 1000
+RETRY = (2, 5, 10, 20, 30)
+GIVE_UP_AFTER = 6
+IMMEDIATE_CHARS = 16
+
+
+@dataclass
+class Burst:
+    """A conversation's messages on their way to one turn."""
+
+    last: float = 0.0
+    first: float = 0.0
+    at_once: bool = False
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+@dataclass(frozen=True)
+class ForDialogue:
+    """What the local part of a turn leaves to the dialogue engine."""
+
+    sender: str
+    text: str
+    rows: list[int]
+    metadata: dict[str, Any]
+    said_before: int
+    restart: bool = False
+
+
+class Gateway:
+    def __init__(
+        self,
+        sessions: Sessions,
+        clock: Clock,
+        rasa: RasaClient,
+        *,
+        community_id: int,
+        files: Path,
+        max_photo_bytes: int,
+        quiet_seconds: float,
+        max_seconds: float,
+        on_outbox: Callable[[], None],
+        on_typing: Callable[[int, bool], None],
+    ) -> None:
+        self._sessions, self._clock, self._rasa = sessions, clock, rasa
+        self._community_id, self._files, self._max_photo_bytes = community_id, files, max_photo_bytes
+        self._quiet, self._max = quiet_seconds, max_seconds
+        self._on_outbox, self._on_typing = on_outbox, on_typing
+        self._owner = uuid.uuid4().hex
+        self._bursts: dict[int, Burst] = {}
+
+    # --- taking messages ----------------------------------------------------------------------------------------------
+
+    async def receive(self, inbound: Inbound) -> None:
+        """Store (and screen) one message; returns once nothing about it can get lost."""
+        stored = await asyncio.to_thread(self._store, inbound)
+        if stored is None:
+            return
+        conversation_id, done, at_once = stored
+        self._on_outbox()
+        if not done:
+            self._schedule(conversation_id, at_once)
+
+    def _store(self, inbound: Inbound) -> tuple[int, bool, bool] | None:
+        now = self._clock()
+        with self._sessions.begin() as session:
+            identity = mailbox.identity_of(
+                session, inbound.channel, inbound.sender_id, self._community_id, inbound.sender_name
+            )
+            chat = mailbox.conversation_of(session, identity, inbound.chat_id, group=inbound.group)
+            text = clean(inbound.text)[:MAX_TEXT]
+            payload = self._payload(inbound)
+            row = mailbox.store_inbound(session, chat, inbound.message_id, text, inbound.button, payload, now)
+            if row is None:
+                return None
+            self._keep_photos(session, chat, payload)
+            actor = actor_of(identity)
+            self._screen(session, chat, actor, row)
+            at_once = self._answers_now(session, chat, actor, row)
+            return chat.id, row.done_at is not None, at_once
+
+    def _payload(self, inbound: Inbound) -> dict[str, Any]:
+        payload: dict[str, Any] = {}
+        photos = []
+        for media in inbound.media:
+            if media.kind != "image":
+                payload["other_media"] = media.kind
+                continue
+            try:
+                photo = save_photo(self._files, media.data, self._max_photo_bytes)
+            except (NotAPhoto, PhotoTooLarge):
+                payload["bad_photo"] = True
+                continue
+            photos.append([photo.key, photo.mime, photo.size, photo.width, photo.height])
+        if photos:
+            payload["photos"] = photos
+        if inbound.location:
+            payload["location"] = [inbound.location.latitude, inbound.location.longitude, inbound.location.label]
+        if inbound.contact_phone:
+            payload["phone"] = inbound.contact_phone
+        if inbound.edited:
+            payload["edited"] = True
+        return payload
+
+    def _keep_photos(self, session: Session, chat: Conversation, payload: dict[str, Any]) -> None:
+        for key, mime, size, width, height in payload.get("photos", []):
+            session.add(
+                Attachment(
+                    key=key,
+                    mime=mime,
+                    size=size,
+                    width=width,
+                    height=height,
+                    conversation_id=chat.id,
+                    created_at=self._clock(),
+                )
+            )
+
+    def _screen(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> None:
+        """Danger first, in the same transaction and without any model (domain.md §3.1). Staff commands are no reports."""
+        if not row.text or (actor.staff and commands.parse(row.text, actor.role)):
+            return
+        found = detect(row.text)
+        if found is None:
+            return
+        key = f"{row.channel}:{row.message_id}"
+        if found.verdict != "alarm" and self._already_asked(session, actor):
+            return
+        if emergencies.screen(session, chat, actor, found, row.text, key, self._clock()):
+            row.screened_at = row.done_at = self._clock()
+            row.payload = {**row.payload, "emergency": found.kind}
+
+    def _already_asked(self, session: Session, actor: Actor) -> bool:
+        person = actor.resident or actor.staff
+        waiting = questions.waiting(session, person, self._clock()) if person else []
+        return any(question.kind == "safety" for question in waiting)
+
+    def _answers_now(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> bool:
+        """Staff, buttons and short answers to an open question do not wait for the rest of a burst."""
+        if actor.staff or row.button:
+            return True
+        short = len(row.text) <= IMMEDIATE_CHARS
+        return short and bool(actor.resident and questions.waiting(session, actor.resident, self._clock()))
+
+    # --- turns --------------------------------------------------------------------------------------------------------
+
+    def _schedule(self, conversation_id: int, at_once: bool) -> None:
+        loop = asyncio.get_running_loop()
+        burst = self._bursts.setdefault(conversation_id, Burst())
+        burst.last = loop.time()
+        burst.first = burst.first or burst.last
+        burst.at_once = burst.at_once or at_once
+        burst.wake.set()
+        if burst.task is None or burst.task.done():
+            burst.task = loop.create_task(self._run(conversation_id, burst))
+
+    async def _run(self, conversation_id: int, burst: Burst) -> None:
+        """Wait for the end of the burst, answer it, and again while more came in meanwhile."""
+        while True:
+            await self._quieten(burst)
+            burst.first, burst.at_once = 0.0, False
+            burst.wake.clear()
+            try:
+                await self._turn(conversation_id)
+            except Exception:
+                log.exception("gateway.turn_failed conversation=%s", conversation_id)
+            self._on_outbox()
+            if not burst.wake.is_set():
+                self._bursts.pop(conversation_id, None)
+                return
+
+    async def _quieten(self, burst: Burst) -> None:
+        loop = asyncio.get_running_loop()
+        while not burst.at_once:
+            until = min(burst.last + self._quiet, burst.first + self._max)
+            if loop.time() >= until:
+                return
+            burst.wake.clear()
+            try:
+                await asyncio.wait_for(burst.wake.wait(), max(0.0, until - loop.time()))
+            except TimeoutError:
+                continue
+
+    async def recover(self) -> None:
+        """Take up what is unanswered in the inbox: after a restart, or when a retry is due."""
+        waiting = await asyncio.to_thread(self._waiting)
+        for conversation_id in waiting:
+            if conversation_id not in self._bursts:
+                self._schedule(conversation_id, at_once=True)
+
+    def _waiting(self) -> list[int]:
+        with self._sessions() as session:
+            return mailbox.conversations_waiting(session, self._clock())
+
+    async def _turn(self, conversation_id: int) -> None:
+        if not await asyncio.to_thread(self._claim, conversation_id):
+            return
+        try:
+            task = await asyncio.to_thread(self._local, conversation_id)
+            self._on_outbox()
+            if task is not None:
+                await self._dialogue(conversation_id, task)
+        finally:
+            await asyncio.to_thread(self._release, conversation_id)
+
+    def _claim(self, conversation_id: int) -> bool:
+        with self._sessions.begin() as session:
+            return mailbox.claim_turn(session, conversation_id, self._owner, system_clock())
+
+    def _release(self, conversation_id: int) -> None:
+        with self._sessions.begin() as session:
+            mailbox.release_turn(session, conversation_id, self._owner)
+
+    async def _dialogue(self, conversation_id: int, task: ForDialogue) -> None:
+        self._on_typing(conversation_id, True)
+        try:
+            if task.restart:
+                await self._rasa.restart(task.sender)
+            if not task.text:
+                return
+            said = await self._rasa.say(task.sender, task.text, task.metadata)
+            await asyncio.to_thread(self._answered, conversation_id, task, said)
+        except RasaDown as error:
+            log.warning("gateway.rasa_down reason=%s", error)
+            await asyncio.to_thread(self._postpone, conversation_id, task.rows, "down")
+        finally:
+            self._on_typing(conversation_id, False)
+
+    def _answered(self, conversation_id: int, task: ForDialogue, said: Said) -> None:
+        with self._sessions() as session:
+            spoke = mailbox.newest_outbox(session, conversation_id) > task.said_before
+        if not said.handled and not spoke:
+            # An action that raised leaves an empty list behind; the resident must still hear something.
+            self._postpone(conversation_id, task.rows, "empty")
+            return
+        with self._sessions.begin() as session:
+            chat = session.get_one(Conversation, conversation_id)
+            if said.text:
+                self._say(session, chat, said.text, f"turn:{task.rows[-1]}", said.buttons)
+            self._close_rows(session, task.rows)
+
+    def _postpone(self, conversation_id: int, row_ids: list[int], why: str) -> None:
+        """Keep the messages, tell the resident honestly once, try again; after several failures a person takes over."""
+        now = self._clock()
+        with self._sessions.begin() as session:
+            chat = session.get_one(Conversation, conversation_id)
+            rows = list(session.scalars(select(InboxMessage).where(InboxMessage.id.in_(row_ids))))
+            head = rows[0]
+            head.attempts += 1
+            if not head.notice_sent:
+                head.notice_sent = True
+                self._say(session, chat, self._delay_text(session), f"delay:{head.id}")
+            if why == "empty" and head.attempts >= GIVE_UP_AFTER:
+                notify.hand_to_desk(session, chat, actor_of(chat.identity), " ".join(row.text for row in rows), now)
+                self._close_rows(session, row_ids)
+                return
+            wait = RETRY[min(head.attempts, len(RETRY)) - 1]
+            for row in rows:
+                row.retry_at = now + timedelta(seconds=wait)
+
+    def _delay_text(self, session: Session) -> str:
+        settings = session.get_one(Community, self._community_id).settings
+        return say("reply.delayed", duty_phone=settings.get("duty_phone") or say("reply.no_duty_phone"))
+
+    def _close_rows(self, session: Session, row_ids: list[int]) -> None:
+        for row in session.scalars(select(InboxMessage).where(InboxMessage.id.in_(row_ids))):
+            row.done_at = self._clock()
+
+    def _say(
+        self, session: Session, chat: Conversation, text: str, key: str, buttons: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        person = chat.identity.resident or chat.identity.staff
+        notify.push(session, person, text, key=key, now=self._clock(), conversation_id=chat.id, buttons=buttons)
+
+    # --- the local part of a turn -------------------------------------------------------------------------------------
+
+    def _local(self, conversation_id: int) -> ForDialogue | None:
+        """Everything that needs no dialogue engine, in one transaction; what is left over is returned."""
+        now = self._clock()
+        with self._sessions.begin() as session:
+            chat = session.get_one(Conversation, conversation_id)
+            rows = mailbox.waiting_inbound(session, conversation_id, now)
+            left: list[tuple[InboxMessage, str]] = []
+            restart = False
+            for row in rows:
+                outcome = self._handle(session, chat, row)
+                if outcome.reply:
+                    self._say(session, chat, outcome.reply, f"row:{row.id}", outcome.buttons)
+                restart = restart or outcome.restart_dialogue
+                if outcome.resume:
+                    left.append((row, outcome.resume))
+                else:
+                    row.done_at = now
+            return self._for_dialogue(session, chat, left, restart)
+
+    def _for_dialogue(
+        self, session: Session, chat: Conversation, left: list[tuple[InboxMessage, str]], restart: bool
+    ) -> ForDialogue | None:
+        if not left:
+            return ForDialogue(sender_of(chat), "", [], {}, 0, True) if restart else None
+        texts = [text for _, text in left]
+        spoken = [text for text in texts if not is_greeting(text)] or texts[-1:]
+        row = left[-1][0]
+        metadata = {
+            "conversation": chat.id,
+            "key": f"{row.channel}:{row.message_id}",
+            "now": self._clock().isoformat(),
+        }
+        ids = [row.id for row, _ in left]
+        return ForDialogue(
+            sender_of(chat),
+            harmless("，".join(spoken))[:DIALOGUE_TEXT],
+            ids,
+            metadata,
+            mailbox.newest_outbox(session, chat.id),
+            restart,
+        )
+
+    def _handle(self, session: Session, chat: Conversation, row: InboxMessage) -> Outcome:
+        """One message; `resume` in the outcome is what the dialogue engine has to read."""
+        actor = actor_of(chat.identity)
+        try:
+            with session.begin_nested():
+                return self._handle_unsafe(session, chat, actor, row)
+        except DeskError as error:
+            return Outcome(commands.refusal(error), self._choices(error))
+
+    def _choices(self, error: DeskError) -> tuple[tuple[str, str], ...]:
+        return tuple(error.facts.get("buttons", ()))  # type: ignore[arg-type]
+
+    def _handle_unsafe(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Outcome:
+        now = self._clock()
+        if row.button:
+            return self._button(session, chat, actor, row)
+        if not row.text:
+            return self._no_text(session, chat, actor, row)
+        turn = Turn(session, chat, actor, row.text, now, f"{row.channel}:{row.message_id}")
+        if actor.staff:
+            command = commands.parse(row.text, actor.role)
+            if command:
+                return self._command(session, chat, actor, row, command)
+        if row.payload.get("photos"):
+            self._photos_to_ticket(session, actor, row)
+        return try_answer(turn) or Outcome(resume=row.text)
+
+    def _button(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Outcome:
+        if row.button.startswith("say:"):
+            row.text = row.button.removeprefix("say:")
+            turn = Turn(session, chat, actor, row.text, self._clock(), f"{row.channel}:{row.message_id}")
+            return try_answer(turn) or Outcome(resume=row.text)
+        if actor.staff:
+            command = commands.from_button(row.button)
+            return self._command(session, chat, actor, row, command) if command else Outcome(say("error.bad_input"))
+        turn = Turn(session, chat, actor, "", self._clock(), f"{row.channel}:{row.message_id}")
+        return press(turn, row.button)
+
+    def _command(
+        self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage, command: commands.Command
+    ) -> Outcome:
+        assert actor.staff is not None
+        context = commands.Context(session, chat, actor, actor.staff, self._clock(), f"{row.channel}:{row.message_id}")
+        reply = commands.run(context, command)
+        return Outcome(reply.text, reply.buttons, resume=reply.forward)
+
+    def _no_text(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Outcome:
+        """A picture, voice note, place or contact card without words."""
+        if row.payload.get("phone") and actor.resident:
+            turn = Turn(session, chat, actor, row.payload["phone"], self._clock(), row.message_id)
+            return try_answer(turn) or Outcome(resume=row.payload["phone"])
+        if row.payload.get("photos"):
+            ticket = self._photos_to_ticket(session, actor, row)
+            if ticket:
+                return Outcome(say("staff.photo_saved", no=ticket.ticket_no))
+            return Outcome(say("staff.photo_kept" if actor.staff else "reply.photo_only"))
+        if row.payload.get("location"):
+            label = row.payload["location"][2]
+            return Outcome(resume=label) if label else Outcome(say("reply.location_only"))
+        if row.payload.get("other_media") == "voice":
+            return Outcome(say("reply.voice_only"))
+        return Outcome(say("reply.unreadable"))
+
+    def _photos_to_ticket(self, session: Session, actor: Actor, row: InboxMessage) -> Ticket | None:
+        """Pictures belong to the one open matter of their sender; with several or none they wait in the chat."""
+        if actor.staff:
+            jobs = finding.jobs_of(session, actor.staff, "in_progress")
+            ticket = jobs[0] if len(jobs) == 1 else None
+        else:
+            mine = finding.open_of(session, actor, kinds=("BX", "TS"))
+            ticket = mine[0] if mine else None
+        if ticket is None:
+            return None
+        keys = [photo[0] for photo in row.payload["photos"]]
+        query = select(Attachment).where(
+            Attachment.key.in_(keys), Attachment.conversation_id == row.conversation_id, Attachment.ticket_id.is_(None)
+        )
+        for photo in session.scalars(query):
+            photo.ticket_id = ticket.id
+            photo.purpose = "after" if actor.staff and ticket.arrived_at else "before"
+        return ticket
+
+
+def sender_of(chat: Conversation) -> str:
+    """Rasa's name of a conversation; ids are global there, so the channel stands in front (channels.md)."""
+    return f"{chat.channel}:{chat.id}"
+
+
+def clean(text: str) -> str:
+    """What no database column and no page can hold goes: NUL, lone surrogates, other control characters."""
+    kept = (
+        char
+        for char in text
+        if char in "\n\t" or (ord(char) >= 32 and not 0xD800 <= ord(char) <= 0xDFFF and ord(char) != 127)
+    )
+    return "".join(kept).strip()
+
+
+def harmless(text: str) -> str:
+    """A typed `/intent{...}` would be obeyed by Rasa: the slash goes (design.md §2.4)."""
+    stripped = text.lstrip("/ \t\n　／")
+    return stripped or "？"

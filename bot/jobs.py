@@ -1,0 +1,61 @@
+"""APScheduler wiring: the sweeps of tickets/clocks.py and the inbox recovery, every few seconds, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlalchemy import text
+
+from bot.clock import Clock
+from storage.database import Sessions
+from tickets import clocks
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 2
+RECOVER_SECONDS = 2
+# Any number all processes agree on; PostgreSQL keeps the others out while one sweeps.
+LEADER_LOCK = 7301
+
+
+class Jobs:
+    def __init__(
+        self, sessions: Sessions, clock: Clock, recover: Callable[[], Awaitable[None]], on_outbox: Callable[[], None]
+    ) -> None:
+        self._sessions, self._clock, self._recover, self._on_outbox = sessions, clock, recover, on_outbox
+        self._scheduler = AsyncIOScheduler()
+
+    def start(self) -> None:
+        options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
+        self._scheduler.add_job(self._sweep, "interval", seconds=SWEEP_SECONDS, **options)
+        self._scheduler.add_job(self._take_up, "interval", seconds=RECOVER_SECONDS, **options)
+        self._scheduler.start()
+
+    def stop(self) -> None:
+        self._scheduler.shutdown(wait=False)
+
+    async def _sweep(self) -> None:
+        try:
+            await asyncio.to_thread(self.sweep_once)
+        except Exception:
+            log.exception("jobs.sweep_failed")
+        self._on_outbox()
+
+    async def _take_up(self) -> None:
+        try:
+            await self._recover()
+        except Exception:
+            log.exception("jobs.recover_failed")
+
+    def sweep_once(self) -> bool:
+        """One sweep in one transaction; False if another process is the leader."""
+        with self._sessions.begin() as session:
+            if session.get_bind().dialect.name == "postgresql":
+                leader = session.execute(text("select pg_try_advisory_xact_lock(:key)"), {"key": LEADER_LOCK}).scalar()
+                if not leader:
+                    return False
+            clocks.sweep(session, self._clock())
+            return True

@@ -1,0 +1,34 @@
+"""Buttons on a resident's side: a pressed code is only a way of speaking, the verbs decide whether it is allowed."""
+
+from __future__ import annotations
+
+from tickets import questions, verbs
+from tickets.answering import Outcome, Turn
+from tickets.errors import BadInput
+from tickets.texts import say
+
+
+def press(turn: Turn, code: str) -> Outcome:
+    """Do what the button of an earlier message stands for. Raises a DeskError."""
+    name, _, rest = code.partition(":")
+    number, _, value = rest.partition(":")
+    if name not in ("agree", "change", "consent", "confirm", "not_fixed", "score") or not number.isdigit():
+        raise BadInput(code=name)
+    session, actor, now = turn.session, turn.actor, turn.now
+    ticket = verbs.load(session, int(number))
+    if name == "agree":
+        verbs.agree_appointment(session, ticket, actor, now)
+    elif name == "change":
+        assert actor.resident is not None
+        verbs.require_reporter(session, ticket, actor)
+        questions.ask(session, actor.resident, "appointment", now, ticket=ticket)
+        return Outcome(say("reply.change_when"))
+    elif name == "consent":
+        verbs.consent(session, ticket, actor, value == "yes", "", now)
+    elif name == "confirm":
+        verbs.confirm(session, ticket, actor, now)
+    elif name == "not_fixed":
+        verbs.not_fixed(session, ticket, actor, say("reply.button_not_fixed"), now)
+    elif value.isdigit():
+        verbs.rate(session, ticket, actor, int(value), int(value), "", now)
+    return Outcome()

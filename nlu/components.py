@@ -1,0 +1,203 @@
+"""The one graph node that understands a message inside Rasa; the thinking is in nlu/classifier.py and nlu/spans.py."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rasa.engine.graph import ExecutionContext, GraphComponent
+from rasa.engine.recipes.default_recipe import DefaultV1Recipe
+from rasa.engine.storage.resource import Resource
+from rasa.engine.storage.storage import ModelStorage
+from rasa.nlu.classifiers.classifier import IntentClassifier
+from rasa.nlu.extractors.extractor import EntityExtractorMixin
+from rasa.shared.nlu.training_data.message import Message
+from rasa.shared.nlu.training_data.training_data import TrainingData
+
+from nlu import classifier, normalize, slots, spans
+from nlu.classifier import Clause, Example, Model, Prediction
+from nlu.spans import Tagger
+
+FALLBACK_INTENT = "nlu_fallback"
+
+_MODEL_FILE = "model.npz"
+_TAGGER_FILE = "spans.crf"
+_RANKING_LENGTH = 10
+_CODE = (classifier, spans, normalize, slots)
+_DIGITS = 4
+
+
+@DefaultV1Recipe.register(
+    [DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR],
+    is_trainable=True,
+)
+class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):
+    """Intent, category, faults, grievance and entities of one message."""
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        model: Model | None = None,
+        tagger: Tagger | None = None,
+    ) -> None:
+        self._config = config
+        self._storage = model_storage
+        self._resource = resource
+        self._model = model
+        self._tagger = tagger
+
+    @staticmethod
+    def get_default_config() -> dict[str, Any]:
+        """`threshold`: below this confidence, and for out_of_scope, the intent becomes nlu_fallback."""
+        return {"threshold": 0.35}
+
+    @staticmethod
+    def required_packages() -> list[str]:
+        # Rasa wants names that are both a module and a distribution, which leaves out sklearn and pycrfsuite.
+        return ["jieba", "numpy"]
+
+    @classmethod
+    def create(
+        cls, config: dict[str, Any], model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext
+    ) -> DeskClassifier:
+        return cls(config, model_storage, resource)
+
+    @classmethod
+    def load(
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
+        **_: Any,
+    ) -> DeskClassifier:
+        with model_storage.read_from(resource) as folder:
+            model, tagger = Model.load(folder / _MODEL_FILE), Tagger.load(folder / _TAGGER_FILE)
+        # The first message must not pay for reading jieba's dictionary.
+        model.predict("")
+        return cls(config, model_storage, resource, model, tagger)
+
+    @classmethod
+    def fingerprint_addon(cls, config: dict[str, Any]) -> str | None:
+        """Word lists and the code of the features: editing one must retrain, which Rasa cannot see by itself."""
+        digest = hashlib.sha256()
+        code = (Path(str(module.__file__)) for module in _CODE)
+        for path in [*sorted(classifier.DICT_DIR.iterdir()), *code]:
+            if path.is_file():
+                digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()
+
+    def train(self, training_data: TrainingData) -> Resource:
+        """Fit the classifier and the tagger and store both."""
+        known = [_example(message) for message in training_data.intent_examples]
+        self._model = classifier.train(known)
+        self._tagger = spans.train_tagger((example.text, example.spans) for example in known)
+        with self._storage.write_to(self._resource) as folder:
+            self._model.save(folder / _MODEL_FILE)
+            self._tagger.save(folder / _TAGGER_FILE)
+        return self._resource
+
+    def process(self, messages: list[Message]) -> list[Message]:
+        """Write what each message means into it; a picture or a place without text is a fallback."""
+        for message in messages:
+            self._understand(message, message.get("text") or "")
+        return messages
+
+    def process_training_data(self, training_data: TrainingData) -> TrainingData:
+        return training_data
+
+    def _understand(self, message: Message, text: str) -> None:
+        if self._model is None or self._tagger is None:
+            raise RuntimeError("DeskClassifier is neither trained nor loaded")
+        meaning = self._model.predict(text)
+        ranking = [_named(*entry) for entry in meaning.ranking[:_RANKING_LENGTH]]
+        if not text.strip() or meaning.intent == classifier.OUT_OF_SCOPE or meaning.confidence < self._threshold:
+            # The real classes stay visible behind the fallback, for questions such as "did you mean …".
+            ranking.insert(0, _named(FALLBACK_INTENT, self._fallback_confidence(meaning)))
+        message.set("intent", ranking[0], add_to_output=True)
+        message.set("intent_ranking", ranking, add_to_output=True)
+        entities = self._entities(text, meaning)
+        message.set("entities", message.get("entities", []) + entities, add_to_output=True)
+        message.set("category_ranking", [_named(*entry) for entry in meaning.category_ranking[:5]], add_to_output=True)
+        message.set("faults", [_fault(clause) for clause in meaning.faults], add_to_output=True)
+        message.set("grievance", meaning.grievance, add_to_output=True)
+
+    @property
+    def _threshold(self) -> float:
+        return float(self._config["threshold"])
+
+    def _fallback_confidence(self, meaning: Prediction) -> float:
+        return meaning.confidence if meaning.intent == classifier.OUT_OF_SCOPE else 1 - meaning.confidence
+
+    def _entities(self, text: str, meaning: Prediction) -> list[dict[str, Any]]:
+        assert self._tagger is not None
+        found = [*self._tagged(text), *_read_slots(text)]
+        if meaning.category:
+            found.append(_entity("category", meaning.category, 0, len(text), meaning.category_confidence))
+        return self.add_extractor_name(found)
+
+    def _tagged(self, text: str) -> Iterator[dict[str, Any]]:
+        """Spans of the tagger, but never those that a parser reads exactly."""
+        assert self._tagger is not None
+        for span in self._tagger.find(text):
+            if span.label != "ticket_no":
+                yield _entity(span.label, span.text, span.start, span.end, span.confidence)
+
+
+def _read_slots(text: str) -> Iterator[dict[str, Any]]:
+    """What a parser reads exactly, once each."""
+    if phone := slots.find_phone(text):
+        yield _entity("phone", phone, *_where(text, phone))
+    if ticket_no := slots.find_ticket_no(text):
+        yield _entity("ticket_no", ticket_no, *_where(text, ticket_no))
+    for mark in slots.find_scores(text).marks:
+        yield _entity("score", mark, *_where(text, str(mark)))
+
+
+def _where(text: str, value: str) -> tuple[int, int]:
+    """The place of a value that is written as it is; otherwise the whole text."""
+    at = text.find(value)
+    return (at, at + len(value)) if at >= 0 else (0, len(text))
+
+
+def _entity(label: str, value: Any, start: int, end: int, confidence: float = 1.0) -> dict[str, Any]:
+    return {
+        "entity": label,
+        "value": value,
+        "start": start,
+        "end": end,
+        "confidence_entity": round(confidence, _DIGITS),
+    }
+
+
+def _named(name: str, confidence: float) -> dict[str, Any]:
+    return {"name": name, "confidence": round(confidence, _DIGITS)}
+
+
+def _fault(clause: Clause) -> dict[str, Any]:
+    return {
+        "text": clause.text,
+        "start": clause.start,
+        "end": clause.end,
+        "category": clause.category,
+        "confidence": round(clause.confidence, _DIGITS),
+    }
+
+
+_CATEGORY = re.compile(r"[A-Z][0-9]{2}")
+
+
+def _example(message: Message) -> Example:
+    """A training message of Rasa as ours; the category stands in the metadata of its block or of the line."""
+    about = message.get("metadata") or {}
+    metadata = {**(about.get("intent") or {}), **(about.get("example") or {})}
+    category = str(metadata.get("category", ""))
+    if category and not _CATEGORY.fullmatch(category):
+        raise ValueError(f"category {category!r} of {message.get('text')!r} is not a code such as W02")
+    found = tuple(sorted((entity["start"], entity["end"], entity["entity"]) for entity in message.get("entities") or ()))
+    return Example(message.get("text") or "", message.get("intent"), category, found)

@@ -1,0 +1,407 @@
+"""Emergency detection: the deterministic check every message passes before any model, form or login.
+
+What is dangerous, and what only looks so, is data (data/catalog/emergency.yml); this module evaluates it.
+Rules and bias (miss nothing, a false alarm costs a phone call): domain.md §3.1-§3.4.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from nlu.normalize import Normalized, normalize
+
+_DATA = Path(__file__).resolve().parents[1] / "data"
+RULES_PATH = _DATA / "catalog" / "emergency.yml"
+MESSAGES_PATH = _DATA / "messages" / "emergency.yml"
+
+Verdict = Literal["alarm", "check", "advise"]
+_STRENGTH: dict[Verdict, int] = {"alarm": 0, "check": 1, "advise": 2}
+
+# Contexts are windows, not whole messages, so that a hostile 20,000-character message still costs linear time.
+_CONTEXT_CHARS = 40
+_NEAR_CHARS = 12
+# Same length as what it hides, outside every word list, so offsets stay and nothing matches across it by accident.
+_MASK = "\ue000"
+_BREAK = "；"
+_CLAUSE_END = re.compile(r"[，。！？；\n]")
+_SENTENCE_END = re.compile(r"[。！？\n]")
+
+
+@dataclass(frozen=True, slots=True)
+class Emergency:
+    """What was found, how sure we are, and which question settles the doubt."""
+
+    kind: str
+    verdict: Verdict
+    code: str
+    level: str
+    trigger: str
+    """The resident's own words that matched."""
+    guard: str = ""
+    question: str = ""
+    """Key for `question_text`; empty when the verdict is alarm."""
+    also: tuple[Emergency, ...] = ()
+    """Other kinds in the same message, most dangerous first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """Words that mean danger (`alarm`), or that deserve one question (`check`)."""
+
+    pattern: re.Pattern[str]
+    verdict: Verdict
+    guard: str
+    question: str
+    code: str
+    level: str
+    unless: re.Pattern[str] | None
+    soften: re.Pattern[str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refinement:
+    """A more exact category code (or level) when the clause says more."""
+
+    when: re.Pattern[str]
+    code: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One playbook: its triggers and the ticket it makes."""
+
+    name: str
+    code: str
+    level: str
+    triggers: tuple[Trigger, ...]
+    refinements: tuple[Refinement, ...]
+    yields_to: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A reason to doubt one matched trigger; every condition given must hold."""
+
+    name: str
+    outcome: Verdict | None
+    question: str
+    before: re.Pattern[str] | None
+    after: re.Pattern[str] | None
+    trigger: re.Pattern[str] | None
+    around: re.Pattern[str] | None
+    unless: re.Pattern[str] | None
+
+    def fits(self, context: _Context) -> bool:
+        wanted = (
+            (self.before, context.before),
+            (self.after, context.after),
+            (self.trigger, context.trigger),
+            (self.around, context.sentence),
+        )
+        if any(pattern is not None and not pattern.search(text) for pattern, text in wanted):
+            return False
+        return self.unless is None or not self.unless.search(context.sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class EmergencyRules:
+    """The compiled rule file. `kinds` is ordered from most to least dangerous."""
+
+    version: str
+    kinds: tuple[Kind, ...]
+    guards: tuple[Guard, ...]
+    mask: re.Pattern[str]
+    breaks: re.Pattern[str]
+    staff_test: re.Pattern[str]
+
+
+def load_rules(path: Path = RULES_PATH) -> EmergencyRules:
+    """Compile a rule file; raises KeyError, ValueError or re.error when it is malformed."""
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    compiler = _Compiler(raw["words"])
+    return EmergencyRules(
+        version=str(raw["version"]),
+        kinds=tuple(compiler.kind(name, item) for name, item in raw["kinds"].items()),
+        guards=tuple(compiler.guard(name, item) for name, item in raw["guards"].items()),
+        mask=compiler.any_of(raw["not_triggers"]),
+        breaks=compiler.any_of(raw["clause_words"]),
+        staff_test=compiler.regex(raw["staff_test"]),
+    )
+
+
+class _Compiler:
+    """Turns the file's patterns, with {word_list} names in them, into compiled rules."""
+
+    def __init__(self, words: Mapping[str, list[str]]) -> None:
+        self._words: dict[str, str] = {}
+        for name, items in words.items():
+            self._words[name] = "|".join(self._expand(item) for item in items)
+
+    def _expand(self, pattern: str) -> str:
+        return re.sub(r"\{([a-z_]+)\}", lambda m: f"(?:{self._words[m.group(1)]})", pattern)
+
+    def regex(self, pattern: str) -> re.Pattern[str]:
+        return re.compile(self._expand(pattern), re.IGNORECASE)
+
+    def optional(self, pattern: str | None) -> re.Pattern[str] | None:
+        return None if pattern is None else self.regex(pattern)
+
+    def any_of(self, patterns: list[str]) -> re.Pattern[str]:
+        return self.regex("|".join(patterns))
+
+    def kind(self, name: str, item: Mapping[str, Any]) -> Kind:
+        refinements = (
+            Refinement(self.regex(r["when"]), r.get("code", ""), r.get("level", "")) for r in item.get("refine", ())
+        )
+        return Kind(
+            name=name,
+            code=item["code"],
+            level=item["level"],
+            triggers=tuple(self._triggers(name, item)),
+            refinements=tuple(refinements),
+            yields_to=frozenset(item.get("yields_to", ())),
+        )
+
+    def _triggers(self, kind: str, item: Mapping[str, Any]) -> Iterator[Trigger]:
+        for section, verdict in (("alarm", "alarm"), ("check", "check")):
+            for group in item.get(section, ()):
+                yield self._trigger(kind, group if isinstance(group, Mapping) else {"any": [group]}, verdict)
+
+    def _trigger(self, kind: str, item: Mapping[str, Any], verdict: str) -> Trigger:
+        return Trigger(
+            pattern=self.any_of(item["any"]),
+            verdict="check" if verdict == "check" else "alarm",
+            guard=item.get("guard", ""),
+            question=f"{kind}.{item.get('question', 'default')}",
+            code=item.get("code", ""),
+            level=item.get("level", ""),
+            unless=self.optional(item.get("unless")),
+            soften=self.optional(item.get("soften")),
+        )
+
+    def guard(self, name: str, item: Mapping[str, Any]) -> Guard:
+        outcome = item["outcome"]
+        if outcome not in (None, "check", "advise"):
+            raise ValueError(f"guard {name}: outcome must be null, check or advise, not {outcome!r}")
+        parts = {key: self.optional(item.get(key)) for key in ("before", "after", "trigger", "around", "unless")}
+        # The part after a double underscore only tells variants of one guard apart.
+        return Guard(name=name.split("__")[0], outcome=outcome, question=item.get("question", ""), **parts)
+
+
+@cache
+def _default_rules() -> EmergencyRules:
+    return load_rules()
+
+
+def detect(text: str, rules: EmergencyRules | None = None) -> Emergency | None:
+    """The most dangerous thing one message says, or None. Never raises, whatever the text."""
+    rules = rules if rules is not None else _default_rules()
+    message = _Message.read(normalize(text), rules)
+    found = [hit for kind in rules.kinds if (hit := _strongest(kind, message, rules))]
+    found = _without_yielding(found, rules)
+    if not found:
+        return None
+    found.sort(key=lambda hit: (_STRENGTH[hit.verdict], hit.level))
+    main = replace(found[0], also=tuple(found[1:]))
+    if not main.guard and rules.staff_test.search(message.text):
+        # Whether the sender may run a test is the caller's knowledge; the verdict stands until it says so.
+        return replace(main, guard="staff_test")
+    return main
+
+
+def _without_yielding(found: list[Emergency], rules: EmergencyRules) -> list[Emergency]:
+    """Drop a vague kind when a more exact one at least as sure is there (help! → the lift it was shouted from)."""
+    yields_to = {kind.name: kind.yields_to for kind in rules.kinds}
+
+    def stays(hit: Emergency) -> bool:
+        vague = yields_to[hit.kind]
+        return not any(
+            other is not hit
+            and (other.kind in vague or "*" in vague)
+            and _STRENGTH[other.verdict] <= _STRENGTH[hit.verdict]
+            for other in found
+        )
+
+    return [hit for hit in found if stays(hit)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    trigger: str
+    before: str  # same clause, up to the trigger
+    after: str  # same sentence, from the trigger on
+    sentence: str
+    clause: str
+    near: str  # both sides, across punctuation
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    """Normalised text with harmless words hidden and contrast words turned into clause borders."""
+
+    text: str
+    plain: str
+    source: Normalized
+
+    @classmethod
+    def read(cls, source: Normalized, rules: EmergencyRules) -> _Message:
+        text = rules.mask.sub(lambda m: _MASK * len(m.group()), source.text)
+        text = rules.breaks.sub(lambda m: _BREAK * len(m.group()), text)
+        return cls(text, source.text, source)
+
+    def context(self, match: re.Match[str]) -> _Context:
+        start, end = match.span()
+        left = self.text[max(0, start - _CONTEXT_CHARS) : start]
+        right = self.text[end : end + _CONTEXT_CHARS]
+        clause_left = _tail(left, _CLAUSE_END)
+        clause_right = _head(right, _CLAUSE_END)
+        after = _head(right, _SENTENCE_END, keep_end=True)
+        return _Context(
+            trigger=match.group(),
+            before=clause_left[len(clause_left) - self._since_break(start, len(clause_left)) :],
+            after=after,
+            sentence=_tail(left, _SENTENCE_END) + match.group() + after,
+            clause=clause_left + match.group() + clause_right,
+            near=self.plain[max(0, start - _NEAR_CHARS) : end + _NEAR_CHARS],
+        )
+
+    def _since_break(self, start: int, limit: int) -> int:
+        """How much of the left context can negate the trigger: a removed space ends it ("is he here or not  fire")."""
+        breaks = self.source.breaks
+        index = bisect_right(breaks, start)
+        if index and breaks[index - 1] == start:
+            return 0
+        return min(limit, start - breaks[index - 1]) if index else limit
+
+    def words(self, match: re.Match[str]) -> str:
+        start, end = self.source.source_span(*match.span())
+        return self.source.original[start:end]
+
+
+def _tail(text: str, border: re.Pattern[str]) -> str:
+    ends = [m.end() for m in border.finditer(text)]
+    return text[ends[-1] :] if ends else text
+
+
+def _head(text: str, border: re.Pattern[str], *, keep_end: bool = False) -> str:
+    match = border.search(text)
+    if match is None:
+        return text
+    return text[: match.end() if keep_end else match.start()]
+
+
+def _strongest(kind: Kind, message: _Message, rules: EmergencyRules) -> Emergency | None:
+    best: Emergency | None = None
+    for trigger in kind.triggers:
+        for match in trigger.pattern.finditer(message.text):
+            hit = _judge(kind, trigger, match, message, rules)
+            if hit is not None and (best is None or _STRENGTH[hit.verdict] < _STRENGTH[best.verdict]):
+                best = hit
+                if hit.verdict == "alarm":
+                    return hit
+    return best
+
+
+def _judge(
+    kind: Kind, trigger: Trigger, match: re.Match[str], message: _Message, rules: EmergencyRules
+) -> Emergency | None:
+    """One matched trigger: refuted (None), doubted (check or advise) or believed (alarm)."""
+    context = message.context(match)
+    if trigger.unless is not None and trigger.unless.search(context.near):
+        return None
+    verdict: Verdict = trigger.verdict
+    name, question = trigger.guard, trigger.question
+    if trigger.soften is not None and trigger.soften.search(context.near):
+        verdict = "check"
+    guard = next((g for g in rules.guards if g.fits(context)), None)
+    if guard is not None:
+        # Doubt upon doubt: a weak trigger that a guard also refutes is not worth a question.
+        if guard.outcome is None or trigger.verdict == "check":
+            return None
+        verdict, name, question = guard.outcome, guard.name, guard.question or question
+    code, level = _category(kind, trigger, context)
+    if verdict == "alarm":
+        question = ""
+    return Emergency(kind.name, verdict, code, level, message.words(match), name, question)
+
+
+def _category(kind: Kind, trigger: Trigger, context: _Context) -> tuple[str, str]:
+    code, level = trigger.code or kind.code, trigger.level or kind.level
+    for refinement in kind.refinements:
+        if refinement.when.search(context.clause):
+            return refinement.code or code, refinement.level or level
+    return code, level
+
+
+@dataclass(frozen=True, slots=True)
+class AdviceLine:
+    """One line, and what to say instead when the number it needs is not configured."""
+
+    text: str
+    without: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Playbook:
+    """The fixed, reviewed texts of one kind of emergency."""
+
+    kind: str
+    version: str
+    lines: tuple[AdviceLine, ...]
+    ask: str
+    checks: Mapping[str, str]
+    staff_extra: str
+    must_not: tuple[str, ...]
+
+    def advice(self, *, gas_phone: str = "", duty_phone: str = "") -> str:
+        """The first message to the resident; numbers that are not configured are worded around."""
+        numbers = {"gas_phone": gas_phone, "duty_phone": duty_phone}
+        return "\n".join(filter(None, (self._render(line, numbers) for line in self.lines)))
+
+    @staticmethod
+    def _render(line: AdviceLine, numbers: Mapping[str, str]) -> str:
+        missing = any(f"{{{name}}}" in line.text and not number for name, number in numbers.items())
+        return line.without if missing else line.text.format(**numbers)
+
+
+@cache
+def _messages(path: Path) -> tuple[dict[str, Playbook], dict[str, str]]:
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    version = str(raw["version"])
+    playbooks = {kind: _playbook(kind, version, item) for kind, item in raw["playbooks"].items()}
+    questions = {f"common.{name}": text for name, text in raw["common"].items()}
+    for kind, book in playbooks.items():
+        questions.update({f"{kind}.{name}": text for name, text in book.checks.items()})
+    return playbooks, questions
+
+
+def _playbook(kind: str, version: str, item: Mapping[str, Any]) -> Playbook:
+    lines = (AdviceLine(line) if isinstance(line, str) else AdviceLine(**line) for line in item["advice"])
+    return Playbook(
+        kind=kind,
+        version=version,
+        lines=tuple(lines),
+        ask=item["ask"],
+        checks=dict(item["check"]),
+        staff_extra=item["staff_extra"],
+        must_not=tuple(item["must_not"]),
+    )
+
+
+def playbook(kind: str, path: Path = MESSAGES_PATH) -> Playbook:
+    """The texts for `Emergency.kind`; KeyError for an unknown kind."""
+    return _messages(path)[0][kind]
+
+
+def question_text(key: str, path: Path = MESSAGES_PATH) -> str:
+    """The safety question behind `Emergency.question`; KeyError for an unknown key."""
+    return _messages(path)[1][key]

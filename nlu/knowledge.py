@@ -1,0 +1,274 @@
+"""The desk's written answers, and the way from a resident's wording to one of them.
+
+Retrieval is deterministic: character n-grams weighted by how few entries use them, compared with every wording of every
+entry. It says how sure it is, because a confident wrong answer costs more than a question passed to a person. What
+must be configured by the community is a {placeholder}; an entry is never shown with one of them empty.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from nlu.normalize import normalize
+
+DATA_DIR = Path(__file__).resolve().parents[1] / "data"
+FOLDER = DATA_DIR / "knowledge"
+WORDS_PATH = DATA_DIR / "dict" / "synonyms.yml"
+UNANSWERED = "unanswered.yml"
+
+PLACEHOLDERS = frozenset(
+    "duty_phone desk_phone desk_hours manager_phone gas_phone water_phone power_phone heating_phone fee_standard "
+    "fee_pay_ways parking_month parking_temp renovation_hours renovation_deposit garbage_hours committee_phone "
+    "police_phone community_office card_fee move_hours butler locksmith_phone".split()
+)
+"""Everything an answer may leave to the community's settings."""
+
+_Matrix = NDArray[np.float32]
+
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+_MAX_CHARS = 300
+_MAX_CLAUSES = 12
+_MAX_CHOICES = 3
+
+# Tuned by leaving one wording out of the base at a time; tests/nlu/test_knowledge.py holds the outcome.
+_UNIGRAM, _BIGRAM, _TRIGRAM, _WORD = 0.5, 1.0, 0.7, 1.4
+_UNSEEN = 0.6
+_RIDGE = 0.5
+_PRIOR = 0.1
+_FLOOR = 0.10
+_SURE = 0.35
+_MARGIN = 0.1
+_CLOSE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One question the desk has a written answer for."""
+
+    id: str
+    category: str
+    question: str
+    variants: tuple[str, ...]
+    answer: str
+    source: str
+    date: str
+    personal: bool = False
+    """The real answer needs the asker's own data."""
+    unverified_answer: str = ""
+    partial: bool = False
+    """Only a part is known; the caller also asks a person."""
+    only_if: tuple[str, ...] = ()
+    without: str = ""
+    """Said instead when a placeholder of the answer is not configured."""
+
+    @property
+    def wordings(self) -> tuple[str, ...]:
+        return (self.question, *self.variants)
+
+    def text(self, settings: Mapping[str, str], verified: bool) -> str:
+        """The answer with its placeholders filled; empty when this community has not configured them."""
+        wanted = self.answer if verified or not self.unverified_answer else self.unverified_answer
+        for template, needed in ((wanted, self.only_if), (self.without, ())):
+            if template and all(_configured(settings, name) for name in (*needed, *_PLACEHOLDER.findall(template))):
+                return _PLACEHOLDER.sub(lambda match: settings[match.group(1)].strip(), template)
+        return ""
+
+    def answerable(self, settings: Mapping[str, str]) -> bool:
+        """Whether anybody, verified or not, gets text without a blank."""
+        return all(self.text(settings, verified) for verified in (True, False))
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """The nearest entry; only a sure one is answered without asking back."""
+
+    entry: Entry
+    score: float
+    sure: bool
+    runner_up: Entry | None = None
+    answerable: bool = True
+    choices: tuple[Entry, ...] = ()
+    """What to offer when not sure, best first: each has a `question` to show and an `id` to come back with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Fillers to drop and words that mean the same to this desk (data/dict/synonyms.yml)."""
+
+    fillers: re.Pattern[str]
+    places: re.Pattern[str]
+    synonyms: Mapping[str, str]
+    pattern: re.Pattern[str]
+
+    @classmethod
+    def load(cls, path: Path = WORDS_PATH) -> Words:
+        raw: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        synonyms = {word: group[0] for group in raw["synonyms"] for word in group}
+        longest_first = sorted(synonyms, key=len, reverse=True)
+        fillers = sorted(raw["fillers"], key=len, reverse=True)
+        return cls(
+            re.compile("|".join(fillers)),
+            re.compile("|".join(raw["places"])),
+            synonyms,
+            re.compile("|".join(map(re.escape, longest_first))),
+        )
+
+    def clauses(self, question: str) -> list[str]:
+        """Normalised clauses of a question without room numbers, each still in the asker's words."""
+        folded = normalize(question[:_MAX_CHARS])
+        marks = sorted(folded.breaks)
+        pieces = [folded.text[a:b] for a, b in zip([0, *marks], [*marks, len(folded.text)], strict=True)]
+        text = self.places.sub("", " ".join(pieces).lower())
+        return [clause for clause in re.split(r"[^\w]+", text) if clause][:_MAX_CLAUSES]
+
+    def features(self, clauses: Iterable[str]) -> dict[str, float]:
+        """Weighted n-grams of the clauses, with fillers dropped and synonyms made one word."""
+        weights: dict[str, float] = {}
+        for clause in clauses:
+            for feature, weight in self._of_clause(self.fillers.sub("", clause)):
+                weights[feature] = weight
+        return weights
+
+    def _of_clause(self, clause: str) -> Iterator[tuple[str, float]]:
+        for match in self.pattern.finditer(clause):
+            yield f"={self.synonyms[match.group()]}", _WORD
+        text = self.pattern.sub(lambda match: self.synonyms[match.group()], clause)
+        for size, weight in ((1, _UNIGRAM), (2, _BIGRAM), (3, _TRIGRAM)):
+            for start in range(len(text) - size + 1):
+                yield text[start : start + size], weight
+
+
+class _Ranked(NamedTuple):
+    score: float
+    owner: int
+
+
+_Features = Mapping[str, float]
+
+
+class _Model:
+    """Ridge regression from the features of a wording to its owner, an entry or a group of unanswered sentences.
+
+    It weighs a feature by what it says about the owner over all wordings, which nearest-wording search cannot.
+    """
+
+    def __init__(self, owners: Sequence[Sequence[_Features]]) -> None:
+        seen = Counter(feature for group in owners for feature in {f for features in group for f in features})
+        total = len(owners) + 1
+        self._rarity = {feature: math.log(total / (count + 0.5)) + 0.1 for feature, count in seen.items()}
+        self._unseen = math.log(total) * _UNSEEN
+        self._column = {feature: column for column, feature in enumerate(seen)}
+        self._weights = self._solve(owners)
+
+    def _solve(self, owners: Sequence[Sequence[_Features]]) -> _Matrix:
+        rows = [(owner, features) for owner, group in enumerate(owners) for features in group]
+        inputs = np.zeros((len(rows), len(self._column)), dtype=np.float32)
+        targets = np.zeros((len(rows), len(owners)), dtype=np.float32)
+        for row, (owner, features) in enumerate(rows):
+            columns, values = self._unit(features)
+            inputs[row, columns] = values
+            targets[row, owner] = 1.0
+        kernel = inputs @ inputs.T + _RIDGE * np.eye(len(rows), dtype=np.float32)
+        return cast(_Matrix, inputs.T @ np.linalg.solve(kernel, targets))
+
+    def _unit(self, features: _Features) -> tuple[list[int], _Matrix]:
+        """Columns and values of a vector of length one; what the base never saw counts in the length only."""
+        weighted = {f: weight * self._rarity.get(f, self._unseen) for f, weight in features.items()}
+        length = math.sqrt(sum(value * value for value in weighted.values())) or 1.0
+        known = [f for f in weighted if f in self._column]
+        values = np.array([weighted[f] / length for f in known], dtype=np.float32)
+        return [self._column[f] for f in known], values
+
+    def scores(self, features: _Features) -> _Matrix:
+        """How much every owner fits, about 0 to 1."""
+        columns, values = self._unit(features)
+        return cast(_Matrix, values @ self._weights[columns])
+
+
+class KnowledgeBase:
+    """Every entry of a folder, ready to be searched."""
+
+    def __init__(self, entries: Sequence[Entry], unanswered: Mapping[str, Sequence[str]], words: Words) -> None:
+        self.entries = tuple(entries)
+        self._by_id = {entry.id: entry for entry in entries}
+        if len(self._by_id) != len(self.entries):
+            raise ValueError("knowledge: an id is used twice")
+        self._words = words
+        self._prior = {"": np.zeros(len(entries) + len(unanswered), dtype=np.float32)}
+        for number, entry in enumerate(entries):
+            self._prior.setdefault(entry.category, self._prior[""].copy())[number] = _PRIOR
+        groups = [entry.wordings for entry in entries] + [tuple(group) for group in unanswered.values()]
+        self._model = _Model([[words.features(words.clauses(text)) for text in group] for group in groups])
+
+    @classmethod
+    def load(cls, folder: Path = FOLDER, words: Path = WORDS_PATH) -> KnowledgeBase:
+        """Read every file of the folder; raises ValueError naming the file and entry that is malformed."""
+        entries: list[Entry] = []
+        unanswered: dict[str, list[str]] = {}
+        for path in sorted(folder.glob("*.yml")):
+            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if path.name == UNANSWERED:
+                unanswered = raw
+            else:
+                entries += (_entry(item, raw.get("defaults", {}), path.name) for item in raw["entries"])
+        return cls(entries, unanswered, Words.load(words))
+
+    def get(self, entry_id: str) -> Entry | None:
+        """The entry behind a choice the resident picked."""
+        return self._by_id.get(entry_id)
+
+    def find(self, question: str, category: str = "", settings: Mapping[str, str] | None = None) -> Hit | None:
+        """The nearest entry, or None when the base has nothing to say. `category` is a hint, not a filter."""
+        ranked = self._ranked(question, category)
+        if not ranked or ranked[0].score < _FLOOR or ranked[0].owner >= len(self.entries):
+            return None
+        (score, first), rest = ranked[0], ranked[1:]
+        entry = self.entries[first]
+        second = rest[0].score if rest else 0.0
+        answerable = entry.answerable(settings or {})
+        sure = answerable and score >= _SURE and score - second >= _MARGIN
+        near = [self.entries[r.owner] for r in ranked if score - r.score < _CLOSE and r.owner < len(self.entries)]
+        offered = tuple(e for e in near if e.answerable(settings or {}))[:_MAX_CHOICES]
+        following = next((self.entries[r.owner] for r in rest if r.owner < len(self.entries)), None)
+        return Hit(entry, score, sure, following, answerable, () if sure else offered)
+
+    def _ranked(self, question: str, category: str) -> list[_Ranked]:
+        clauses = self._words.clauses(question)
+        scores = self._prior[category].copy() if category in self._prior else self._prior[""].copy()
+        scores += self._model.scores(self._words.features(clauses))
+        order = np.argsort(-scores, kind="stable")[:_MAX_CHOICES + 1]
+        return [_Ranked(float(scores[owner]), int(owner)) for owner in order]
+
+
+def answer(hit: Hit, settings: Mapping[str, str], verified: bool) -> str:
+    """What to say for a hit, with its source; empty when this community has not configured what it needs."""
+    return hit.entry.text(settings, verified)
+
+
+def _configured(settings: Mapping[str, str], name: str) -> bool:
+    return bool(settings.get(name, "").strip())
+
+
+def _entry(item: Mapping[str, Any], defaults: Mapping[str, Any], file: str) -> Entry:
+    fields = {**defaults, **item}
+    fields["date"] = str(fields.get("date", ""))
+    for name in ("variants", "only_if"):
+        fields[name] = tuple(fields.get(name, ()))
+    try:
+        entry = Entry(**fields)
+    except TypeError as error:
+        raise ValueError(f"{file}: {item.get('id')}: {error}") from error
+    named = {*entry.only_if, *_PLACEHOLDER.findall(f"{entry.answer}{entry.unverified_answer}{entry.without}")}
+    if unknown := named - PLACEHOLDERS:
+        raise ValueError(f"{file}: {entry.id}: unknown placeholder {sorted(unknown)}")
+    return entry

@@ -1,0 +1,74 @@
+"""Pictures on disk, kept by content hash below the data directory; nothing of the camera's own data survives."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+KEY = re.compile(r"[0-9a-f]{64}\.(?:jpg|png)")
+LONG_SIDE, THUMB_SIDE = 2048, 360
+# A small file can unpack into a huge picture; refuse before decoding it.
+MAX_PIXELS = 60_000_000
+
+
+class NotAPhoto(Exception):
+    """The bytes are not a picture we can show."""
+
+
+class PhotoTooLarge(Exception):
+    """The picture is over the size limit."""
+
+
+@dataclass(frozen=True)
+class StoredPhoto:
+    key: str
+    mime: str
+    size: int
+    width: int
+    height: int
+
+
+def save_photo(folder: Path, data: bytes, max_bytes: int) -> StoredPhoto:
+    """Check by content, drop EXIF (place, camera), shrink to 2048 px, store with a thumbnail.
+
+    Raises PhotoTooLarge or NotAPhoto; then nothing was written.
+    """
+    if len(data) > max_bytes:
+        raise PhotoTooLarge
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP", "GIF")) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise PhotoTooLarge
+            picture = ImageOps.exif_transpose(opened).convert("RGB")
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise NotAPhoto from error
+    picture.thumbnail((LONG_SIDE, LONG_SIDE))
+    encoded = _jpeg(picture)
+    key = hashlib.sha256(encoded).hexdigest() + ".jpg"
+    small = picture.copy()
+    small.thumbnail((THUMB_SIDE, THUMB_SIDE))
+    for path, content in ((photo_path(folder, key), encoded), (photo_path(folder, key, thumb=True), _jpeg(small))):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".part")
+        partial.write_bytes(content)
+        partial.replace(path)
+    return StoredPhoto(key, "image/jpeg", len(encoded), picture.width, picture.height)
+
+
+def _jpeg(picture: Image.Image) -> bytes:
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def photo_path(folder: Path, key: str, *, thumb: bool = False) -> Path:
+    """Where a stored picture lies. Raises NotAPhoto for a key that was never ours (so no path can be smuggled in)."""
+    if not KEY.fullmatch(key):
+        raise NotAPhoto
+    name = key.replace(".", "_thumb.") if thumb else key
+    return folder / "files" / key[:2] / name

@@ -1,0 +1,472 @@
+"""The tables. No rules live here beyond what the database itself can hold as a constraint.
+
+Times end in `_at` or `_by` and are aware UTC; money is integer 分 (`_fen`); a place is a register key such as `P1/3/2/1502`.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Date,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from storage.types import UtcDateTime
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[Any]: JSON, date: Date}  # noqa: RUF012
+
+
+# --- the register -----------------------------------------------------------------------------------------------------
+
+
+class Community(Base):
+    """A 小区. `register_spec` is the compact register the address parser is built from; the tables below are its expansion."""
+
+    __tablename__ = "communities"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(40), unique=True)
+    name: Mapped[str] = mapped_column(String(80))
+    register_spec: Mapped[dict[str, Any]]
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class Phase(Base):
+    __tablename__ = "phases"
+    __table_args__ = (UniqueConstraint("community_id", "code"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"))
+    code: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str] = mapped_column(String(40))
+
+
+class Building(Base):
+    __tablename__ = "buildings"
+    __table_args__ = (UniqueConstraint("phase_id", "code"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    phase_id: Mapped[int] = mapped_column(ForeignKey("phases.id"))
+    code: Mapped[str] = mapped_column(String(20))
+    name: Mapped[str] = mapped_column(String(40))
+
+
+class Unit(Base):
+    __tablename__ = "units"
+    __table_args__ = (UniqueConstraint("building_id", "code"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    building_id: Mapped[int] = mapped_column(ForeignKey("buildings.id"))
+    code: Mapped[str] = mapped_column(String(20))
+
+
+class Household(Base):
+    """A flat, villa, shop or car space: one key of the register."""
+
+    __tablename__ = "households"
+    __table_args__ = (UniqueConstraint("community_id", "key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"))
+    unit_id: Mapped[int | None] = mapped_column(ForeignKey("units.id"))
+    key: Mapped[str] = mapped_column(String(40))
+    kind: Mapped[str] = mapped_column(String(10))
+    display: Mapped[str] = mapped_column(String(60))
+
+
+class PublicArea(Base):
+    __tablename__ = "public_areas"
+    __table_args__ = (UniqueConstraint("community_id", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"))
+    name: Mapped[str] = mapped_column(String(40))
+
+
+# --- people -----------------------------------------------------------------------------------------------------------
+
+
+class Resident(Base):
+    """Anyone on the residents' side, also a stranger who only ever wrote once (then without a home)."""
+
+    __tablename__ = "residents"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"))
+    name: Mapped[str] = mapped_column(String(60), default="")
+    salutation: Mapped[str] = mapped_column(String(30), default="")
+    phone: Mapped[str] = mapped_column(String(20), default="")
+    notices: Mapped[bool] = mapped_column(default=True)
+    homes: Mapped[list[Residency]] = relationship(back_populates="resident")
+
+
+class Residency(Base):
+    """A resident's tie to one household; the role is per household (domain.md §0.3)."""
+
+    __tablename__ = "residencies"
+    __table_args__ = (UniqueConstraint("resident_id", "household_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    resident_id: Mapped[int] = mapped_column(ForeignKey("residents.id"), index=True)
+    household_id: Mapped[int] = mapped_column(ForeignKey("households.id"), index=True)
+    relation: Mapped[str] = mapped_column(String(10))
+    verified_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    resident: Mapped[Resident] = relationship(back_populates="homes")
+    household: Mapped[Household] = relationship(lazy="joined")
+
+
+class Staff(Base):
+    __tablename__ = "staff"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"))
+    name: Mapped[str] = mapped_column(String(40))
+    badge: Mapped[str] = mapped_column(String(20), default="")
+    role: Mapped[str] = mapped_column(String(12))
+    department: Mapped[str] = mapped_column(String(12))
+    trades: Mapped[list[Any]] = mapped_column(default=list)
+    licences: Mapped[list[Any]] = mapped_column(default=list)
+    areas: Mapped[list[Any]] = mapped_column(default=list)
+    phone: Mapped[str] = mapped_column(String(20), default="")
+    cap: Mapped[int] = mapped_column(default=6)
+    active: Mapped[bool] = mapped_column(default=True)
+    shifts: Mapped[list[Shift]] = relationship(lazy="selectin")
+    __table_args__ = (
+        CheckConstraint("role in ('worker','desk','supervisor','manager')", name="role"),
+        UniqueConstraint("community_id", "name"),
+    )
+
+
+class Shift(Base):
+    """A weekly duty span in local minutes of the day; `end_minute` above 1440 runs past midnight."""
+
+    __tablename__ = "shifts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), index=True)
+    weekday: Mapped[int]
+    start_minute: Mapped[int]
+    end_minute: Mapped[int]
+
+
+class Identity(Base):
+    """An account in a channel and the one person behind it."""
+
+    __tablename__ = "identities"
+    __table_args__ = (
+        UniqueConstraint("channel", "external_id"),
+        CheckConstraint("(resident_id is null) <> (staff_id is null)", name="one_person"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    channel: Mapped[str] = mapped_column(String(12))
+    external_id: Mapped[str] = mapped_column(String(80))
+    resident_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"), index=True)
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"), index=True)
+    resident: Mapped[Resident | None] = relationship()
+    staff: Mapped[Staff | None] = relationship()
+
+
+# --- conversations ----------------------------------------------------------------------------------------------------
+
+
+class Conversation(Base):
+    """One chat of one identity. `turn_owner` holds it while a turn runs, so that two processes never answer at once."""
+
+    __tablename__ = "conversations"
+    __table_args__ = (UniqueConstraint("channel", "chat_id", "identity_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    channel: Mapped[str] = mapped_column(String(12))
+    chat_id: Mapped[str] = mapped_column(String(80))
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"), index=True)
+    group: Mapped[bool] = mapped_column("is_group", default=False)
+    with_person: Mapped[bool] = mapped_column(default=False)
+    reachable: Mapped[bool] = mapped_column(default=True)
+    last_inbound_at: Mapped[datetime | None]
+    turn_owner: Mapped[str | None] = mapped_column(String(40))
+    turn_until: Mapped[datetime | None]
+    identity: Mapped[Identity] = relationship(lazy="joined")
+
+
+class InboxMessage(Base):
+    """What came in, stored before it was acknowledged. `done_at` is set in the transaction that writes the answer."""
+
+    __tablename__ = "inbox"
+    __table_args__ = (UniqueConstraint("channel", "message_id"), Index("ix_inbox_open", "done_at", "conversation_id"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    channel: Mapped[str] = mapped_column(String(12))
+    message_id: Mapped[str] = mapped_column(String(120))
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"))
+    text: Mapped[str] = mapped_column(Text, default="")
+    button: Mapped[str] = mapped_column(String(80), default="")
+    payload: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    received_at: Mapped[datetime]
+    screened_at: Mapped[datetime | None]
+    done_at: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    retry_at: Mapped[datetime | None]
+    notice_sent: Mapped[bool] = mapped_column(default=False)
+
+
+class OutboxMessage(Base):
+    """What must go out, written in the transaction of the change that caused it. `dedupe_key` makes it once only."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        Index("ix_outbox_due", "status", "due_at"),
+        CheckConstraint("status in ('pending','sent','dead','withdrawn')", name="status"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    dedupe_key: Mapped[str] = mapped_column(String(160), unique=True)
+    conversation_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"), index=True)
+    resident_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"))
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), index=True)
+    text: Mapped[str] = mapped_column(Text)
+    buttons: Mapped[list[Any]] = mapped_column(default=list)
+    image_key: Mapped[str] = mapped_column(String(80), default="")
+    priority: Mapped[int] = mapped_column(default=5)
+    status: Mapped[str] = mapped_column(String(10), default="pending")
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    claimed_until: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(String(200), default="")
+
+
+class WebMessage(Base):
+    """The web chat's own timeline: what its page shows. `id` is the `seq` of docs/http-api.md."""
+
+    __tablename__ = "web_messages"
+    __table_args__ = (UniqueConstraint("conversation_id", "mine", "key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"), index=True)
+    mine: Mapped[bool]
+    key: Mapped[str] = mapped_column(String(160))
+    kind: Mapped[str] = mapped_column(String(10), default="text")
+    text: Mapped[str] = mapped_column(Text, default="")
+    buttons: Mapped[list[Any]] = mapped_column(default=list)
+    image_key: Mapped[str] = mapped_column(String(80), default="")
+    at: Mapped[datetime]
+
+
+class WebSession(Base):
+    """A web chat login; only the token's hash is kept."""
+
+    __tablename__ = "web_sessions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"))
+    expires_at: Mapped[datetime]
+
+
+class LoginCode(Base):
+    """A one-time code that lets a person open the web chat as themselves."""
+
+    __tablename__ = "login_codes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    code_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    resident_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"))
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+# --- tickets ----------------------------------------------------------------------------------------------------------
+
+
+class Ticket(Base):
+    """The only thing with a status. Due times are columns so that a restart loses no promise."""
+
+    __tablename__ = "tickets"
+    __table_args__ = (
+        CheckConstraint("status not in ('assigned','in_progress','rework') or handler_id is not null", name="handled"),
+        CheckConstraint("status <> 'new' or handler_id is null", name="new_unowned"),
+        CheckConstraint(
+            "status not in ('closed','cancelled','referred','merged') or closed_at is not null", name="final_has_time"
+        ),
+        CheckConstraint("status <> 'on_hold' or (hold_reason <> '' and wake_at is not null)", name="hold_has_reason"),
+        CheckConstraint("status <> 'merged' or parent_id is not null", name="merged_has_parent"),
+        UniqueConstraint("community_id", "source_key"),
+        Index("ix_tickets_place_code", "place_key", "code"),
+        Index("ix_tickets_open", "community_id", "status"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"))
+    ticket_no: Mapped[str] = mapped_column(String(24), unique=True)
+    tail: Mapped[str] = mapped_column(String(6), index=True)
+    kind: Mapped[str] = mapped_column(String(2))
+    status: Mapped[str] = mapped_column(String(12))
+    code: Mapped[str] = mapped_column(String(4))
+    level: Mapped[str] = mapped_column(String(2))
+    urgent_said: Mapped[bool] = mapped_column(default=False)
+    place_key: Mapped[str] = mapped_column(String(160), default="")
+    place_text: Mapped[str] = mapped_column(String(200), default="")
+    public_area: Mapped[bool] = mapped_column(default=False)
+    symptom: Mapped[str] = mapped_column(Text, default="")
+    detail: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    source: Mapped[str] = mapped_column(String(12), default="chat")
+    source_key: Mapped[str | None] = mapped_column(String(160))
+    reporter_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"), index=True)
+    reporter_staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    conversation_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"))
+    contact_name: Mapped[str] = mapped_column(String(60), default="")
+    contact_phone: Mapped[str] = mapped_column(String(20), default="")
+    handler_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"), index=True)
+    owner_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    department: Mapped[str] = mapped_column(String(12), default="")
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
+    linked_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
+    round: Mapped[int] = mapped_column(default=1)
+    wanted_label: Mapped[str] = mapped_column(String(60), default="")
+    wanted_start_at: Mapped[datetime | None]
+    wanted_end_at: Mapped[datetime | None]
+    accept_by: Mapped[datetime | None]
+    arrive_by: Mapped[datetime | None]
+    finish_by: Mapped[datetime | None]
+    appointment_start_at: Mapped[datetime | None]
+    appointment_end_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    accepted_at: Mapped[datetime | None]
+    on_the_way_at: Mapped[datetime | None]
+    arrived_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    confirmed_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    hold_reason: Mapped[str] = mapped_column(String(60), default="")
+    wake_at: Mapped[datetime | None]
+    warned_step: Mapped[int] = mapped_column(default=0)
+    accept_step: Mapped[int] = mapped_column(default=0)
+    arrive_step: Mapped[int] = mapped_column(default=0)
+    urge_count: Mapped[int] = mapped_column(default=0)
+    score_attitude: Mapped[int | None]
+    score_quality: Mapped[int | None]
+    remark: Mapped[str] = mapped_column(Text, default="")
+    default_accepted: Mapped[bool] = mapped_column(default=False)
+    callback_at: Mapped[datetime | None]
+    contact_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=0)
+    reporter: Mapped[Resident | None] = relationship()
+    reporter_staff: Mapped[Staff | None] = relationship(foreign_keys=[reporter_staff_id])
+    handler: Mapped[Staff | None] = relationship(foreign_keys=[handler_id])
+    owner: Mapped[Staff | None] = relationship(foreign_keys=[owner_id])
+    history: Mapped[list[TicketEvent]] = relationship(order_by="TicketEvent.id")
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+
+class TicketEvent(Base):
+    """One line of the timeline: who did what when, from which status to which."""
+
+    __tablename__ = "ticket_history"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), index=True)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(40))
+    actor_name: Mapped[str] = mapped_column(String(60))
+    action: Mapped[str] = mapped_column(String(24))
+    from_status: Mapped[str] = mapped_column(String(12), default="")
+    to_status: Mapped[str] = mapped_column(String(12), default="")
+    note: Mapped[str] = mapped_column(Text, default="")
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class Assignment(Base):
+    """One worker's hold on a ticket, from the offer to its end."""
+
+    __tablename__ = "assignments"
+    __table_args__ = (
+        CheckConstraint("state in ('offered','accepted','declined','timed_out','withdrawn','done')", name="state"),
+        # At most one worker holds a ticket; a transfer may be offered to a second one meanwhile.
+        Index(
+            "uq_assignments_held",
+            "ticket_id",
+            unique=True,
+            sqlite_where=text("state = 'accepted'"),
+            postgresql_where=text("state = 'accepted'"),
+        ),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), index=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), index=True)
+    state: Mapped[str] = mapped_column(String(10))
+    offered_at: Mapped[datetime]
+    accept_by: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    reason: Mapped[str] = mapped_column(String(200), default="")
+    why: Mapped[list[Any]] = mapped_column(default=list)
+    staff: Mapped[Staff] = relationship()
+
+
+class Attachment(Base):
+    """A picture or file, kept by content hash under the data directory."""
+
+    __tablename__ = "attachments"
+    __table_args__ = (UniqueConstraint("key", "conversation_id", "ticket_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    key: Mapped[str] = mapped_column(String(80), index=True)
+    mime: Mapped[str] = mapped_column(String(40))
+    size: Mapped[int]
+    width: Mapped[int] = mapped_column(default=0)
+    height: Mapped[int] = mapped_column(default=0)
+    purpose: Mapped[str] = mapped_column(String(12), default="")
+    conversation_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"), index=True)
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), index=True)
+    created_at: Mapped[datetime]
+
+
+class OpenQuestion(Base):
+    """A push that expects an answer, remembered so that free text answers it whichever process or channel receives it."""
+
+    __tablename__ = "open_questions"
+    __table_args__ = (
+        CheckConstraint("state in ('open','answered','expired','withdrawn')", name="state"),
+        Index("ix_open_questions_open", "state", "resident_id"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), index=True)
+    resident_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"))
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    state: Mapped[str] = mapped_column(String(10), default="open")
+    asked_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    remind_at: Mapped[datetime | None]
+    reminders: Mapped[int] = mapped_column(default=0)
+    answered_at: Mapped[datetime | None]
+    answer: Mapped[str] = mapped_column(Text, default="")
+    ticket: Mapped[Ticket | None] = relationship()
+
+
+class Draft(Base):
+    """What a conversation is still collecting before a ticket exists; kept 24 h (domain.md §2.1 收集中)."""
+
+    __tablename__ = "drafts"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"), unique=True)
+    kind: Mapped[str] = mapped_column(String(2))
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    parked: Mapped[bool] = mapped_column(default=False)
+    updated_at: Mapped[datetime]
+    reminded_at: Mapped[datetime | None]
+
+
+class Counter(Base):
+    """Named numbers that only grow: the day's ticket number, a channel's read position."""
+
+    __tablename__ = "counters"
+    name: Mapped[str] = mapped_column(String(60), primary_key=True)
+    value: Mapped[int] = mapped_column(default=0)

@@ -1,0 +1,358 @@
+"""Emergency detection against the phrase bank, and the fixed texts against their rules."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlu.emergency import MESSAGES_PATH, RULES_PATH, detect, load_rules, playbook, question_text
+
+BANK: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "cases" / "emergency.yml").read_text(encoding="utf-8"))
+RAW_MESSAGES: dict[str, Any] = yaml.safe_load(MESSAGES_PATH.read_text(encoding="utf-8"))
+RULES = load_rules()
+KINDS = [kind.name for kind in RULES.kinds]
+
+
+def phrases(section: str) -> Iterator[Any]:
+    for group in BANK[section]:
+        for say in group["say"]:
+            yield pytest.param(say, group, id=say[:30])
+
+
+def guard_rows() -> Iterator[Any]:
+    for guard, rows in BANK["guards"].items():
+        for verdict, says in rows.items():
+            for say in says:
+                yield pytest.param(say, verdict, id=f"{guard}: {say}")
+
+
+def verdict_of(say: str) -> str:
+    found = detect(say, RULES)
+    return "none" if found is None else found.verdict
+
+
+@pytest.mark.parametrize(("say", "want"), list(phrases("appendix_a1")))
+def test_every_phrase_of_appendix_a1_alarms(say: str, want: dict[str, Any]) -> None:
+    found = detect(say, RULES)
+    assert found is not None
+    assert (found.kind, found.verdict, found.code, found.level) == (want["kind"], "alarm", want["code"], want["level"])
+    assert found.trigger and found.trigger in say
+    assert found.question == ""
+
+
+@pytest.mark.parametrize(("say", "want"), list(phrases("alarms")))
+def test_further_emergencies_alarm(say: str, want: dict[str, Any]) -> None:
+    found = detect(say, RULES)
+    assert found is not None
+    assert (found.kind, found.verdict) == (want["kind"], "alarm")
+    assert found.code == want.get("code", found.code)
+    assert found.level == want.get("level", found.level)
+
+
+@pytest.mark.parametrize(("say", "want"), list(guard_rows()))
+def test_guards(say: str, want: str) -> None:
+    assert verdict_of(say) == want
+
+
+@pytest.mark.parametrize(("say", "want"), list(phrases("checks")))
+def test_weak_signs_ask_one_question(say: str, want: dict[str, Any]) -> None:
+    found = detect(say, RULES)
+    assert found is not None
+    assert (found.kind, found.verdict, found.question) == (want["kind"], "check", want["question"])
+
+
+@pytest.mark.parametrize("say", BANK["silent"])
+def test_ordinary_messages_are_left_alone(say: str) -> None:
+    assert detect(say, RULES) is None
+
+
+def test_the_bank_is_as_large_as_promised_and_has_no_doubles() -> None:
+    alarms = [say for group in BANK["alarms"] for say in group["say"]]
+    assert len(alarms) >= 150
+    assert len(BANK["silent"]) >= 120
+    for says in (alarms, BANK["silent"]):
+        assert len(says) == len(set(says))
+
+
+@pytest.mark.parametrize(
+    "wrap", ["{}", "你好{}谢谢", "{}！！！", "气死我了，{}，快点", "3栋1502 {}", "😡😡{}🙏", "\u200b{}\n"]
+)
+def test_dressing_does_not_hide_an_emergency(wrap: str) -> None:
+    for group in BANK["appendix_a1"]:
+        for say in group["say"]:
+            found = detect(wrap.format(say), RULES)
+            assert found is not None, say
+            assert found.verdict == "alarm", say
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "HELP"])
+def test_an_emergency_in_the_middle_of_a_long_message_is_found(kind: str) -> None:
+    groups = (g for g in (*BANK["appendix_a1"], *BANK["alarms"]) if g["kind"] == kind)
+    say = next(groups)["say"][0]
+    filler = "，".join(BANK["silent"][-25:])
+    found = detect(f"{filler}。{say}。{filler}", RULES)
+    assert found is not None
+    assert (found.verdict, kind in {found.kind, *(other.kind for other in found.also)}) == ("alarm", True)
+
+
+def test_several_kinds_name_the_most_dangerous_first() -> None:
+    found = detect("水管爆了，还有厨房着火了，闻到煤气味", RULES)
+    assert found is not None
+    assert found.kind == "FIRE"
+    assert [other.kind for other in found.also] == ["GAS", "BURST"]
+    assert all(other.also == () for other in found.also)
+
+
+def test_a_sure_lesser_danger_goes_before_a_doubtful_greater_one() -> None:
+    found = detect("水管爆了，楼道烟味", RULES)
+    assert found is not None
+    assert (found.kind, found.verdict) == ("BURST", "alarm")
+    assert [(other.kind, other.verdict) for other in found.also] == [("FIRE", "check")]
+
+
+def test_help_gives_way_to_what_it_is_about() -> None:
+    found = detect("救命，我被困在电梯里了", RULES)
+    assert found is not None
+    assert "HELP" not in {found.kind, *(other.kind for other in found.also)}
+
+
+def test_staff_test_is_marked_but_still_alarms() -> None:
+    found = detect("测试 困人", RULES)
+    assert found is not None
+    assert (found.verdict, found.guard) == ("alarm", "staff_test")
+    assert detect("困人", RULES) != found
+
+
+def test_the_trigger_is_the_residents_own_spelling() -> None:
+    found = detect("我被捆在店梯里了", RULES)
+    assert found is not None
+    assert "店梯" in found.trigger
+
+
+@given(
+    st.one_of(
+        st.text(st.characters(), max_size=300), st.lists(st.sampled_from(BANK["silent"]), max_size=8).map("".join)
+    )
+)
+def test_never_raises(text: str) -> None:
+    found = detect(text, RULES)
+    assert found is None or (found.trigger in text and found.kind in KINDS)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "没",
+                "着火",
+                "困",
+                "电梯",
+                "孩子",
+                "在",
+                "里",
+                "漏水",
+                "插座",
+                "上周",
+                "修好了",
+                "吗",
+                "，",
+                " ",
+                "快",
+                "要",
+            ]
+        ),
+        max_size=60,
+    )
+)
+def test_never_raises_on_word_salad(words: list[str]) -> None:
+    detect("".join(words), RULES)
+
+
+@given(st.sampled_from([say for group in BANK["appendix_a1"] for say in group["say"]]), st.integers(0, 30), st.data())
+def test_zero_width_noise_never_hides_an_emergency(say: str, count: int, data: st.DataObject) -> None:
+    noisy = say
+    for _ in range(count % 5):
+        at = data.draw(st.integers(0, len(noisy)))
+        noisy = noisy[:at] + data.draw(st.sampled_from("\u200b\u200d\ufeff\x00\u202e")) + noisy[at:]
+    assert verdict_of(noisy) == "alarm"
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "没着火",
+        "孩子在",
+        "被困",
+        "上周爆管",
+        "漏水灯",
+        "不见找不到老人",
+        "快要都",
+        "漏",
+        "电",
+        "煤气",
+        "怎么办如果着火",
+        "外墙砖好大一块",
+    ],
+)
+def test_hostile_length_stays_linear(unit: str) -> None:
+    text = unit * (20_000 // len(unit))
+    began = time.perf_counter()
+    detect(text, RULES)
+    # Four times a loaded two-core machine; a quadratic or exponential pattern takes minutes.
+    assert time.perf_counter() - began < 5
+
+
+def test_an_ordinary_message_costs_well_under_a_millisecond() -> None:
+    text = "卧室灯不亮了麻烦明天下午三点派个师傅来看一下三栋一单元"
+    detect(text, RULES)
+
+    def one_round() -> float:
+        began = time.perf_counter()
+        for _ in range(50):
+            detect(text, RULES)
+        return (time.perf_counter() - began) / 50
+
+    assert min(one_round() for _ in range(5)) < 0.001
+
+
+# --- the fixed texts ---
+
+
+def texts_of(kind: str) -> list[str]:
+    book = playbook(kind)
+    lines = [text for line in book.lines for text in (line.text, line.without) if text]
+    return [*lines, book.ask, *book.checks.values(), book.staff_extra]
+
+
+def test_every_kind_has_a_playbook_and_every_playbook_a_kind() -> None:
+    assert set(RAW_MESSAGES["playbooks"]) == set(KINDS)
+
+
+def test_every_question_a_rule_can_ask_has_a_text() -> None:
+    keys = {trigger.question for kind in RULES.kinds for trigger in kind.triggers}
+    keys |= {guard.question for guard in RULES.guards if guard.question}
+    for key in keys:
+        assert question_text(key).rstrip("。！").strip(), key
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_advice_is_short_plain_and_asks_only_at_the_end(kind: str) -> None:
+    for numbers in ({}, {"gas_phone": "000", "duty_phone": "111"}):
+        lines = playbook(kind).advice(**numbers).split("\n")
+        assert 1 <= len(lines) <= 5
+        assert all(0 < len(line) <= 50 for line in lines)
+        assert not any("？" in line for line in lines[:-1])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_texts_keep_to_their_own_bans_and_the_common_ones(kind: str) -> None:
+    book = playbook(kind)
+    assert book.must_not
+    common = ["12119", "捶", "心前区", "心窝", "马上就到", "免费", "我们赔", "分钟就到", "已通知", "已派", "法定"]
+    for text in texts_of(kind):
+        assert not [word for word in (*book.must_not, *common) if word in text], text
+        assert "95598" not in text
+        assert not re.search("[\U0001f000-\U0001faff\u2600-\u27bf]", text)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_placeholders_are_known_and_always_have_a_variant(kind: str) -> None:
+    for line in playbook(kind).lines:
+        names = set(re.findall(r"\{(.*?)\}", line.text))
+        assert names <= {"gas_phone", "duty_phone"}
+        assert bool(names) == bool(line.without)
+        assert "{" not in line.without
+    assert "{" not in playbook(kind).advice()
+    assert "{" not in playbook(kind).advice(gas_phone="000", duty_phone="111")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_local_numbers_are_never_written_into_a_text(kind: str) -> None:
+    numbers = {n for text in texts_of(kind) for n in re.findall(r"\d{3,}", text)}
+    assert numbers <= {"110", "119", "120", "12110", "12356"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts"),
+    [
+        (
+            "GAS",
+            ["不开灯", "不关灯", "门铃", "不点火", "不在屋里打电话", "燃气阀", "走楼梯", "到室外再打", "119", "120"],
+        ),
+        ("FIRE", ["119", "不坐电梯", "弯腰", "把门关上", "浓烟", "湿毛巾", "不要回去拿东西"]),
+        ("LIFT", ["扒门", "踹门", "天窗", "警铃", "靠墙", "120", "哪栋哪单元"]),
+        ("BURST", ["总水阀", "顺时针", "踩着水不要碰电箱", "拍照", "楼栋总阀"]),
+        ("ELEC", ["湿地面", "总闸", "不要反复合闸", "不能泼水", "干燥木棍", "不要用手拉", "120"]),
+        ("WATER_ELEC", ["不要碰水里的插座", "够得着", "离开湿", "水阀"]),
+        ("TRAPPED", ["110", "119", "安抚", "别让孩子碰"]),
+        ("FALL", ["离开楼下和窗边", "别探身", "绕行", "120"]),
+        ("PIT", ["提醒行人", "别靠近", "围挡"]),
+        ("MED", ["120", "年龄", "不要随意搬动", "心肺复苏", "接救护车"]),
+        ("SEC", ["锁上门", "110", "12110", "不要追"]),
+        ("SELF", ["别一个人待着", "12356", "身边有人吗"]),
+        ("LOST", ["110", "衣着", "时间和地点", "门岗", "监控"]),
+        ("CO", ["室外新鲜空气", "打开门窗", "热水器", "120"]),
+        ("FLOOD", ["不要去地库挪车", "积水", "电箱", "低处的电"]),
+        ("OUTAGE", ["核实原因", "别用电梯", "制氧机"]),
+        ("HELP", ["有人受伤、被困或起火吗"]),
+    ],
+)
+def test_advice_contains_the_facts_of_its_playbook(kind: str, facts: list[str]) -> None:
+    advice = playbook(kind).advice(gas_phone="000", duty_phone="111")
+    assert [fact for fact in facts if fact not in advice] == []
+
+
+def test_unconfigured_gas_number_is_worded_around() -> None:
+    assert "96777" in playbook("GAS").advice(gas_phone="96777")
+    assert "燃气公司抢修电话" in playbook("GAS").advice()
+
+
+def test_check_questions_end_the_doubt_without_a_form() -> None:
+    for kind in KINDS:
+        for text in playbook(kind).checks.values():
+            assert "？" in text or "请" in text
+            assert not re.search("姓名|电话号码|手机号", text)
+
+
+# --- the rule file ---
+
+
+def test_codes_and_levels_are_well_formed() -> None:
+    for kind in RULES.kinds:
+        pairs = [(kind.code, kind.level)]
+        pairs += [(t.code or kind.code, t.level or kind.level) for t in kind.triggers]
+        pairs += [(r.code or kind.code, r.level or kind.level) for r in kind.refinements]
+        for code, level in pairs:
+            assert re.fullmatch(r"[A-Z]\d{2}", code)
+            assert level in {"U0", "U1", "U3"}
+
+
+def test_a_malformed_rule_file_is_refused(tmp_path: Path) -> None:
+    text = RULES_PATH.read_text(encoding="utf-8")
+    broken = tmp_path / "rules.yml"
+    broken.write_text(text.replace("outcome: advise", "outcome: perhaps", 1), encoding="utf-8")
+    with pytest.raises(ValueError, match="perhaps"):
+        load_rules(broken)
+
+
+def test_rules_are_data(tmp_path: Path) -> None:
+    """The code holds no trigger of its own: another file, another language of danger."""
+    other = tmp_path / "rules.yml"
+    other.write_text(
+        "version: t\nwords: {}\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
+        "kinds: {FIRE: {code: F01, level: U0, alarm: [fuego]}}\n",
+        encoding="utf-8",
+    )
+    rules = load_rules(other)
+    found = detect("hay FUEGO", rules)
+    assert found is not None
+    assert (found.kind, found.trigger) == ("FIRE", "FUEGO")
+    assert detect("着火了", rules) is None

@@ -1,0 +1,338 @@
+"""A reply to something that was asked: read it, do what it says, or hand the text on to the dialogue (design.md §7).
+
+Works from the database alone, so it does not matter which process, channel or restart lies between question and answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nlu.answers import Answer, read_answer
+from nlu.expected_time import Window, format_window
+from nlu.slots import Scores, find_phone
+from storage.models import Conversation, Draft, OpenQuestion, Ticket
+from tickets import emergencies, notify, questions, verbs
+from tickets.errors import DeskError
+from tickets.lifecycle import OPEN
+from tickets.people import Actor
+from tickets.places import read_place
+from tickets.texts import say, span
+from tickets.words import asks_person, is_medical, leaves_topic
+
+FRESH_DETAIL = timedelta(minutes=15)
+READERS = frozenset(
+    {"acceptance", "score", "appointment", "consent", "confirm_address", "detail", "solved", "safety", "phone"}
+)
+# The reader's name for question kinds that are answered the same way.
+SAME_AS = {"callback": "acceptance", "resume_draft": "confirm_address", "self_check": "confirm_address"}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What remains to be done after an answer was taken: words to say, and text that is still for the dialogue."""
+
+    reply: str = ""
+    buttons: tuple[tuple[str, str], ...] = ()
+    resume: str = ""
+    restart_dialogue: bool = False
+
+
+@dataclass(frozen=True)
+class Turn:
+    session: Session
+    conversation: Conversation
+    actor: Actor
+    text: str
+    now: datetime
+    key: str
+
+
+Handler = Callable[[Turn, OpenQuestion, Answer], Outcome | None]
+
+
+def try_answer(turn: Turn) -> Outcome | None:
+    """Take `turn.text` as the answer to the newest open question it fits; None if it fits none."""
+    person = turn.actor.resident or turn.actor.staff
+    if person is None or asks_person(turn.text):
+        return None
+    for question in questions.waiting(turn.session, person, turn.now):
+        outcome = _emergency(turn, question) if question.kind == "emergency" else _ordinary(turn, question)
+        if outcome is not None:
+            return outcome
+    return None
+
+
+def _ordinary(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    if question.ticket and question.ticket.status not in OPEN and question.kind not in ("score", "callback"):
+        question.state = "withdrawn"
+        return None
+    if question.kind == "detail" and turn.now - question.asked_at > FRESH_DETAIL:
+        return None
+    kind = SAME_AS.get(question.kind, question.kind)
+    handler = HANDLERS.get(question.kind)
+    if handler is None or kind not in READERS:
+        return None
+    answer = read_answer(kind, turn.text, turn.now, proposed=_proposed(question, turn.now))  # type: ignore[arg-type]
+    return handler(turn, question, answer) if answer else None
+
+
+def _proposed(question: OpenQuestion, now: datetime) -> Window | None:
+    start, end = question.data.get("start"), question.data.get("end")
+    if not start or not end:
+        return None
+    begins, ends = datetime.fromisoformat(start), datetime.fromisoformat(end)
+    return Window(begins, ends, span(begins, ends, now))
+
+
+# --- during an emergency ----------------------------------------------------------------------------------------------
+
+
+def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    """While it lasts every word goes to the people on it; the place is asked once and taken whenever it comes."""
+    ticket = question.ticket
+    if ticket is None or ticket.status not in OPEN or turn.actor.resident is None or leaves_topic(turn.text):
+        return None
+    if find_phone(turn.text) and not ticket.contact_phone:
+        return None
+    place = read_place(
+        turn.session,
+        ticket.community_id,
+        turn.text,
+        resident=turn.actor.resident,
+        draft=ticket.place_key,
+    )
+    clearer = emergencies.add_words(turn.session, ticket, turn.actor, place, turn.text, turn.now)
+    if clearer:
+        text = say("reply.emergency_registered", **notify.facts(ticket, turn.now))
+    elif is_medical(turn.text):
+        ticket.detail = {**(ticket.detail or {}), "medical": True}
+        text = say("reply.emergency_medical")
+    else:
+        text = say("reply.emergency_noted", duty_line=emergencies.duty_line(turn.session, turn.actor))
+    return Outcome(text)
+
+
+def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+    if answer.verdict == "unclear":
+        return None
+    questions.answered(question, turn.text, turn.now)
+    if answer.verdict == "yes":
+        emergencies.confirmed(turn.session, turn.conversation, turn.actor, question.data, turn.text, turn.now)
+        return Outcome()
+    if question.data.get("knowledge"):
+        return Outcome(say("reply.safety_clear"))
+    return Outcome(resume=question.data["text"])
+
+
+# --- acceptance and scores --------------------------------------------------------------------------------------------
+
+
+def _acceptance(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+    ticket = _ticket(turn, question)
+    if answer.verdict == "unclear":
+        return Outcome(say("reply.acceptance_unclear"))
+    if answer.verdict == "thanks":
+        return None
+    questions.answered(question, turn.text, turn.now)
+    if answer.verdict == "ok":
+        if question.kind == "callback":
+            verbs.record(turn.session, ticket, turn.actor, "callback", turn.now, note=turn.text)
+            return Outcome(say("reply.callback_ok"), resume=answer.fresh)
+        verbs.confirm(turn.session, ticket, turn.actor, turn.now, remark=answer.remark)
+        _scores_with(turn, ticket, answer.scores, answer.remark)
+        return Outcome(resume=answer.fresh)
+    left = answer.remark or turn.text
+    if question.kind == "callback":
+        verbs.reopen(turn.session, ticket, turn.actor, left, turn.now)
+    else:
+        verbs.not_fixed(turn.session, ticket, turn.actor, left, turn.now, half=answer.verdict == "half")
+    if answer.verdict == "false_completion":
+        _false_completion(turn, ticket)
+    return Outcome(resume=answer.fresh)
+
+
+def _false_completion(turn: Turn, ticket: Ticket) -> None:
+    """「没人来过」 after 完工: the supervisor at once (domain.md §7.1)."""
+    told = verbs.leaders(turn.session, ticket.community_id, ticket.department)
+    verbs.escalate(turn.session, ticket, turn.now, "push.false_completion", told)
+
+
+def _scores_with(turn: Turn, ticket: Ticket, scores: Scores, remark: str) -> None:
+    pair = _pair(scores)
+    if pair:
+        verbs.rate(turn.session, ticket, turn.actor, *pair, "", turn.now)
+
+
+def _pair(scores: Scores) -> tuple[int, int] | None:
+    """Attitude and quality; one number stands for both, nothing is ever filled up."""
+    if scores.attitude and scores.quality:
+        return scores.attitude, scores.quality
+    one = scores.both or scores.attitude or scores.quality
+    return (one, one) if one else None
+
+
+def _score(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+    ticket = _ticket(turn, question)
+    if answer.verdict == "declined":
+        questions.answered(question, turn.text, turn.now)
+        return Outcome(say("reply.score_skipped"), resume=answer.fresh)
+    pair = _pair(answer.scores)
+    if pair is None:
+        return Outcome(say("reply.score_number"), tuple(verbs.score_buttons(ticket)))
+    questions.answered(question, turn.text, turn.now)
+    verbs.rate(turn.session, ticket, turn.actor, *pair, answer.remark, turn.now)
+    return Outcome(resume=answer.fresh)
+
+
+# --- the visit --------------------------------------------------------------------------------------------------------
+
+
+def _appointment(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+    ticket = _ticket(turn, question)
+    if answer.verdict == "agree":
+        questions.answered(question, turn.text, turn.now)
+        verbs.agree_appointment(turn.session, ticket, turn.actor, turn.now)
+        return Outcome(resume=answer.fresh)
+    if answer.window is None or answer.window.avoid:
+        return Outcome(say("reply.change_when"))
+    questions.answered(question, turn.text, turn.now)
+    set_window(turn, ticket, answer.window)
+    return Outcome(resume=answer.fresh)
+
+
+def set_window(turn: Turn, ticket: Ticket, window: Window) -> None:
+    """The resident's own window for the visit."""
+    end = window.end or window.start + timedelta(hours=2)
+    verbs.change_appointment(
+        turn.session, ticket, turn.actor, window.start, end, format_window(window, turn.now), turn.now
+    )
+
+
+def _consent(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+    ticket = _ticket(turn, question)
+    if answer.verdict == "ask":
+        event = verbs.comment(turn.session, ticket, turn.actor, turn.text, turn.now)
+        if ticket.handler:
+            notify.tell_staff(
+                turn.session, ticket.handler, ticket, event, "push.detail_staff", turn.now, words=turn.text
+            )
+        return Outcome(say("reply.consent_ask"))
+    questions.answered(question, turn.text, turn.now)
+    verbs.consent(turn.session, ticket, turn.actor, answer.verdict == "agree", turn.text, turn.now)
+    return Outcome(resume=answer.fresh)
+
+
+# --- details ----------------------------------------------------------------------------------------------------------
+
+
+def _detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+    ticket = _ticket(turn, question)
+    if ticket.accepted_at and answer.window is None and not answer.flags:
+        return None
+    questions.answered(question, turn.text, turn.now)
+    if answer.phone:
+        verbs.correct(turn.session, ticket, turn.actor, turn.now, contact_phone=answer.phone)
+    raised = verbs.add_detail(turn.session, ticket, turn.actor, turn.text, turn.now, flags=dict(answer.flags))
+    if answer.window and not answer.window.avoid and answer.window.end:
+        set_window(turn, ticket, answer.window)
+        return Outcome(resume=answer.fresh)
+    if raised:
+        return Outcome(say("reply.detail_raised", **notify.facts(ticket, turn.now)), resume=answer.fresh)
+    return Outcome(say("reply.detail_thanks"), resume=answer.fresh)
+
+
+def _phone(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+    ticket = _ticket(turn, question)
+    resident = turn.actor.resident
+    if resident is None:
+        return None
+    if answer.verdict == "profile" and not resident.phone:
+        return None
+    questions.answered(question, turn.text, turn.now)
+    if not answer.phone:
+        verbs.correct(turn.session, ticket, turn.actor, turn.now, contact_phone=resident.phone)
+        return Outcome(say("reply.phone_profile"), resume=answer.fresh)
+    note_phone(turn, answer.phone)
+    return Outcome(say("reply.phone_noted", tail=answer.phone[-4:]), resume=answer.fresh)
+
+
+def note_phone(turn: Turn, phone: str) -> None:
+    """A number given in chat: for every open ticket of this person that has none, and for the person if unknown."""
+    resident = turn.actor.resident
+    assert resident is not None
+    resident.phone = resident.phone or phone
+    open_ones = select(Ticket).where(Ticket.reporter_id == resident.id, Ticket.status.in_(OPEN))
+    for ticket in turn.session.scalars(open_ones):
+        if ticket.contact_phone != phone:
+            verbs.correct(turn.session, ticket, turn.actor, turn.now, contact_phone=phone)
+
+
+def _confirm_address(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+    if answer.verdict == "correct":
+        return None
+    questions.answered(question, turn.text, turn.now)
+    if answer.verdict == "yes":
+        return Outcome(say("reply.place_confirmed"), resume=answer.fresh)
+    return Outcome(say("reply.place_again"))
+
+
+def _solved(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+    ticket = _ticket(turn, question)
+    if answer.verdict == "unclear":
+        return Outcome(say("reply.solved_unclear"))
+    questions.answered(question, turn.text, turn.now)
+    if answer.verdict == "yes":
+        verbs.confirm(turn.session, ticket, turn.actor, turn.now, remark=answer.remark)
+    else:
+        verbs.not_fixed(turn.session, ticket, turn.actor, turn.text, turn.now)
+    return Outcome(resume=answer.fresh)
+
+
+def _resume_draft(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+    draft = turn.session.get(Draft, question.data.get("draft", 0))
+    questions.answered(question, turn.text, turn.now)
+    if draft is None:
+        return None
+    if answer.verdict == "no":
+        turn.session.delete(draft)
+        return Outcome(say("reply.draft_dropped"), restart_dialogue=True)
+    draft.parked = False
+    words = str(draft.data.get("words", ""))
+    turn.session.delete(draft)
+    return Outcome(resume=words, restart_dialogue=True)
+
+
+def _self_check(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+    ticket = _ticket(turn, question)
+    if answer.verdict != "yes":
+        return None
+    questions.answered(question, turn.text, turn.now)
+    verbs.finish(turn.session, ticket, turn.actor, str(question.data.get("note", "")), turn.now, self_checked=True)
+    return Outcome(say("staff.finished", no=ticket.ticket_no))
+
+
+def _ticket(turn: Turn, question: OpenQuestion) -> Ticket:
+    if question.ticket_id is None:
+        raise DeskError
+    return verbs.load(turn.session, question.ticket_id)
+
+
+HANDLERS: dict[str, Handler] = {
+    "safety": _safety,
+    "acceptance": _acceptance,
+    "callback": _acceptance,
+    "score": _score,
+    "appointment": _appointment,
+    "consent": _consent,
+    "detail": _detail,
+    "phone": _phone,
+    "confirm_address": _confirm_address,
+    "solved": _solved,
+    "resume_draft": _resume_draft,
+    "self_check": _self_check,
+}

@@ -1,0 +1,81 @@
+"""Categories, SLA classes and their lookups, read from data/catalog/ (source of the numbers: domain.md §2.2–2.5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+import yaml
+
+from tickets.texts import DATA
+
+
+@dataclass(frozen=True)
+class Category:
+    """One row of the taxonomy. `trades` in the order they are tried; `zone` 户 private, 公 common, 判 judged on site."""
+
+    code: str
+    name: str
+    department: str
+    level: str
+    trades: tuple[str, ...] = ()
+    zone: str = ""
+    ask: str = ""
+
+
+@dataclass(frozen=True)
+class SlaClass:
+    """Limits of one class, counted from intake; None = agreed individually."""
+
+    accept: timedelta
+    arrive: timedelta | None
+    finish: timedelta
+    accept_steps: tuple[int, ...]
+    rank: int
+
+
+def _load(name: str) -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load((DATA / "catalog" / f"{name}.yml").read_text("utf-8"))
+    return data
+
+
+@cache
+def categories() -> dict[str, Category]:
+    found = {}
+    for group in _load("categories").values():
+        for code, row in group.items():
+            found[code] = Category(
+                code, **{**row, "level": row.get("level", ""), "trades": tuple(row.get("trades", ()))}
+            )
+    return found
+
+
+def category(code: str) -> Category:
+    """The category of `code`; an unknown one is X00, 待客服核实."""
+    return categories().get(code) or categories()["X00"]
+
+
+@cache
+def sla_classes() -> dict[str, SlaClass]:
+    def minutes(value: int | None) -> timedelta | None:
+        return None if value is None else timedelta(minutes=value)
+
+    classes = {}
+    for rank, (level, row) in enumerate(_load("sla")["classes"].items()):
+        accept, arrive, finish = (minutes(row[key]) for key in ("accept", "arrive", "finish"))
+        if accept is None or finish is None:
+            raise ValueError(f"SLA class {level} needs accept and finish")
+        classes[level] = SlaClass(accept, arrive, finish, tuple(row["accept_steps"]), rank)
+    return classes
+
+
+@cache
+def hold_reasons() -> tuple[str, ...]:
+    return tuple(_load("reasons")["hold"])
+
+
+@cache
+def decline_reasons() -> tuple[str, ...]:
+    return tuple(_load("reasons")["decline"])

@@ -1,0 +1,275 @@
+"""The sweeps: every promise has a due-time column, and these functions look at it (design.md §6, domain.md §7.4).
+
+Each is a plain function of (session, now). A sweep run twice has no second effect: what it did is written in the row it looked at.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from storage.models import Community, Draft, OpenQuestion, Resident, Staff, Ticket
+from tickets import emergencies, lifecycle, notify, questions, verbs
+from tickets.catalog import sla_classes
+from tickets.people import leaders, managers
+from tickets.texts import LOCAL, clock, say
+
+REMIND_TIMES = 2
+DEFAULT_ACCEPTANCE = timedelta(hours=24)
+LIFT_MINUTES = (15, 30, 60)
+CONTACT_EVERY = timedelta(minutes=3)
+NEW_TIME_IN = timedelta(minutes=30)
+FINISH_STEPS = (50, 80, 100, 150)
+
+
+def sweep(session: Session, now: datetime) -> None:
+    """All clocks once."""
+    unaccepted(session, now)
+    late_arrivals(session, now)
+    late_finishes(session, now)
+    waking(session, now)
+    reminders(session, now)
+    unanswered_safety(session, now)
+    emergency_contact(session, now)
+    callbacks(session, now)
+    drafts(session, now)
+
+
+def _minutes(since: datetime, now: datetime) -> int:
+    return int((now - since).total_seconds() // 60)
+
+
+def unaccepted(session: Session, now: datetime) -> None:
+    """Not taken in time: the person again, the next worker, the supervisor, the manager (steps of data/catalog/sla.yml)."""
+    query = select(Ticket).where(
+        Ticket.status.in_(("new", "assigned")), Ticket.kind.in_(("BX", "YH", "TS")), Ticket.accept_by.is_not(None)
+    )
+    for ticket in session.scalars(query.with_for_update(of=Ticket)):
+        steps = sla_classes()[ticket.level].accept_steps
+        since = _offered_at(ticket, now)
+        passed = sum(1 for minutes in steps if now >= since + timedelta(minutes=minutes))
+        if passed > ticket.accept_step:
+            ticket.accept_step = passed
+            _accept_step(session, ticket, passed, _minutes(ticket.created_at, now), now)
+        elif ticket.status == "assigned" and ticket.kind == "BX" and ticket.accept_by and ticket.accept_by <= now:
+            verbs.accept_timeout(session, ticket, now)
+
+
+def _offered_at(ticket: Ticket, now: datetime) -> datetime:
+    """The ladder counts from intake, so that passing a ticket round never resets it."""
+    return ticket.created_at if ticket.round == 1 else min(ticket.created_at, now)
+
+
+def _accept_step(session: Session, ticket: Ticket, step: int, minutes: int, now: datetime) -> None:
+    if step == 1 and ticket.handler:
+        verbs.escalate(session, ticket, now, "push.accept_reminder", [ticket.handler])
+        return
+    told = leaders(session, ticket.community_id, ticket.department)
+    if step >= 3:
+        told = [*told, *managers(session, ticket.community_id)]
+    people = list({one.id: one for one in told}.values())
+    verbs.escalate(session, ticket, now, "push.unaccepted_leader", people, minutes=minutes)
+    if ticket.status == "assigned" and ticket.kind == "BX":
+        level = ticket.accept_step
+        verbs.accept_timeout(session, ticket, now)
+        ticket.accept_step = level
+
+
+def late_arrivals(session: Session, now: datetime) -> None:
+    """Not there in time: the worker is warned before, the resident hears a new time unasked, then the supervisor (SC09)."""
+    query = select(Ticket).where(
+        Ticket.status.in_(("in_progress", "rework")),
+        Ticket.kind == "BX",
+        Ticket.arrived_at.is_(None),
+        Ticket.arrive_by.is_not(None),
+        Ticket.arrive_step < 3,
+    )
+    for ticket in session.scalars(query.with_for_update(of=Ticket)):
+        assert ticket.arrive_by is not None
+        early = timedelta(minutes=10 if ticket.level in ("U0", "U1") else 30)
+        late = timedelta(minutes=5 if ticket.level == "U0" else 15)
+        if ticket.arrive_step < 1 and ticket.arrive_by - early <= now < ticket.arrive_by:
+            ticket.arrive_step = 1
+            if now - ticket.created_at > timedelta(minutes=1) and ticket.handler:
+                verbs.escalate(session, ticket, now, "push.arrive_warning", [ticket.handler])
+        elif ticket.arrive_step < 2 and ticket.arrive_by <= now:
+            ticket.arrive_step = 2
+            _arrival_missed(session, ticket, now)
+        elif ticket.arrive_step == 2 and ticket.arrive_by + late <= now:
+            ticket.arrive_step = 3
+            told = leaders(session, ticket.community_id, ticket.department)
+            verbs.escalate(session, ticket, now, "push.arrive_late_leader", told)
+
+
+def _arrival_missed(session: Session, ticket: Ticket, now: datetime) -> None:
+    told = [ticket.handler] if ticket.handler else []
+    verbs.escalate(session, ticket, now, "push.arrive_warning", told)
+    event = verbs.record(session, ticket, verbs.SYSTEM, "late_told", now)
+    key = "push.late_arrival_public" if ticket.public_area else "push.late_arrival"
+    notify.tell_reporter(session, ticket, event, key, now, new_time=clock(now + NEW_TIME_IN, now))
+
+
+def late_finishes(session: Session, now: datetime) -> None:
+    """50, 80, 100, 150 % of the time: worker, supervisor, manager and the resident (domain.md §7.4)."""
+    query = select(Ticket).where(
+        Ticket.status.in_(("new", "survey", "assigned", "in_progress", "rework")),
+        Ticket.finish_by.is_not(None),
+        Ticket.warned_step < len(FINISH_STEPS),
+    )
+    for ticket in session.scalars(query.with_for_update(of=Ticket)):
+        assert ticket.finish_by is not None
+        whole = ticket.finish_by - ticket.created_at
+        used = 100 * (now - ticket.created_at) / whole if whole > timedelta(0) else 100.0
+        passed = sum(1 for percent in FINISH_STEPS if used >= percent)
+        if passed > ticket.warned_step:
+            ticket.warned_step = passed
+            _finish_step(session, ticket, FINISH_STEPS[passed - 1], now)
+
+
+def _finish_step(session: Session, ticket: Ticket, percent: int, now: datetime) -> None:
+    worker = [ticket.handler] if ticket.handler else []
+    if percent < 100:
+        told = worker if percent == 50 else [*worker, *leaders(session, ticket.community_id, ticket.department)]
+        people = list({one.id: one for one in told}.values())
+        verbs.escalate(session, ticket, now, "push.finish_warning", people, percent=percent)
+        return
+    told = [*worker, *leaders(session, ticket.community_id, ticket.department)]
+    if percent >= 150 or ticket.level in ("U0", "U1", "C1"):
+        told = [*told, *managers(session, ticket.community_id)]
+    verbs.escalate(session, ticket, now, "push.finish_late_leader", list({one.id: one for one in told}.values()))
+    if percent == 100:
+        event = verbs.record(session, ticket, verbs.SYSTEM, "late_told", now)
+        key = "push.late_promise" if ticket.kind == "ZX" else "push.late_finish"
+        notify.tell_reporter(session, ticket, event, key, now, new_time=clock(_new_time(ticket, now), now))
+
+
+def _new_time(ticket: Ticket, now: datetime) -> datetime:
+    return now + (timedelta(hours=2) if ticket.kind in ("ZX", "TS") else NEW_TIME_IN)
+
+
+def waking(session: Session, now: datetime) -> None:
+    """A paused ticket comes back on its date by itself."""
+    query = select(Ticket).where(Ticket.status == "on_hold", Ticket.wake_at <= now)
+    for ticket in session.scalars(query.with_for_update(of=Ticket)):
+        verbs.resume(session, ticket, verbs.SYSTEM, now)
+
+
+def _allowed(now: datetime) -> datetime:
+    """The next moment for a reminder: 08:30–12:00 and 14:00–20:30 (domain.md §7.3)."""
+    local = now.astimezone(LOCAL)
+    minute = local.hour * 60 + local.minute
+    for start, end in ((510, 720), (840, 1230)):
+        if minute < end:
+            at = max(minute, start)
+            return local.replace(hour=at // 60, minute=at % 60, second=0, microsecond=0) if at != minute else now
+    return (local + timedelta(days=1)).replace(hour=8, minute=30, second=0, microsecond=0)
+
+
+def reminders(session: Session, now: datetime) -> None:
+    """Acceptance: reminded after 4 h and next day 10:00, then accepted by default, never as satisfied (domain.md §7.1)."""
+    query = select(OpenQuestion).where(
+        OpenQuestion.state == "open", OpenQuestion.kind == "acceptance", OpenQuestion.remind_at <= now
+    )
+    for question in session.scalars(query.with_for_update(of=OpenQuestion)):
+        ticket = verbs.load(session, question.ticket_id or 0)
+        if ticket.status != "done":
+            question.state, question.remind_at = "withdrawn", None
+        elif question.reminders >= REMIND_TIMES and now >= question.asked_at + DEFAULT_ACCEPTANCE:
+            question.remind_at = None
+            verbs.accept_by_default(session, ticket, now)
+        elif _allowed(now) > now:
+            question.remind_at = _allowed(now)
+        elif question.reminders < REMIND_TIMES:
+            question.reminders += 1
+            event = verbs.record(session, ticket, verbs.SYSTEM, "reminded", now)
+            buttons = [
+                (f"confirm:{ticket.id}", say("button.fixed")),
+                (f"not_fixed:{ticket.id}", say("button.not_fixed")),
+            ]
+            notify.tell_reporter(session, ticket, event, "push.acceptance_reminder", now, buttons=buttons)
+            question.remind_at = _next_reminder(question, now)
+
+
+def _next_reminder(question: OpenQuestion, now: datetime) -> datetime:
+    if question.reminders >= REMIND_TIMES:
+        return max(question.asked_at + DEFAULT_ACCEPTANCE, now + timedelta(hours=1))
+    tomorrow = (now.astimezone(LOCAL) + timedelta(days=1)).replace(hour=10, minute=0, second=0, microsecond=0)
+    return tomorrow
+
+
+def unanswered_safety(session: Session, now: datetime) -> None:
+    """A safety question nobody answered within two minutes becomes a suspicion for the duty people."""
+    query = select(OpenQuestion).where(
+        OpenQuestion.state == "open", OpenQuestion.kind == "safety", OpenQuestion.remind_at <= now
+    )
+    for question in session.scalars(query.with_for_update(of=OpenQuestion)):
+        question.remind_at = None
+        person = session.get(Resident, question.resident_id) or session.get(Staff, question.staff_id)
+        if person:
+            key = f"suspected:{question.id}"
+            emergencies.unanswered(session, question.data, question.data["text"], person.community_id, now, key)
+
+
+def emergency_contact(session: Session, now: datetime) -> None:
+    """While an emergency runs the resident hears something every few minutes; a lift entrapment has alarms of its own."""
+    query = select(Ticket).where(
+        Ticket.level == "U0", Ticket.status.in_(("new", "assigned", "in_progress")), Ticket.contact_at <= now
+    )
+    for ticket in session.scalars(query.with_for_update(of=Ticket)):
+        event = verbs.record(session, ticket, verbs.SYSTEM, "contact", now)
+        settings = session.get_one(Community, ticket.community_id).settings
+        key = "push.emergency_contact" if ticket.accepted_at else "push.emergency_trying"
+        phone = settings.get("duty_phone") or say("reply.no_duty_phone")
+        notify.tell_reporter(session, ticket, event, key, now, duty_phone=phone)
+        quick = ticket.code == "L01" or not ticket.accepted_at
+        ticket.contact_at = now + (CONTACT_EVERY if quick else timedelta(minutes=30))
+        if ticket.code == "L01":
+            _lift_alarm(session, ticket, now)
+
+
+def _lift_alarm(session: Session, ticket: Ticket, now: datetime) -> None:
+    passed = sum(1 for minutes in LIFT_MINUTES if _minutes(ticket.created_at, now) >= minutes)
+    if passed > ticket.arrive_step:
+        ticket.arrive_step = passed
+        told = [*leaders(session, ticket.community_id, ticket.department), *managers(session, ticket.community_id)]
+        minutes = LIFT_MINUTES[passed - 1]
+        verbs.escalate(session, ticket, now, "push.lift_alarm", told, minutes=minutes)
+
+
+def callbacks(session: Session, now: datetime) -> None:
+    """回访 of urgent repairs the next morning: is it still fine? (domain.md §7.1)."""
+    query = select(Ticket).where(Ticket.callback_at <= now, Ticket.status == "closed")
+    for ticket in session.scalars(query.with_for_update(of=Ticket)):
+        ticket.callback_at = None
+        if ticket.reporter is None:
+            continue
+        event = verbs.record(session, ticket, verbs.SYSTEM, "callback_asked", now)
+        buttons = [
+            ("say:" + say("button.fixed"), say("button.fixed")),
+            ("say:" + say("button.not_fixed"), say("button.not_fixed")),
+        ]
+        notify.tell_reporter(session, ticket, event, "push.callback", now, buttons=buttons)
+        questions.ask(session, ticket.reporter, "callback", now, ticket=ticket)
+
+
+def drafts(session: Session, now: datetime) -> None:
+    """A half-told fault: one reminder after ten minutes, dropped after a day (domain.md §5.3)."""
+    query = select(Draft).where(Draft.parked.is_(False), Draft.updated_at <= now - timedelta(minutes=10))
+    for draft in session.scalars(query.with_for_update(of=Draft)):
+        if now - draft.updated_at > timedelta(hours=24):
+            session.delete(draft)
+        elif draft.reminded_at is None and draft.data.get("faults"):
+            draft.reminded_at = now
+            verbs.remind_draft(session, draft, now)
+
+
+def open_promises(session: Session, community_id: int) -> list[Ticket]:
+    """Open tickets without a person or a clock: must be empty (domain.md S1)."""
+    query = select(Ticket).where(
+        Ticket.community_id == community_id,
+        Ticket.status.in_(lifecycle.OPEN),
+        Ticket.handler_id.is_(None) & Ticket.owner_id.is_(None),
+    )
+    return list(session.scalars(query))

@@ -1,0 +1,77 @@
+"""Whom to send: trade → licence → shift → area → cap → load (domain.md S18). Pure; the caller reads the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A worker as dispatch sees them; `load` = open jobs, `areas` = place-key prefixes (empty: everywhere)."""
+
+    staff_id: int
+    name: str
+    trades: tuple[str, ...]
+    licences: tuple[str, ...]
+    on_shift: bool
+    areas: tuple[str, ...]
+    cap: int
+    load: int
+
+
+@dataclass(frozen=True)
+class Need:
+    trades: tuple[str, ...]
+    place_key: str
+    urgent: bool = False
+    exclude: frozenset[int] = frozenset()
+    prefer: int | None = None
+
+
+# Electric work goes only to a licensed electrician (domain.md §0.3).
+LICENCE_FOR = {"electrician": "electrician"}
+
+
+def rank(need: Need, staff: Iterable[Candidate]) -> list[tuple[Candidate, list[str]]]:
+    """Fitting workers, best first, each with the reasons (keys `why.*` of data/messages/labels.yml)."""
+    pool = [one for one in staff if one.staff_id not in need.exclude]
+    for trade in need.trades:
+        fits = [one for one in pool if _fits(one, trade, need)]
+        if fits:
+            fits.sort(
+                key=lambda one: (one.staff_id != need.prefer, not _in_area(one, need.place_key), one.load, one.staff_id)
+            )
+            return [(one, _why(one, trade, need)) for one in fits]
+    return []
+
+
+def _fits(one: Candidate, trade: str, need: Need) -> bool:
+    licence = LICENCE_FOR.get(trade)
+    if trade not in one.trades or not one.on_shift or (licence and licence not in one.licences):
+        return False
+    if one.areas and not _in_area(one, need.place_key):
+        return False
+    # A full worker still gets an emergency: someone must go now.
+    return need.urgent or one.load < one.cap
+
+
+def _in_area(one: Candidate, place_key: str) -> bool:
+    bare = place_key.removeprefix("PUB:")
+    return any(bare.startswith(area) for area in one.areas)
+
+
+def _why(one: Candidate, trade: str, need: Need) -> list[str]:
+    reasons = [f"trade.{trade}", "shift"]
+    if LICENCE_FOR.get(trade):
+        reasons.append("licence")
+    if _in_area(one, need.place_key):
+        reasons.append("area")
+    if one.staff_id == need.prefer:
+        reasons.append("same_worker")
+    return [*reasons, f"load:{one.load}"]
+
+
+def fits_trade(trades: Sequence[str], licences: Sequence[str], needed: Sequence[str]) -> bool:
+    """Whether someone with these trades and licences may take a job that needs one of `needed`."""
+    return any(trade in trades and (trade not in LICENCE_FOR or LICENCE_FOR[trade] in licences) for trade in needed)

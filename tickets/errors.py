@@ -1,0 +1,91 @@
+"""What the desk refuses, one small tree. Each `code` has a user-facing text in data/messages/errors.yml."""
+
+from __future__ import annotations
+
+
+class DeskError(Exception):
+    """The desk cannot do that."""
+
+    code = "desk_error"
+
+    def __init__(self, **facts: object) -> None:
+        super().__init__(self.__doc__)
+        self.facts = facts
+
+
+class NotAllowed(DeskError):
+    """This person may not do that."""
+
+    code = "not_allowed"
+
+
+class NotFound(DeskError):
+    """No such ticket within this person's sight."""
+
+    code = "not_found"
+
+
+class WrongStatus(DeskError):
+    """The ticket's status does not allow that step."""
+
+    code = "wrong_status"
+
+
+class AlreadyTaken(DeskError):
+    """Another worker has the ticket."""
+
+    code = "already_taken"
+
+
+class WrongTrade(DeskError):
+    """The ticket needs another trade or a licence."""
+
+    code = "wrong_trade"
+
+
+class WhichTicket(DeskError):
+    """Several tickets fit: the number is needed."""
+
+    code = "which_ticket"
+
+
+class NoTicket(DeskError):
+    """Nothing open that this could be about."""
+
+    code = "no_ticket"
+
+
+class ReasonNeeded(DeskError):
+    """That step needs a reason."""
+
+    code = "reason_needed"
+
+
+class SelfCheckNeeded(DeskError):
+    """Finishing needs the self-check."""
+
+    code = "self_check_needed"
+
+
+class NotByChat(DeskError):
+    """An emergency is not called off by chat alone."""
+
+    code = "not_by_chat"
+
+
+class TooLate(DeskError):
+    """The time for that step has passed."""
+
+    code = "too_late"
+
+
+class UnknownPerson(DeskError):
+    """No such colleague, or the name fits several."""
+
+    code = "unknown_person"
+
+
+class BadInput(DeskError):
+    """The value given cannot be used."""
+
+    code = "bad_input"

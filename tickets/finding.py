@@ -1,0 +1,96 @@
+"""Which ticket people mean: by number, by tail, by being the only one it can be."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from storage.models import Assignment, Staff, Ticket
+from tickets import lifecycle
+from tickets.errors import NotFound, NoTicket, WhichTicket
+from tickets.notify import facts
+from tickets.people import Actor, home_key, may_see
+from tickets.texts import say
+
+
+def by_number(session: Session, community_id: int, number: str, actor: Actor) -> Ticket:
+    """The ticket of a full number or a four-digit tail (the newest with that tail). Raises NotFound, also for what is not theirs."""
+    number = number.upper().replace(" ", "")
+    query = select(Ticket).where(Ticket.community_id == community_id)
+    if "-" in number:
+        query = query.where(Ticket.ticket_no == number)
+    else:
+        digits = "".join(char for char in number if char.isdigit()).zfill(4)
+        kind = number[:2] if number[:2].isalpha() else ""
+        query = query.where(Ticket.tail == digits, *([Ticket.kind == kind] if kind else []))
+    for ticket in session.scalars(query.order_by(Ticket.id.desc()).limit(20)):
+        if may_see(session, ticket, actor) or _offered(session, ticket, actor):
+            return ticket
+    raise NotFound(no=number)
+
+
+def _offered(session: Session, ticket: Ticket, actor: Actor) -> bool:
+    """Whether this worker was ever sent this ticket, or may grab it (nobody has it)."""
+    if actor.staff is None or actor.staff.community_id != ticket.community_id:
+        return False
+    if ticket.status in ("new", "assigned", "rework", "in_progress") and actor.staff.role == "worker":
+        return True
+    query = select(Assignment.id).where(Assignment.ticket_id == ticket.id, Assignment.staff_id == actor.staff.id)
+    return session.scalar(query.limit(1)) is not None
+
+
+def jobs_of(session: Session, staff: Staff, *statuses: str) -> list[Ticket]:
+    """The worker's tickets in these statuses (default: everything open), most pressing first."""
+    wanted = statuses or tuple(lifecycle.OPEN)
+    query = select(Ticket).where(Ticket.handler_id == staff.id, Ticket.status.in_(wanted))
+    return list(session.scalars(query.order_by(Ticket.level, Ticket.finish_by, Ticket.id)))
+
+
+def offers_to(session: Session, staff: Staff) -> list[Ticket]:
+    """Tickets offered to this worker and not yet taken."""
+    query = (
+        select(Ticket)
+        .join(Assignment, Assignment.ticket_id == Ticket.id)
+        .where(Assignment.staff_id == staff.id, Assignment.state == "offered", Ticket.status.in_(lifecycle.OPEN))
+        .order_by(Ticket.level, Ticket.id)
+    )
+    return list(session.scalars(query).unique())
+
+
+def open_of(session: Session, actor: Actor, *, kinds: tuple[str, ...] = ()) -> list[Ticket]:
+    """What this resident has reported (or for their flat) and is not over, newest first."""
+    if actor.resident is None:
+        return jobs_of(session, actor.staff) if actor.staff else []
+    home = home_key(session, actor.resident)
+    mine = [Ticket.reporter_id == actor.resident.id]
+    if home:
+        mine.append((Ticket.place_key == home) & Ticket.public_area.is_(False) & (Ticket.kind == "BX"))
+    query = select(Ticket).where(
+        Ticket.community_id == actor.resident.community_id, or_(*mine), Ticket.status.in_(lifecycle.OPEN)
+    )
+    if kinds:
+        query = query.where(Ticket.kind.in_(kinds))
+    return list(session.scalars(query.order_by(Ticket.id.desc())))
+
+
+def last_of(session: Session, actor: Actor) -> Ticket | None:
+    """The ticket this resident dealt with last, also a finished one."""
+    if actor.resident is None:
+        return None
+    query = select(Ticket).where(Ticket.reporter_id == actor.resident.id).order_by(Ticket.id.desc())
+    return session.scalars(query.limit(1)).first()
+
+
+def the_one(tickets: list[Ticket], now: datetime) -> Ticket:
+    """The only ticket of a list. Raises NoTicket for none, WhichTicket (with the choices) for several."""
+    if not tickets:
+        raise NoTicket()
+    if len(tickets) > 1:
+        raise WhichTicket(choices=choices(tickets, now))
+    return tickets[0]
+
+
+def choices(tickets: list[Ticket], now: datetime) -> str:
+    return "\n".join(say("staff.line", **facts(ticket, now)) for ticket in tickets[:6])

@@ -1,0 +1,154 @@
+"""Who is acting, and in which relation to a ticket. Everything comes from database rows, never from a message (design.md §2.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from storage.models import Identity, Residency, Resident, Staff, Ticket
+from tickets import lifecycle
+from tickets.errors import UnknownPerson
+from tickets.texts import LOCAL, say
+
+LEADER_ROLES = frozenset({"supervisor", "manager"})
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Someone who does something: exactly one of resident, staff, or the system itself."""
+
+    resident: Resident | None = None
+    staff: Staff | None = None
+
+    @property
+    def key(self) -> str:
+        if self.resident:
+            return f"resident:{self.resident.id}"
+        return f"staff:{self.staff.id}" if self.staff else "system"
+
+    @property
+    def name(self) -> str:
+        if self.resident:
+            return self.resident.salutation or self.resident.name or say("person.resident")
+        return self.staff.name if self.staff else say("person.system")
+
+    @property
+    def role(self) -> str:
+        return self.staff.role if self.staff else "resident" if self.resident else "system"
+
+
+SYSTEM = Actor()
+
+
+def actor_of(identity: Identity) -> Actor:
+    return Actor(resident=identity.resident, staff=identity.staff)
+
+
+def homes_of(session: Session, resident: Resident) -> list[Residency]:
+    """The resident's present homes, verified ones first."""
+    rows = session.scalars(
+        select(Residency)
+        .where(Residency.resident_id == resident.id, Residency.ended_at.is_(None))
+        .order_by(Residency.id)
+    ).all()
+    return sorted(rows, key=lambda row: row.verified_at is None)
+
+
+def home_key(session: Session, resident: Resident | None) -> str | None:
+    """The register key of the one flat this person is bound to; None if there is none or more than one verified."""
+    if resident is None:
+        return None
+    flats = [home.household.key for home in homes_of(session, resident) if home.verified_at]
+    return flats[0] if flats else None
+
+
+def lives_at(session: Session, resident: Resident, place_key: str) -> bool:
+    return any(home.verified_at and home.household.key == place_key for home in homes_of(session, resident))
+
+
+def relations(session: Session, ticket: Ticket, actor: Actor) -> frozenset[str]:
+    """In which relations of the lifecycle table `actor` stands to `ticket` (domain.md §9.3)."""
+    found: set[str] = set()
+    if actor.resident:
+        mine = ticket.reporter_id == actor.resident.id
+        same_home = (
+            not ticket.public_area and bool(ticket.place_key) and lives_at(session, actor.resident, ticket.place_key)
+        )
+        if mine or (same_home and ticket.kind == "BX"):
+            found.add(lifecycle.REPORTER)
+    elif actor.staff:
+        found |= _staff_relations(ticket, actor.staff)
+    else:
+        found.add(lifecycle.SYSTEM)
+    return frozenset(found)
+
+
+def _staff_relations(ticket: Ticket, staff: Staff) -> set[str]:
+    if not staff.active or staff.community_id != ticket.community_id:
+        return set()
+    found = {lifecycle.WORKER} if staff.role == "worker" else set()
+    if ticket.handler_id == staff.id:
+        found.add(lifecycle.HANDLER)
+    elif staff.role in LEADER_ROLES:
+        # Nobody accepts their own work: an inspector is a leader who did not do the job (domain.md S37).
+        found.add(lifecycle.INSPECTOR)
+    if staff.role in LEADER_ROLES:
+        found.add(lifecycle.SUPERVISOR)
+    if staff.role == "desk":
+        found.add(lifecycle.DESK)
+    return found
+
+
+def may_see(session: Session, ticket: Ticket, actor: Actor) -> bool:
+    """Residents see their own, workers their own jobs and pool offers, desk and leaders their community."""
+    found = relations(session, ticket, actor)
+    if lifecycle.WORKER in found and lifecycle.HANDLER not in found:
+        return ticket.reporter_staff_id == (actor.staff.id if actor.staff else None)
+    return bool(found)
+
+
+def on_shift(staff: Staff, now: datetime) -> bool:
+    """Whether `now` falls into one of the weekly duty spans; a span may run past midnight."""
+    local = now.astimezone(LOCAL)
+    minute = local.hour * 60 + local.minute
+    for shift in staff.shifts:
+        if shift.weekday == local.weekday() and shift.start_minute <= minute < shift.end_minute:
+            return True
+        if shift.weekday == (local.weekday() - 1) % 7 and minute + 1440 < shift.end_minute:
+            return True
+    return False
+
+
+def staff_named(session: Session, community_id: int, name: str) -> Staff:
+    """The one colleague called `name` (full name, or how people call them). Raises UnknownPerson."""
+    everyone = session.scalars(select(Staff).where(Staff.community_id == community_id, Staff.active)).all()
+    name = name.strip().lstrip("@")
+    fits = [one for one in everyone if one.name == name] or [one for one in everyone if name and _called(one, name)]
+    if len(fits) != 1:
+        raise UnknownPerson(name=name, names=say("list.comma").join(one.name for one in fits or everyone))
+    return fits[0]
+
+
+def _called(staff: Staff, name: str) -> bool:
+    """老王, 小王, 王工 and 王师傅 all mean the colleague whose name begins with 王."""
+    forms = say("person.forms").split()
+    surname = name
+    for form in forms:
+        surname = surname.replace(form, "")
+    return (len(surname) == 1 and staff.name.startswith(surname)) or (len(name) >= 2 and name in staff.name)
+
+
+def leaders(session: Session, community_id: int, department: str) -> list[Staff]:
+    """Supervisors of a department; the managers if it has none."""
+    query = select(Staff).where(Staff.community_id == community_id, Staff.active).order_by(Staff.id)
+    staff = session.scalars(query).all()
+    mine = [one for one in staff if one.role == "supervisor" and one.department == department]
+    return mine or [one for one in staff if one.role == "manager"]
+
+
+def managers(session: Session, community_id: int) -> list[Staff]:
+    query = select(Staff).where(Staff.community_id == community_id, Staff.role == "manager", Staff.active)
+    return list(session.scalars(query.order_by(Staff.id)))

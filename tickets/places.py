@@ -1,0 +1,49 @@
+"""Places in the domain's terms: the community's register, and reading a message against it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from json import dumps, loads
+
+from sqlalchemy.orm import Session
+
+from nlu.address import Address, resolve
+from nlu.register import Register
+from storage.models import Community, Resident, Ticket
+from tickets.people import home_key
+
+
+@lru_cache(maxsize=16)
+def _register(spec: str) -> Register:
+    return Register.from_spec(loads(spec))
+
+
+def register_of(session: Session, community_id: int) -> Register:
+    """The register of a community, expanded once per process and version."""
+    community = session.get_one(Community, community_id)
+    return _register(dumps(community.register_spec, sort_keys=True))
+
+
+def read_place(
+    session: Session,
+    community_id: int,
+    text: str,
+    *,
+    resident: Resident | None = None,
+    draft: str | None = None,
+    last: Ticket | None = None,
+) -> Address:
+    """What `text` says about a place, with what is known about its sender (domain.md §4.1)."""
+    return resolve(
+        text,
+        register_of(session, community_id),
+        bound=home_key(session, resident),
+        draft=draft or None,
+        last=last.place_key or None if last else None,
+    )
+
+
+def place_display(session: Session, community_id: int, key: str) -> str:
+    """How a household key is shown: 一期3栋2单元1502室."""
+    place = register_of(session, community_id).places.get(key)
+    return place.display if place else key

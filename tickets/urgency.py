@@ -1,0 +1,32 @@
+"""The class of a repair: category default, then what was said (domain.md §3.5). Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tickets.catalog import category
+from tickets.sla import raise_level
+
+# Facts of an answer that raise a class by one; each only once, whatever the number of them.
+RAISING = ("overflowing", "only_toilet", "cannot_shut", "spreading", "neighbours_too", "vulnerable")
+# Water or electricity where they must not be: life safety.
+HAZARDS = {"near_socket": "W", "smell": "E"}
+
+
+def level_for(code: str, flags: Mapping[str, bool], *, urgent_said: bool = False) -> str:
+    """The class of a fault of category `code` with the facts `flags` known so far.
+
+    「急」 alone raises at most U3 to U2; U0 is reached only by a hazard, never by adding modifiers up.
+    """
+    level = category(code).level or "U3"
+    for flag, family in HAZARDS.items():
+        if flags.get(flag) and code.startswith(family):
+            return "U0"
+    raised = any(flags.get(flag) for flag in RAISING)
+    if raised:
+        return raise_level(level)
+    if urgent_said and level == "U3":
+        return "U2"
+    if flags.get("no_hurry") and level == "U2":
+        return "U3"
+    return level

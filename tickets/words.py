@@ -1,0 +1,88 @@
+"""Short word lists the desk decides by without a model (data/dict/desk.yml)."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+import yaml
+
+from nlu.normalize import normalize
+from tickets.texts import DATA
+
+
+@cache
+def _patterns() -> dict[str, re.Pattern[str]]:
+    words = yaml.safe_load((DATA / "dict" / "desk.yml").read_text("utf-8"))
+    return {name: re.compile("|".join(entries)) for name, entries in words.items()}
+
+
+def _has(name: str, text: str) -> bool:
+    return bool(_patterns()[name].search(normalize(text).text))
+
+
+def asks_person(text: str) -> bool:
+    """转人工 in any wording; works in every state (domain.md §5.3)."""
+    return _has("person", text)
+
+
+def is_medical(text: str) -> bool:
+    """Someone is hurt or cannot breathe."""
+    return _has("medical", text)
+
+
+def leaves_topic(text: str) -> bool:
+    """Plainly about something else than the emergency under way."""
+    return _has("other_topic", text)
+
+
+def says_urgent(text: str) -> bool:
+    return _has("urgent", text)
+
+
+def is_greeting(text: str) -> bool:
+    """Nothing but a greeting, which needs no part in a longer message."""
+    return bool(_patterns()["greeting"].fullmatch(normalize(text).text.strip("，。！？~. ")))
+
+
+def is_grave(text: str) -> bool:
+    """Threat of 12345, media or a lawsuit, or an injury: a complaint of class C1 (domain.md §2.2)."""
+    return _has("grave", text)
+
+
+def is_angry(text: str) -> bool:
+    return _has("angry", text)
+
+
+def gives_up(text: str) -> bool:
+    """Done answering questions: 你们看着办, 烦不烦 … (domain.md §5.3)."""
+    return _has("gives_up", text)
+
+
+def self_checked(text: str) -> bool:
+    """The worker's own statement that it works and is cleaned up."""
+    return _has("self_checked", text)
+
+
+def bare_request(text: str) -> bool:
+    """「我想报修」 or 「我要投诉」 alone: what it is about still has to be said."""
+    return bool(_patterns()["bare_request"].fullmatch(normalize(text).text.strip("，。！？~. ")))
+
+
+def is_vulnerable(text: str) -> bool:
+    """Someone is affected who cannot help themselves (domain.md §3.5)."""
+    return _has("vulnerable", text)
+
+
+def no_hurry(text: str) -> bool:
+    return _has("no_hurry", text)
+
+
+def drops_draft(text: str) -> bool:
+    """「算了不报了」: the draft goes (SC03)."""
+    return _has("drops_draft", text)
+
+
+def list_named(text: str) -> str:
+    """Which list of tickets a leader asks for in plain words, "" if none."""
+    return next((name for name in ("unaccepted", "overdue", "waiting", "open_jobs") if _has(f"list_{name}", text)), "")
