@@ -52,9 +52,12 @@ def _next_slot(desk: Desk, draft: Draft) -> str | None:
         return None
     if not data.get("words"):
         return "matter"
-    known = len(data["words"]) >= ENOUGH_WORDS or data.get("detail_asked")
-    has_question = has_text(f"ask.{category(data.get('code', 'T99')).ask}")
-    return "detail" if has_question and not known else None
+    return None if len(data["words"]) >= ENOUGH_WORDS or data.get("detail_asked") else "detail"
+
+
+def _question(code: str) -> str:
+    key = f"ask.{category(code).ask}"
+    return say(key if has_text(key) else "ask.when_where")
 
 
 class AskMatter(DeskAction):
@@ -76,7 +79,7 @@ class AskDetail(DeskAction):
         draft = drafts.begin(desk, "TS")
         drafts.save(desk, draft, {**draft.data, "asked": draft.data.get("asked", 0) + 1, "detail_asked": True})
         row = category(draft.data.get("code", "T99"))
-        desk.say("reply.complaint_heard", what=row.name, question=say(f"ask.{row.ask}"))
+        desk.say("reply.complaint_heard", what=row.name, question=_question(row.code))
         return []
 
 

@@ -23,7 +23,7 @@ class Rate(DeskAction):
         ticket = finding.last_of(desk.session, desk.actor)
         fresh = ticket is not None and ticket.closed_at is not None and desk.now - ticket.closed_at < RATEABLE
         if ticket is None or not fresh or ticket.kind != "BX":
-            desk.say("reply.nothing_to_rate")
+            desk.say("reply.say_more" if desk.text.strip().isdigit() else "reply.nothing_to_rate")
             return []
         scores = find_scores(desk.text)
         marks = scores.marks

@@ -54,7 +54,9 @@ def run() -> None:
     busy = processes.busy_ports(settings)
     if busy:
         for name, port in busy:
-            typer.echo(f"Port {port} is in use by another program. Stop it, or choose another port with {name}=…", err=True)
+            typer.echo(
+                f"Port {port} is in use by another program. Stop it, or choose another port with {name}=…", err=True
+            )
         raise typer.Exit(1)
     _train_if_needed(settings, force=False)
     _migrate(settings)

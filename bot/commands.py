@@ -362,9 +362,15 @@ def _answer(context: Context, command: Command) -> Reply:
 
 
 def _resolve(context: Context, command: Command) -> Reply:
-    ticket = _ticket(context, command, lambda: desk_lists.emergencies(context.session, context.staff))
+    ticket = _ticket(context, command, lambda: _gravest(context))
     verbs.resolve(context.session, ticket, context.actor, command.values.get("note", ""), context.now)
     return Reply(say("staff.resolved", no=ticket.ticket_no))
+
+
+def _gravest(context: Context) -> list[Ticket]:
+    """The open emergencies of the gravest class there is: with one danger to life running, that is meant."""
+    found = desk_lists.emergencies(context.session, context.staff)
+    return [one for one in found if one.level == found[0].level]
 
 
 def _cancel(context: Context, command: Command) -> Reply:

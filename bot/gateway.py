@@ -88,6 +88,7 @@ class Gateway:
         self._on_outbox, self._on_typing = on_outbox, on_typing
         self._owner = uuid.uuid4().hex
         self._bursts: dict[int, Burst] = {}
+        self._restarts: set[asyncio.Task[None]] = set()
 
     # --- taking messages ----------------------------------------------------------------------------------------------
 
@@ -100,6 +101,11 @@ class Gateway:
         self._on_outbox()
         if not done:
             self._schedule(conversation_id, at_once)
+            return
+        # A form that was running would ask on about a fault that has become an emergency.
+        task = asyncio.create_task(self._rasa.restart(f"{inbound.channel}:{conversation_id}"))
+        self._restarts.add(task)
+        task.add_done_callback(self._restarts.discard)
 
     def _store(self, inbound: Inbound) -> tuple[int, bool, bool] | None:
         now = self._clock()
@@ -322,6 +328,8 @@ class Gateway:
             rows = mailbox.waiting_inbound(session, conversation_id, now)
             left: list[tuple[InboxMessage, str]] = []
             restart = False
+            if self._screen_together(session, chat, rows):
+                return ForDialogue(sender_of(chat), "", [], {}, 0, True)
             for row in rows:
                 outcome = self._handle(session, chat, row)
                 if outcome.reply:
@@ -332,6 +340,21 @@ class Gateway:
                 else:
                     row.done_at = now
             return self._for_dialogue(session, chat, left, restart)
+
+    def _screen_together(self, session: Session, chat: Conversation, rows: list[InboxMessage]) -> bool:
+        """「煤气」「味好大」 in two messages is one danger: a burst is also screened as a whole."""
+        actor = actor_of(chat.identity)
+        texts = [row.text for row in rows if row.text and not row.button]
+        if len(texts) < 2 or actor.staff:
+            return False
+        joined = "，".join(texts)
+        found = detect(joined)
+        if found is None or found.verdict != "alarm":
+            return False
+        key = f"{rows[-1].channel}:{rows[-1].message_id}:burst"
+        emergencies.screen(session, chat, actor, found, joined, key, self._clock())
+        self._close_rows(session, [row.id for row in rows])
+        return True
 
     def _for_dialogue(
         self, session: Session, chat: Conversation, left: list[tuple[InboxMessage, str]], restart: bool

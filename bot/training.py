@@ -12,7 +12,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 MODEL_NAME = "guanjia"
 SOURCES = ("domain.yml", "config.yml", "uv.lock")
-FOLDERS = (("data/nlu", "*.yml"), ("data/rules", "*.yml"), ("data/responses", "*.yml"), ("data/dict", "*"), ("nlu", "*.py"))
+FOLDERS = (
+    ("data/nlu", "*.yml"),
+    ("data/rules", "*.yml"),
+    ("data/responses", "*.yml"),
+    ("data/dict", "*"),
+    ("nlu", "*.py"),
+)
 
 
 def fingerprint() -> str:

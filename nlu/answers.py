@@ -256,7 +256,8 @@ def _things(text: str) -> set[str]:
 
 def _names_other_fault(clause: str, about: str) -> bool:
     things = _things(clause)
-    if not things or not _has("fault_word", clause):
+    # What the worker broke belongs to his ticket.
+    if not things or not _has("fault_word", clause) or _has("damage_word", clause):
         return False
     if about:
         return not any(_same_thing(thing, about) for thing in things)
@@ -356,8 +357,8 @@ def _score(question: _Question) -> Answer | None:
 
 
 def _leading_mark(body: str) -> Scores:
-    found = _lex().rx("score.lead").match(body)
-    return Scores(both=read_number(found.group(1))) if found else NO_SCORES
+    found = _lex().rx("score.lead").search(body)
+    return Scores(both=read_number(found.group(1) or found.group(2))) if found else NO_SCORES
 
 
 # --- appointment and consent ---------------------------------------------------------------------------------------

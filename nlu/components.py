@@ -63,7 +63,11 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):
 
     @classmethod
     def create(
-        cls, config: dict[str, Any], model_storage: ModelStorage, resource: Resource, execution_context: ExecutionContext
+        cls,
+        config: dict[str, Any],
+        model_storage: ModelStorage,
+        resource: Resource,
+        execution_context: ExecutionContext,
     ) -> DeskClassifier:
         return cls(config, model_storage, resource)
 
@@ -199,5 +203,7 @@ def _example(message: Message) -> Example:
     category = str(metadata.get("category", ""))
     if category and not _CATEGORY.fullmatch(category):
         raise ValueError(f"category {category!r} of {message.get('text')!r} is not a code such as W02")
-    found = tuple(sorted((entity["start"], entity["end"], entity["entity"]) for entity in message.get("entities") or ()))
+    found = tuple(
+        sorted((entity["start"], entity["end"], entity["entity"]) for entity in message.get("entities") or ())
+    )
     return Example(message.get("text") or "", message.get("intent"), category, found)

@@ -464,8 +464,9 @@ def _hours(hour: int, minute: int, half: str) -> list[int]:
         return [later if hour < _NOON and not (half == "noon" and hour >= 11) else at]
     if half == "night":
         return [at + _MINUTES_PER_DAY if hour <= _LAST_NIGHT_HOUR else later]
-    low, high = _minutes(_lex().value("sensible.from")), _minutes(_lex().value("sensible.to"))
-    return [value for value in (at, later) if low <= value < high]
+    lex = _lex()
+    low, high = _minutes(lex.value("sensible.from")), _minutes(lex.value("sensible.to")) - lex.value("point_minutes")
+    return [value for value in (at, later) if low <= value <= high]
 
 
 def _range_end(start: int, hour: int, minute: int) -> int | None:

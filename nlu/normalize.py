@@ -23,8 +23,6 @@ _TO_FULL_WIDTH = {",": "，", "!": "！", "?": "？", ";": "；"}
 _KEPT_WIDE = frozenset("，！？；…")
 _DROPPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Mn", "Me"})
 _COLLAPSED_TO_ONE = frozenset("，！？；,!?;。、…~～-—=_*.·|/\\ \n")
-# A repeated digit or letter is content (1111, 13800005678, www), not emphasis.
-_NEVER_COLLAPSED = re.compile(r"[0-9A-Za-z〇零一二三四五六七八九十幺]")
 _CHINESE = re.compile(
     r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af\u3001-\u3003\u3008-\u3011，！？；…“”‘’]"
 )
@@ -161,12 +159,17 @@ def _collapse(cells: Iterable[_Cell]) -> list[_Cell]:
         char = cell[0]
         run = run + 1 if kept and kept[-1][0] == char else 1
         limit = 1 if char in _COLLAPSED_TO_ONE else _KEPT_RUN
-        if run > limit and not _NEVER_COLLAPSED.match(char):
+        if run > limit and not _is_content(char):
             last = kept[-1]
             kept[-1] = (last[0], last[1], cell[2])
         else:
             kept.append(cell)
     return kept
+
+
+def _is_content(char: str) -> bool:
+    """A repeated digit, Chinese numeral or letter is content (1111, 13800005678, www), not emphasis."""
+    return char.isnumeric() or _is_ascii_word(char)
 
 
 def _widen_punctuation(cells: list[_Cell]) -> list[_Cell]:

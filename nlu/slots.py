@@ -213,10 +213,14 @@ def _whole_mark(body: str) -> int | None:
     lex = _lex()
     if alone := lex.rx("score.alone").search(body):
         return read_number(alone.group(1))
+    said = set()
     for path in ("score.marked", "score.given"):
         for found in lex.rx(path).finditer(body):
             if not lex.rx("score.skip_before").search(body[max(0, found.start() - 4) : found.start()]):
-                return read_number(found.group(1))
+                said.add(read_number(found.group(1)))
+    if said:
+        # Two different marks without a word on what they are for cannot be told apart.
+        return said.pop() if len(said) == 1 else None
     if lex.rx("score.full_marks").search(body):
         best: int = lex.value("score.best")
         return best

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nlu.answers import Answer, read_answer
+from nlu.answers import CANCEL, Answer, read_answer
 from nlu.expected_time import Window, format_window
 from nlu.slots import Scores, find_phone
 from storage.models import Conversation, Draft, OpenQuestion, Ticket
@@ -22,14 +22,14 @@ from tickets.lifecycle import OPEN
 from tickets.people import Actor
 from tickets.places import read_place
 from tickets.texts import say, span
-from tickets.words import asks_person, is_medical, leaves_topic
+from tickets.words import asks_person, is_medical, leaves_topic, self_check_yes
 
 FRESH_DETAIL = timedelta(minutes=15)
 READERS = frozenset(
     {"acceptance", "score", "appointment", "consent", "confirm_address", "detail", "solved", "safety", "phone"}
 )
 # The reader's name for question kinds that are answered the same way.
-SAME_AS = {"callback": "acceptance", "resume_draft": "confirm_address", "self_check": "confirm_address"}
+SAME_AS = {"callback": "acceptance", "resume_draft": "confirm_address"}
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,19 @@ def _ordinary(turn: Turn, question: OpenQuestion) -> Outcome | None:
         return None
     if question.kind == "detail" and turn.now - question.asked_at > FRESH_DETAIL:
         return None
+    if question.kind == "self_check":
+        return _self_check(turn, question)
     kind = SAME_AS.get(question.kind, question.kind)
     handler = HANDLERS.get(question.kind)
     if handler is None or kind not in READERS:
         return None
-    answer = read_answer(kind, turn.text, turn.now, proposed=_proposed(question, turn.now))  # type: ignore[arg-type]
+    answer = read_answer(
+        kind,  # type: ignore[arg-type]
+        turn.text,
+        turn.now,
+        about=question.ticket.symptom if question.ticket else "",
+        proposed=_proposed(question, turn.now),
+    )
     return handler(turn, question, answer) if answer else None
 
 
@@ -118,10 +126,9 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
 
 
 def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
-    if answer.verdict == "unclear":
-        return None
+    """Only a clear no ends it: a false alarm costs a phone call, a miss can cost a life (domain.md §3.1)."""
     questions.answered(question, turn.text, turn.now)
-    if answer.verdict == "yes":
+    if answer.verdict != "no":
         emergencies.confirmed(turn.session, turn.conversation, turn.actor, question.data, turn.text, turn.now)
         return Outcome()
     if question.data.get("knowledge"):
@@ -198,6 +205,10 @@ def _appointment(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome 
         questions.answered(question, turn.text, turn.now)
         verbs.agree_appointment(turn.session, ticket, turn.actor, turn.now)
         return Outcome(resume=answer.fresh)
+    if answer.flags.get(CANCEL):
+        questions.answered(question, turn.text, turn.now)
+        verbs.cancel(turn.session, ticket, turn.actor, turn.text, turn.now)
+        return Outcome()
     if answer.window is None or answer.window.avoid:
         return Outcome(say("reply.change_when"))
     questions.answered(question, turn.text, turn.now)
@@ -251,7 +262,7 @@ def _phone(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None
     resident = turn.actor.resident
     if resident is None:
         return None
-    if answer.verdict == "profile" and not resident.phone:
+    if answer.verdict == "declined" or (answer.verdict == "profile" and not resident.phone):
         return None
     questions.answered(question, turn.text, turn.now)
     if not answer.phone:
@@ -307,10 +318,11 @@ def _resume_draft(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome
     return Outcome(resume=words, restart_dialogue=True)
 
 
-def _self_check(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
-    ticket = _ticket(turn, question)
-    if answer.verdict != "yes":
+def _self_check(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    """The worker's word that it works and is cleaned up; anything but a plain yes leaves the ticket as it is."""
+    if not self_check_yes(turn.text):
         return None
+    ticket = _ticket(turn, question)
     questions.answered(question, turn.text, turn.now)
     verbs.finish(turn.session, ticket, turn.actor, str(question.data.get("note", "")), turn.now, self_checked=True)
     return Outcome(say("staff.finished", no=ticket.ticket_no))
@@ -334,5 +346,4 @@ HANDLERS: dict[str, Handler] = {
     "confirm_address": _confirm_address,
     "solved": _solved,
     "resume_draft": _resume_draft,
-    "self_check": _self_check,
 }

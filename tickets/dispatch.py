@@ -50,10 +50,16 @@ def _fits(one: Candidate, trade: str, need: Need) -> bool:
     licence = LICENCE_FOR.get(trade)
     if trade not in one.trades or not one.on_shift or (licence and licence not in one.licences):
         return False
-    if one.areas and not _in_area(one, need.place_key):
+    if one.areas and _is_known(need.place_key) and not _in_area(one, need.place_key):
         return False
     # A full worker still gets an emergency: someone must go now.
     return need.urgent or one.load < one.cap
+
+
+def _is_known(place_key: str) -> bool:
+    """Whether a place is clear enough to hold somebody's area against it; an unclear one keeps nobody out."""
+    bare = place_key.removeprefix("PUB:")
+    return bool(bare) and bare[0] not in "?-" and " or " not in bare and bare != "unknown"
 
 
 def _in_area(one: Candidate, place_key: str) -> bool:

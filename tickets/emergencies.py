@@ -130,7 +130,9 @@ def _raise_alarm(
 
 
 def _draft_place(draft: Draft | None) -> str | None:
-    return str(draft.data.get("place_key") or "") or None if draft else None
+    """The place told so far in a half-told fault."""
+    faults = draft.data.get("faults", []) if draft else []
+    return next((str(fault["place_key"]) for fault in faults if fault.get("place_key")), None)
 
 
 def _open(

@@ -134,7 +134,7 @@ def facts(ticket: Ticket, now: datetime) -> dict[str, object]:
         "arrive_by": clock(ticket.arrive_by, now),
         "finish_by": clock(ticket.finish_by, now),
         "latest": clock(ticket.arrive_by or ticket.finish_by, now),
-        "contact": ticket.contact_name or say("person.resident"),
+        "contact": ticket.contact_name or say("person.unnamed"),
         "phone_masked": mask_phone(ticket.contact_phone) if ticket.contact_phone else say("phone.missing"),
         "window": window_text(ticket, now),
         "round": ticket.round,

@@ -32,7 +32,7 @@ class Actor:
     @property
     def name(self) -> str:
         if self.resident:
-            return self.resident.salutation or self.resident.name or say("person.resident")
+            return self.resident.salutation or self.resident.name or say("person.unnamed")
         return self.staff.name if self.staff else say("person.system")
 
     @property

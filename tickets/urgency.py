@@ -7,8 +7,15 @@ from collections.abc import Mapping
 from tickets.catalog import category
 from tickets.sla import raise_level
 
-# Facts of an answer that raise a class by one; each only once, whatever the number of them.
-RAISING = ("overflowing", "only_toilet", "cannot_shut", "spreading", "neighbours_too", "vulnerable")
+# Facts of an answer that raise a class by one, with the category families they say anything about ("" = all).
+RAISING = {
+    "overflowing": "W",
+    "only_toilet": "W",
+    "cannot_shut": "W",
+    "spreading": "",
+    "neighbours_too": "WEH",
+    "vulnerable": "",
+}
 # Water or electricity where they must not be: life safety.
 HAZARDS = {"near_socket": "W", "smell": "E"}
 
@@ -22,8 +29,7 @@ def level_for(code: str, flags: Mapping[str, bool], *, urgent_said: bool = False
     for flag, family in HAZARDS.items():
         if flags.get(flag) and code.startswith(family):
             return "U0"
-    raised = any(flags.get(flag) for flag in RAISING)
-    if raised:
+    if any(flags.get(flag) and (not families or code[0] in families) for flag, families in RAISING.items()):
         return raise_level(level)
     if urgent_said and level == "U3":
         return "U2"

@@ -792,7 +792,7 @@ def ask_acceptance(session: Session, ticket: Ticket, event: TicketEvent, note: s
         .where(Attachment.ticket_id == ticket.id, Attachment.purpose == "after")
         .order_by(Attachment.id.desc())
     )
-    result = say("finish.note", note=note) if note else ""
+    result = say("finish.note", note=note) + "\n" if note else ""
     image = photo or ""
     if ticket.kind in ("TS", "ZX", "JY", "BY"):
         _ask_solved(session, ticket, event, note, now)

@@ -86,3 +86,8 @@ def drops_draft(text: str) -> bool:
 def list_named(text: str) -> str:
     """Which list of tickets a leader asks for in plain words, "" if none."""
     return next((name for name in ("unaccepted", "overdue", "waiting", "open_jobs") if _has(f"list_{name}", text)), "")
+
+
+def self_check_yes(text: str) -> bool:
+    """A plain yes to 「故障已排除、试用正常、现场已清理，都做好了吗」."""
+    return _has("self_check_yes", text) and not _has("self_check_no", text)

@@ -143,6 +143,6 @@ def test_source_span_is_clamped(text: str, start: int, end: int) -> None:
 def test_twenty_thousand_characters_take_linear_time(unit: str) -> None:
     text = (unit * 20_000)[:20_000]
     normalize(text)
-    began = time.perf_counter()
+    began = time.process_time()
     normalize(text)
-    assert time.perf_counter() - began < 1.5
+    assert time.process_time() - began < 1.5
