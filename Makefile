@@ -67,7 +67,7 @@ uv:
 sync-run: uv
 	@key=$$($(LOCKED)); \
 	[ "$$key" = "$$(cat .venv/.synced-run 2>/dev/null)" ] || [ "$$key" = "$$(cat .venv/.synced-dev 2>/dev/null)" ] || { \
-	echo "Setting up (about 1.7 GB the first time) …"; $(PURE_UV); \
+	echo "Setting up (about 2 GB the first time) …"; $(PURE_UV); \
 	"$$($(FIND_UV))" sync --frozen --extra rasa --compile-bytecode --no-dev --inexact && echo "$$key" >.venv/.synced-run; }
 
 sync-dev: uv

@@ -85,7 +85,7 @@ class Desk:
         self.handled = True
 
 
-class DeskAction(Action, ABC):
+class DeskAction(Action, ABC):  # type: ignore[misc]
     """An action of the property desk."""
 
     @abstractmethod

@@ -9,8 +9,9 @@ from rasa_sdk import Tracker
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
 from nlu.knowledge import Hit, KnowledgeBase, answer
-from tickets import notify, verbs
+from tickets import notify, questions, verbs
 from tickets.people import home_key
+from tickets.texts import say
 from tickets.verbs import Report
 from tickets.words import bare_request, drops_draft
 
@@ -40,18 +41,15 @@ def answer_question(desk: Desk, question: str) -> None:
     verified = home_key(desk.session, desk.actor.resident) is not None
     if hit and hit.sure:
         desk.tell(answer(hit, desk.settings, verified))
-        if hit.entry.partial:
+        if hit.entry.partial or hit.entry.personal:
             _record(desk, question)
         return
-    if hit and len(hit.choices) >= 2 and not _picked(desk):
-        desk.say("reply.which_question", buttons=_choices(hit))
+    if hit and _choices(hit) and desk.actor.resident:
+        none = say("button.none_of_these")
+        desk.say("reply.which_question", buttons=[*_choices(hit), ("say:" + none, none)])
+        questions.ask(desk.session, desk.actor.resident, "which_question", desk.now, text=question, code=desk.category)
         return
     _record(desk, question)
-
-
-def _picked(desk: Desk) -> bool:
-    """Whether this text is already one of the offered choices."""
-    return any(entry.question == desk.text for entry in _base().entries)
 
 
 def _choices(hit: Hit) -> list[tuple[str, str]]:

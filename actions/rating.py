@@ -63,7 +63,6 @@ def _meant(desk: Desk) -> Ticket | None:
     for ticket in finding.open_of(desk.session, desk.actor, kinds=("BX",)):
         return ticket
     last = finding.last_of(desk.session, desk.actor)
-    if last and last.kind == "BX" and last.status == "closed" and last.closed_at:
-        if desk.now - last.closed_at <= verbs.REOPEN_DAYS and last.handler_id:
-            return last
-    return None
+    if last is None or last.kind != "BX" or last.status != "closed" or last.closed_at is None:
+        return None
+    return last if desk.now - last.closed_at <= verbs.REOPEN_DAYS and last.handler_id else None

@@ -53,6 +53,7 @@ class Bot:
             max_photo_mb=settings.max_photo_mb,
         )
         self.channels: dict[str, Channel] = {"web": self.web}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.telegram = self._telegram()
         if self.telegram:
             self.channels["telegram"] = self.telegram
@@ -68,6 +69,7 @@ class Bot:
             max_seconds=settings.burst_max_seconds,
             on_outbox=self.delivery.wake,
             on_typing=self.web.typing,
+            on_bound=self._bound,
         )
         self.jobs = Jobs(self.sessions, self.clock, self.gateway.recover, self.delivery.wake)
         self.app = Starlette(
@@ -93,6 +95,11 @@ class Bot:
             offset_store=CounterOffset(self.sessions, "telegram.offset"),
         )
 
+    def _bound(self, channel: str, chat_id: str, role: str) -> None:
+        """A newly bound colleague gets the menu of their role (called from a worker thread)."""
+        if self.telegram and channel == "telegram" and self._loop:
+            asyncio.run_coroutine_threadsafe(self.telegram.set_role_menu(chat_id, role), self._loop)
+
     def _routes(self) -> list[BaseRoute]:
         routes: list[BaseRoute] = [Route("/healthz", self._health), Route("/metrics", self._metrics)]
         if self.telegram and self.settings.telegram_webhook_url:
@@ -102,6 +109,7 @@ class Bot:
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        self._loop = asyncio.get_running_loop()
         delivering = asyncio.create_task(self.delivery.run())
         for channel in self.channels.values():
             await channel.start(self.gateway.receive)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
+
+from tickets.texts import LOCAL
 
 Clock = Callable[[], datetime]
 
 
 def system_clock() -> datetime:
-    return datetime.now(UTC)
+    """Now, in the community's time zone: residents' words such as 明天下午 are read in it."""
+    return datetime.now(LOCAL)
 
 
 def file_clock(path: Path) -> Clock:
@@ -20,6 +23,6 @@ def file_clock(path: Path) -> Clock:
         moment = datetime.fromisoformat(path.read_text("utf-8").strip())
         if moment.tzinfo is None:
             raise ValueError(f"{path}: the moment needs a time zone")
-        return moment.astimezone(UTC)
+        return moment.astimezone(LOCAL)
 
     return now

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 import yaml
 from sqlalchemy.orm import Session
@@ -19,7 +20,7 @@ from nlu.normalize import normalize
 from nlu.slots import find_money_fen
 from storage.models import Conversation, Staff, Ticket
 from tickets import desk_lists, finding, questions, verbs
-from tickets.catalog import hold_reasons
+from tickets.catalog import decline_reasons, hold_reasons
 from tickets.errors import DeskError, NoTicket, SelfCheckNeeded
 from tickets.people import Actor, staff_named
 from tickets.texts import DATA, clock, say, span
@@ -59,8 +60,14 @@ class Context:
 
 
 @cache
+def _data() -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load((DATA / "catalog" / "commands.yml").read_text("utf-8"))
+    return data
+
+
+@cache
 def _grammar() -> list[tuple[str, str, re.Pattern[str]]]:
-    data = yaml.safe_load((DATA / "catalog" / "commands.yml").read_text("utf-8"))
+    data = _data()
     return [(row["name"], row["who"], _compile(row["pattern"], data["number"])) for row in data["commands"]]
 
 
@@ -92,6 +99,18 @@ def _caught(found: re.Match[str]) -> dict[str, str]:
     caught = {key: (value or "").strip() for key, value in found.groupdict().items()}
     numbers = [value for key, value in caught.items() if re.fullmatch(r"no\d", key) and value]
     return {**caught, "no": numbers[0] if numbers else ""}
+
+
+def resident_menu(text: str) -> str:
+    """The words behind a resident's menu command (`/report`), any other text as it is."""
+    word = text.strip().partition("@")[0].removeprefix("/")
+    return str(_data()["resident_menu"].get(word, text)) if text.startswith("/") else text
+
+
+def binding_code(text: str) -> str:
+    """The one-time code in 「绑定 123456」 or `/start 123456`, else ""."""
+    found = re.fullmatch(_data()["bind"], text.strip())
+    return found.group(1) if found else ""
 
 
 def from_button(code: str) -> Command | None:
@@ -165,17 +184,17 @@ def _accept(context: Context, command: Command) -> Reply:
 def _decline(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _offers(context) or _jobs(context))
     reason = command.values.get("reason", "")
-    if not verbs.match_reason(reason, verbs.decline_reasons()):
+    if not verbs.match_reason(reason, decline_reasons()):
         questions.ask(context.session, context.staff, "decline_reason", context.now, ticket=ticket)
-        buttons = tuple((f"decline:{ticket.id}:{why}", why) for why in verbs.decline_reasons())
-        return Reply(say("error.reason_needed", reasons=say("list.comma").join(verbs.decline_reasons())), buttons)
+        buttons = tuple((f"decline:{ticket.id}:{why}", why) for why in decline_reasons())
+        return Reply(say("error.reason_needed", reasons=say("list.comma").join(decline_reasons())), buttons)
     verbs.decline(context.session, ticket, context.actor, reason, context.now)
     questions.withdraw(context.session, ticket, "decline_reason")
     return Reply(say("staff.declined", no=ticket.ticket_no, reason=reason))
 
 
 def _not_mine(context: Context, command: Command) -> Reply:
-    wrong_trade = verbs.decline_reasons()[2]
+    wrong_trade = decline_reasons()[2]
     values = {**command.values, "reason": wrong_trade}
     return _decline(context, Command("decline", values, command.words, command.ticket_id))
 

@@ -24,9 +24,10 @@ def load_demo(session: Session, code: str, now: datetime) -> Community:
     places = [asdict(place) for place in Register.from_spec(spec).places.values()]
     community = load_community(session, code, spec, places, people["settings"])
     load_people(session, community, people, now)
-    for kind, model in (("resident", Resident), ("staff", Staff)):
-        for person in session.scalars(select(model).where(model.community_id == community.id)).all():
-            identity = logins.by_person(session, community.id, f"{kind}:{person.id}")
-            if identity is not None:
-                mailbox.conversation_of(session, identity, identity.external_id)
+    residents = session.scalars(select(Resident.id).where(Resident.community_id == community.id)).all()
+    staff = session.scalars(select(Staff.id).where(Staff.community_id == community.id)).all()
+    for person in [f"resident:{one}" for one in residents] + [f"staff:{one}" for one in staff]:
+        identity = logins.by_person(session, community.id, person)
+        if identity is not None:
+            mailbox.conversation_of(session, identity, identity.external_id)
     return community

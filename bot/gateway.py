@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot import commands
+from bot import commands, logins
 from bot.channels.base import Inbound
 from bot.clock import Clock, system_clock
 from bot.rasa_client import RasaClient, RasaDown, Said
@@ -81,11 +81,12 @@ class Gateway:
         max_seconds: float,
         on_outbox: Callable[[], None],
         on_typing: Callable[[int, bool], None],
+        on_bound: Callable[[str, str, str], None] = lambda _channel, _chat, _role: None,
     ) -> None:
         self._sessions, self._clock, self._rasa = sessions, clock, rasa
         self._community_id, self._files, self._max_photo_bytes = community_id, files, max_photo_bytes
         self._quiet, self._max = quiet_seconds, max_seconds
-        self._on_outbox, self._on_typing = on_outbox, on_typing
+        self._on_outbox, self._on_typing, self._on_bound = on_outbox, on_typing, on_bound
         self._owner = uuid.uuid4().hex
         self._bursts: dict[int, Burst] = {}
         self._restarts: set[asyncio.Task[None]] = set()
@@ -397,6 +398,10 @@ class Gateway:
             return self._button(session, chat, actor, row)
         if not row.text:
             return self._no_text(session, chat, actor, row)
+        if code := commands.binding_code(row.text):
+            return self._bind(session, chat, code)
+        if actor.resident:
+            row.text = commands.resident_menu(row.text)
         turn = Turn(session, chat, actor, row.text, now, f"{row.channel}:{row.message_id}")
         if actor.staff:
             command = commands.parse(row.text, actor.role)
@@ -405,6 +410,14 @@ class Gateway:
         if row.payload.get("photos"):
             self._photos_to_ticket(session, actor, row)
         return try_answer(turn) or Outcome(resume=row.text)
+
+    def _bind(self, session: Session, chat: Conversation, code: str) -> Outcome:
+        """A one-time code ties this account to a registered resident or a colleague."""
+        if not logins.bind(session, chat.identity, code, self._clock()):
+            return Outcome(say("error.bad_login"))
+        actor = actor_of(chat.identity)
+        self._on_bound(chat.channel, chat.chat_id, actor.role)
+        return Outcome(say("reply.bound", name=actor.name))
 
     def _button(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Outcome:
         if row.button.startswith("say:"):

@@ -36,7 +36,7 @@ def by_person(session: Session, community_id: int, person: str) -> Identity | No
         return _account(session, person, Resident(community_id=community_id))
     if kind not in ("resident", "staff") or not number.isdigit() or len(number) > 9:
         return None
-    one: Resident | Staff | None = session.get(Resident if kind == "resident" else Staff, int(number))
+    one = session.get(Resident, int(number)) if kind == "resident" else session.get(Staff, int(number))
     if one is None or one.community_id != community_id or (isinstance(one, Staff) and not one.active):
         return None
     return _account(session, person, one)
@@ -175,10 +175,29 @@ def make_code(session: Session, person: Resident | Staff, now: datetime) -> str:
 
 
 def by_code(session: Session, code: str, now: datetime) -> Identity | None:
+    """The web account of whoever was given this code; a code works once."""
+    row = _use_code(session, code, now)
+    if row is None:
+        return None
+    if row.resident_id:
+        return _account(session, f"resident:{row.resident_id}", session.get_one(Resident, row.resident_id))
+    return _account(session, f"staff:{row.staff_id}", session.get_one(Staff, row.staff_id))
+
+
+def bind(session: Session, identity: Identity, code: str, now: datetime) -> bool:
+    """Tie a messenger account to the person the code was made for; what it reported before stays with its old row."""
+    row = _use_code(session, code, now)
+    if row is None:
+        return False
+    identity.resident = session.get(Resident, row.resident_id) if row.resident_id else None
+    identity.staff = session.get(Staff, row.staff_id) if row.staff_id else None
+    session.flush()
+    return True
+
+
+def _use_code(session: Session, code: str, now: datetime) -> LoginCode | None:
     row = session.scalar(select(LoginCode).where(LoginCode.code_hash == _hash(code.strip())).with_for_update())
     if row is None or row.used_at or row.expires_at < now:
         return None
     row.used_at = now
-    if row.resident_id:
-        return _account(session, f"resident:{row.resident_id}", session.get_one(Resident, row.resident_id))
-    return _account(session, f"staff:{row.staff_id}", session.get_one(Staff, row.staff_id))
+    return row

@@ -71,8 +71,11 @@ class Child:
 
 def busy_ports(settings: Settings) -> list[tuple[str, int]]:
     """Which of our ports somebody else listens on: (name, port)."""
-    wanted = (("GUANJIA_PORT", settings.host, settings.port), ("GUANJIA_RASA_PORT", "127.0.0.1", settings.rasa_port))
-    wanted += (("GUANJIA_ACTIONS_PORT", "127.0.0.1", settings.actions_port),)
+    wanted = (
+        ("GUANJIA_PORT", settings.host, settings.port),
+        ("GUANJIA_RASA_PORT", "127.0.0.1", settings.rasa_port),
+        ("GUANJIA_ACTIONS_PORT", "127.0.0.1", settings.actions_port),
+    )
     busy = []
     for name, host, port in wanted:
         with socket.socket() as probe:

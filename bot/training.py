@@ -61,7 +61,7 @@ def train(models: Path) -> Path:
     models.mkdir(parents=True, exist_ok=True)
     result = rasa.model_training.train(
         # Rasa takes a list of domain files here, so that response texts can live in data/.
-        domain=["domain.yml", "data/responses"],  # type: ignore[arg-type]
+        domain=["domain.yml", "data/responses"],
         config="config.yml",
         training_files=["data/nlu", "data/rules"],
         output=str(models),

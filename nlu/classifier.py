@@ -1,13 +1,12 @@
-"""What does the resident want, and about what? Linear models over characters, words and a few hand-made signs.
+"""What does the resident want, and about what? Linear models over character n-grams, averaged and made honest.
 
-Pure: numpy at run time, scikit-learn only while training. A model is a vocabulary with one weight table per question
-(intent; category of a repair, complaint or inquiry). How this design won, and its numbers: docs/nlu.md.
+Pure: numpy at run time, scikit-learn only while training. Two views of the same message are averaged: intent first and
+category within it, and all (intent, category) pairs side by side. How this design won, and its numbers: docs/nlu.md.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +15,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import jieba
 import numpy as np
 import numpy.typing as npt
 import yaml
@@ -24,20 +22,24 @@ import yaml
 from nlu.normalize import Normalized, normalize
 
 DICT_DIR = Path(__file__).resolve().parents[1] / "data" / "dict"
-WORDS_PATH = DICT_DIR / "domain_words.txt"
 LISTS_PATH = DICT_DIR / "understanding.yml"
 
+REPAIR = "report_repair"
+COMPLAINT = "file_complaint"
+QUESTION = "ask_question"
 OUT_OF_SCOPE = "out_of_scope"
-CATEGORY_INTENTS = ("report_repair", "file_complaint", "ask_question")
+CATEGORY_INTENTS = (REPAIR, COMPLAINT, QUESTION)
 
-FEATURES_VERSION = 1
+FEATURES_VERSION = 2
 MAX_CHARS = 800
 """A message is read this far; a pasted book must not cost a second."""
 
 _LONGEST_NGRAM = 5
-_MAX_FAULTS = 5
+_INTENT = "intent"
+_PAIR = "pair"
 
 Floats = npt.NDArray[np.float32]
+Chances = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,90 +74,40 @@ class Prediction:
     category_confidence: float = 0.0
     category_ranking: tuple[tuple[str, float], ...] = ()
     faults: tuple[Clause, ...] = ()
+    """Every fault of a repair; for a complaint, the faults it names beside the blame (often none)."""
     grievance: bool = False
+    """A repair whose writer also blames somebody."""
 
 
 # --- features ------------------------------------------------------------------------------------------------------
 
-
-@cache
-def _lists() -> dict[str, Any]:
-    raw: dict[str, Any] = yaml.safe_load(LISTS_PATH.read_text(encoding="utf-8"))
-    return raw
-
-
-@cache
-def _flags() -> tuple[tuple[str, re.Pattern[str]], ...]:
-    return tuple((f"h:{name}", re.compile(pattern)) for name, pattern in _lists()["flags"].items())
-
-
-@cache
-def _tokenizer() -> jieba.Tokenizer:
-    jieba.setLogLevel(logging.WARNING)
-    tokenizer = jieba.Tokenizer()
-    tokenizer.initialize()
-    tokenizer.load_userdict(str(WORDS_PATH))
-    return tokenizer
-
-
 _DIGITS = re.compile(r"[0-9]+")
-_LENGTH_STEPS = (1, 2, 4, 6, 9, 13, 18, 25, 40, 80, 160)
 
 
 def _mask_digits(match: re.Match[str]) -> str:
     """Which number was written never matters to the meaning, only its shape; single digits stay."""
     digits = match.group()
-    return digits if len(digits) == 1 else "0" * min(len(digits), 5) if len(digits) != 11 else "0000000"
+    if len(digits) == 1:
+        return digits
+    return "0000000" if len(digits) == 11 else "0" * min(len(digits), 5)
 
 
 def prepare(text: str) -> str:
     """The form of a text that features are taken from; offsets are not kept."""
-    return _DIGITS.sub(_mask_digits, normalize(text[:MAX_CHARS]).text.lower())
+    return _masked(normalize(text[:MAX_CHARS]).text)
 
 
-def features(prepared: str) -> tuple[list[str], list[str], list[str]]:
-    """Names of character, word and hand features; each block is weighed on its own."""
-    return list(_char_ngrams(prepared)), list(_word_ngrams(prepared)), list(_hand_features(prepared))
+def _masked(normalized: str) -> str:
+    return _DIGITS.sub(_mask_digits, normalized.lower())
 
 
-def _char_ngrams(prepared: str) -> Iterator[str]:
+def features(prepared: str) -> Iterator[str]:
+    """Names of the features of a prepared text: character n-grams, with marks where the text begins and ends."""
     text = f"\x02{prepared}\x03"
     size = len(text)
     for length in range(1, _LONGEST_NGRAM + 1):
         for start in range(size - length + 1):
             yield text[start : start + length]
-
-
-def _word_ngrams(prepared: str) -> Iterator[str]:
-    previous = "^"
-    for word in _tokenizer().cut(prepared, HMM=False):
-        yield f"w:{word}"
-        yield f"b:{previous}|{word}"
-        previous = word
-    yield f"b:{previous}|$"
-
-
-def _hand_features(prepared: str) -> Iterator[str]:
-    size = len(prepared)
-    yield f"h:length{sum(size > step for step in _LENGTH_STEPS)}"
-    if prepared.isdigit():
-        yield "h:digits-only"
-    for name, pattern in _flags():
-        if pattern.search(prepared):
-            yield name
-
-
-_BLOCK_WEIGHTS = (1.0, 0.7, 0.35)
-
-
-def _weights(names: Sequence[str], idf: Floats, index: dict[str, int], block: float) -> tuple[list[int], Floats]:
-    counts = Counter(names)
-    columns = [(index[name], count) for name, count in counts.items() if name in index]
-    if not columns:
-        return [], np.zeros(0, np.float32)
-    ids = [column for column, _ in columns]
-    values = (1 + np.log([count for _, count in columns])) * idf[ids]
-    return ids, (values * (block / np.sqrt(values @ values))).astype(np.float32)
 
 
 # --- model ---------------------------------------------------------------------------------------------------------
@@ -166,16 +118,23 @@ class Head:
     """One question the model answers: a weight row per known feature, a column per label."""
 
     labels: tuple[str, ...]
-    weights: Floats
+    weights: npt.NDArray[np.float16]
     bias: Floats
     temperature: float = 1.0
 
-    def probabilities(self, columns: list[int], values: Floats) -> npt.NDArray[np.float64]:
-        scores = (values @ self.weights[columns] + self.bias).astype(np.float64) / self.temperature
-        scores -= scores.max()
-        grown = np.exp(scores)
-        result: npt.NDArray[np.float64] = grown / grown.sum()
-        return result
+
+def _softmax(scores: Chances) -> Chances:
+    grown = np.exp(scores - scores.max())
+    result: Chances = grown / grown.sum()
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Chances of every intent, and of every category within an intent that has them."""
+
+    intents: Chances
+    categories: dict[str, Chances]
 
 
 @dataclass
@@ -186,52 +145,99 @@ class Model:
     idf: Floats
     heads: dict[str, Head] = field(default_factory=dict)
 
+    @property
+    def intents(self) -> tuple[str, ...]:
+        return self.heads[_INTENT].labels
+
+    def predict(self, text: str) -> Prediction:
+        """Everything about one message. Total: any string gives an answer."""
+        done = normalize(text[:MAX_CHARS])
+        read = self._read(_masked(done.text))
+        ranking = _ranked(self.intents, read.intents)
+        intent, confidence = ranking[0]
+        categories = self._categories(intent, read)
+        category, category_confidence = categories[0] if categories else ("", 0.0)
+        faults: tuple[Clause, ...] = ()
+        grievance = False
+        if intent in (REPAIR, COMPLAINT):
+            segments = _Segments(self, done)
+            faults = tuple(segments.faults(categories[0] if intent == REPAIR and categories else None))
+            grievance = intent == REPAIR and segments.blame()
+        return Prediction(
+            intent, confidence, ranking, category, category_confidence, categories, faults, grievance
+        )
+
+    def split_faults(self, text: str) -> list[Clause]:
+        """The faults of a message taken as a repair, in its order; a single one spans the whole text."""
+        done = normalize(text[:MAX_CHARS])
+        whole = self._categories(REPAIR, self._read(_masked(done.text)))
+        return _Segments(self, done).faults(whole[0] if whole else None)
+
+    def _categories(self, intent: str, read: _Reading) -> tuple[tuple[str, float], ...]:
+        return _ranked(self.heads[intent].labels, read.categories[intent]) if intent in read.categories else ()
+
     @cached_property
     def _index(self) -> dict[str, int]:
         return {name: number for number, name in enumerate(self.vocabulary)}
 
+    @cached_property
+    def _pair_intents(self) -> npt.NDArray[np.int64]:
+        """The number of the intent of every pair."""
+        return np.array([self.intents.index(_pair_intent(label)) for label in self.heads[_PAIR].labels])
+
+    @cached_property
+    def _pair_columns(self) -> dict[str, npt.NDArray[np.int64]]:
+        """For each intent with categories, the pairs in the order of its categories."""
+        pairs = self.heads[_PAIR].labels
+        return {
+            intent: np.array([pairs.index(f"{intent}/{label}") for label in self.heads[intent].labels])
+            for intent in CATEGORY_INTENTS
+            if intent in self.heads
+        }
+
     def vector(self, prepared: str) -> tuple[list[int], Floats]:
-        """Columns and values of one prepared text."""
-        ids: list[int] = []
-        parts = []
-        for names, block in zip(features(prepared), _BLOCK_WEIGHTS, strict=True):
-            found, values = _weights(names, self.idf, self._index, block)
-            ids += found
-            parts.append(values)
-        return ids, np.concatenate(parts)
+        """Columns and values of one prepared text; empty when nothing is known of it."""
+        index = self._index
+        counts = Counter(features(prepared))
+        known = [(index[name], count) for name, count in counts.items() if name in index]
+        if not known:
+            return [], np.zeros(0, np.float32)
+        columns = [column for column, _ in known]
+        values = (1 + np.log(np.array([count for _, count in known], np.float64))) * self.idf[columns]
+        return columns, (values / np.sqrt(values @ values)).astype(np.float32)
 
-    def ranking(self, head: str, prepared: str) -> tuple[tuple[str, float], ...]:
-        """Every label of one head with its probability, best first; ties in label order."""
-        return _ranked(self.heads[head], *self.vector(prepared))
+    @cached_property
+    def _stacked(self) -> tuple[Floats, Floats, dict[str, slice]]:
+        """All heads side by side, temperatures applied: one product answers every question."""
+        borders = np.cumsum([0] + [len(head.labels) for head in self.heads.values()]).tolist()
+        places = {name: slice(*pair) for name, pair in zip(self.heads, zip(borders, borders[1:]), strict=False)}
+        heads = self.heads.values()
+        weights = np.hstack([head.weights.astype(np.float32) / np.float32(head.temperature) for head in heads])
+        bias = np.concatenate([head.bias / np.float32(head.temperature) for head in heads])
+        return weights, bias, places
 
-    def predict(self, text: str) -> Prediction:
-        """Everything about one message. Total: any string gives an answer."""
-        columns, values = self.vector(prepare(text))
-        ranking = _ranked(self.heads["intent"], columns, values)
-        intent, confidence = ranking[0]
-        categories = _ranked(self.heads[intent], columns, values) if intent in self.heads else ()
-        category, category_confidence = categories[0] if categories else ("", 0.0)
-        faults = tuple(self.split_faults(text)) if intent == "report_repair" else ()
-        return Prediction(
-            intent, confidence, ranking, category, category_confidence, categories, faults, self.grievance(text, intent)
-        )
-
-    def grievance(self, text: str, intent: str) -> bool:
-        """Whether the writer blames somebody beside reporting a fault."""
-        return intent == "report_repair" and bool(_grievance().search(normalize(text[:MAX_CHARS]).text))
-
-    def split_faults(self, text: str) -> list[Clause]:
-        """The faults of one message in its order; a single one spans the whole text."""
-        whole = self.ranking("report_repair", prepare(text))[0]
-        return [Clause(text, 0, len(text), *whole)]
+    def _read(self, prepared: str) -> _Reading:
+        """The average of both views."""
+        weights, bias, places = self._stacked
+        columns, values = self.vector(prepared)
+        scores = (values @ weights[columns] + bias).astype(np.float64)
+        pairs = _softmax(scores[places[_PAIR]])
+        by_pair = np.bincount(self._pair_intents, weights=pairs, minlength=len(self.intents))
+        categories: dict[str, Chances] = {}
+        for intent, columns_of_pairs in self._pair_columns.items():
+            within = pairs[columns_of_pairs]
+            own = _softmax(scores[places[intent]])
+            total = within.sum()
+            categories[intent] = (own + within / total) / 2 if total > 0 else own
+        return _Reading((_softmax(scores[places[_INTENT]]) + by_pair) / 2, categories)
 
     def save(self, path: Path) -> None:
-        """Write `path`: one compressed npz with the names as JSON inside; nothing executable."""
+        """Write one compressed npz with the names as JSON inside; nothing executable."""
         arrays: dict[str, npt.NDArray[Any]] = {"idf": self.idf}
         names: dict[str, Any] = {"version": FEATURES_VERSION, "vocabulary": self.vocabulary, "heads": {}}
         for name, head in self.heads.items():
             names["heads"][name] = {"labels": head.labels, "temperature": head.temperature}
-            arrays[f"weights:{name}"] = head.weights.astype(np.float16)
+            arrays[f"weights:{name}"] = head.weights
             arrays[f"bias:{name}"] = head.bias
         arrays["names"] = np.frombuffer(json.dumps(names, ensure_ascii=False).encode(), np.uint8)
         with path.open("wb") as target:
@@ -246,74 +252,239 @@ class Model:
                 raise ValueError(f"model {path} has features version {names['version']}, not {FEATURES_VERSION}")
             heads = {
                 name: Head(
-                    tuple(about["labels"]),
-                    stored[f"weights:{name}"].astype(np.float32),
-                    stored[f"bias:{name}"],
-                    about["temperature"],
+                    tuple(about["labels"]), stored[f"weights:{name}"], stored[f"bias:{name}"], about["temperature"]
                 )
                 for name, about in names["heads"].items()
             }
             return Model(tuple(names["vocabulary"]), stored["idf"], heads)
 
 
-@cache
-def _grievance() -> re.Pattern[str]:
-    return re.compile(_lists()["grievance"])
-
-
-def _ranked(head: Head, columns: list[int], values: Floats) -> tuple[tuple[str, float], ...]:
-    chances = head.probabilities(columns, values)
+def _ranked(labels: Sequence[str], chances: Chances) -> tuple[tuple[str, float], ...]:
+    """Labels with their chances, best first; ties in label order."""
     order = np.argsort(-chances, kind="stable")
-    return tuple((head.labels[number], float(chances[number])) for number in order)
+    return tuple((labels[number], float(chances[number])) for number in order)
+
+
+def _pair_intent(label: str) -> str:
+    return label.partition("/")[0]
+
+
+# --- several faults in one message ---------------------------------------------------------------------------------
+
+_MAX_SEGMENTS = 12
+_MAX_FAULTS = 5
+_MIN_SEGMENT = 3
+
+_SURE_REPAIR = 0.55
+_SURE_CATEGORY = 0.5
+_BESIDE_COMPLAINT = 0.75
+_SURE_BLAME = 0.7
+
+
+@cache
+def _lists() -> dict[str, Any]:
+    raw: dict[str, Any] = yaml.safe_load(LISTS_PATH.read_text(encoding="utf-8"))
+    return raw
+
+
+@cache
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(_lists()[name])
+
+
+@cache
+def _families() -> dict[str, frozenset[int]]:
+    """For each repair code, the groups of codes that are often cause and effect of one another."""
+    found: dict[str, set[int]] = {}
+    for number, codes in enumerate(_lists()["families"]):
+        for code in codes:
+            found.setdefault(code, set()).add(number)
+    return {code: frozenset(numbers) for code, numbers in found.items()}
+
+
+@dataclass(slots=True)
+class _Segment:
+    """A stretch of the normalised text between two borders, and what it says by itself."""
+
+    start: int
+    end: int
+    text: str
+    opened: bool
+    repair: float = 0.0
+    complaint: float = 0.0
+    category: str = ""
+    confidence: float = 0.0
+
+    @property
+    def places(self) -> frozenset[str]:
+        return frozenset(_pattern("place").findall(self.text))
+
+
+class _Segments:
+    """The clauses of one message, read one by one."""
+
+    def __init__(self, model: Model, done: Normalized) -> None:
+        self._model = model
+        self._done = done
+        self._all = list(_cut(done))[:_MAX_SEGMENTS]
+        if len(self._all) > 1:
+            for segment in self._all:
+                self._judge(segment)
+
+    def _judge(self, segment: _Segment) -> None:
+        if len(segment.text) < _MIN_SEGMENT:
+            return
+        read = self._model._read(_masked(segment.text))
+        names = self._model.intents
+        segment.repair, segment.complaint = (
+            float(read.intents[names.index(name)]) if name in names else 0.0 for name in (REPAIR, COMPLAINT)
+        )
+        if categories := self._model._categories(REPAIR, read):
+            segment.category, segment.confidence = categories[0]
+
+    def blame(self) -> bool:
+        """Whether the words blame somebody, anywhere or in a clause of their own."""
+        if _pattern("grievance").search(self._done.text):
+            return True
+        return any(segment.complaint >= _SURE_BLAME for segment in self._all)
+
+    def faults(self, whole: tuple[str, float] | None) -> list[Clause]:
+        """One clause per fault. `whole` is what the message means as one repair; None asks for sure faults only."""
+        floor = _SURE_REPAIR if whole else _BESIDE_COMPLAINT
+        heads: list[_Segment] = []
+        for segment in self._all:
+            if segment.repair < floor or segment.confidence < _SURE_CATEGORY:
+                continue
+            if all(_is_another(head, segment) for head in heads):
+                heads.append(segment)
+        if whole and len(heads) < 2:
+            return [self._clause(0, len(self._done.text), *whole)]
+        return [*self._clauses(heads[:_MAX_FAULTS], from_start=whole is not None)]
+
+    def _clauses(self, heads: Sequence[_Segment], *, from_start: bool) -> Iterator[Clause]:
+        for number, head in enumerate(heads):
+            start = 0 if number == 0 and from_start else head.start
+            end = heads[number + 1].start if number + 1 < len(heads) else len(self._done.text)
+            yield self._clause(start, end, head.category, head.confidence)
+
+    def _clause(self, start: int, end: int, category: str, confidence: float) -> Clause:
+        first, last = self._done.source_span(start, end)
+        piece = self._done.original[first:last]
+        lead = len(piece) - len(piece.lstrip(_TRIM))
+        piece = piece.strip(_TRIM)
+        return Clause(piece, first + lead, first + lead + len(piece), category, confidence)
+
+
+_TRIM = " \t\r\n，。！？；,.!?;、"
+
+
+def _cut(done: Normalized) -> Iterator[_Segment]:
+    """Borders are sentence marks, the writer's spaces, and words that open another matter."""
+    text = done.text
+    borders = {0, len(text), *done.breaks}
+    borders.update(match.end() for match in _pattern("border").finditer(text))
+    openers = {match.start(): match.end() for match in _pattern("openers").finditer(text)}
+    borders.update(openers)
+    ordered = sorted(borders)
+    for start, end in zip(ordered, ordered[1:], strict=False):
+        body = text[openers.get(start, start) : end].strip(_TRIM)
+        if body:
+            yield _Segment(start, end, body, start in openers)
+
+
+def _is_another(head: _Segment, segment: _Segment) -> bool:
+    """Whether a clause names a fault of its own, and not the cause, effect or detail of an earlier one."""
+    apart = bool(head.places and segment.places and head.places.isdisjoint(segment.places))
+    if head.category == segment.category:
+        return segment.opened and apart and bool(_pattern("building").search(segment.text))
+    families = _families()
+    if families.get(head.category, frozenset()) & families.get(segment.category, frozenset()):
+        return segment.opened or apart
+    return True
 
 
 # --- training ------------------------------------------------------------------------------------------------------
 
 _MIN_DOCUMENTS = 2
 _FOLDS = 3
+_COST = 2.0
 _SEED = 20250612
+_MIN_CROP = 4
+_CROP_BORDER = re.compile(r"[^\s，。！？；,.!?;]+")
+_TEMPERATURES = tuple(float(step) for step in np.round(np.geomspace(0.02, 3.0, 60), 5))
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One text to learn from; clauses of the same message share its group and are not used to judge confidence."""
+
+    prepared: str
+    intent: str
+    category: str
+    group: int
+    whole: bool
+
+    @property
+    def pair(self) -> str:
+        return f"{self.intent}/{self.category}"
 
 
 def train(examples: Iterable[Example]) -> Model:
     """Fit every head; the same examples give the same model, in whatever order they come."""
-    known = sorted(set(examples), key=lambda example: (example.text, example.intent, example.category))
-    model = _vocabulary([features(prepare(example.text)) for example in known])
-    table = _table(model, [prepare(example.text) for example in known])
-    model.heads["intent"] = _fit_head(table, [example.intent for example in known])
+    rows = list(_rows(sorted(set(examples), key=lambda one: (one.text, one.intent, one.category, one.spans))))
+    if not rows:
+        raise ValueError("no training examples")
+    model = _vocabulary(rows)
+    table = _table(model, rows)
+    model.heads[_INTENT] = _fit_head(table, rows, [row.intent for row in rows])
+    model.heads[_PAIR] = _fit_head(table, rows, [row.pair for row in rows])
     for intent in CATEGORY_INTENTS:
-        rows = [row for row, example in enumerate(known) if example.intent == intent and example.category]
-        if rows:
-            model.heads[intent] = _fit_head(table[rows], [known[row].category for row in rows])
+        numbers = [number for number, row in enumerate(rows) if row.intent == intent and row.category]
+        if numbers:
+            own = [rows[number] for number in numbers]
+            model.heads[intent] = _fit_head(table[numbers], own, [row.category for row in own])
     return model
 
 
-def _vocabulary(blocks: Sequence[tuple[list[str], list[str], list[str]]]) -> Model:
+def _rows(examples: Sequence[Example]) -> Iterator[_Row]:
+    """Messages, and the clauses of long repairs and complaints that hold a marked symptom."""
+    for group, one in enumerate(examples):
+        yield _Row(prepare(one.text), one.intent, one.category, group, True)
+        if one.intent not in (REPAIR, COMPLAINT):
+            continue
+        clauses = list(_CROP_BORDER.finditer(one.text))
+        for clause in clauses if len(clauses) > 1 else ():
+            inside = any(clause.start() <= s and e <= clause.end() for s, e, label in one.spans if label == "symptom")
+            if inside and len(clause.group()) >= _MIN_CROP:
+                yield _Row(prepare(clause.group()), one.intent, one.category, group, False)
+
+
+def _vocabulary(rows: Sequence[_Row]) -> Model:
+    messages = [row for row in rows if row.whole]
     documents: Counter[str] = Counter()
-    for block in blocks:
-        documents.update(set().union(*block))
+    for row in messages:
+        documents.update(set(features(row.prepared)))
     kept = sorted(name for name, count in documents.items() if count >= _MIN_DOCUMENTS)
     counts = np.array([documents[name] for name in kept])
-    idf = (np.log((1 + len(blocks)) / (1 + counts)) + 1).astype(np.float32)
-    return Model(tuple(kept), idf)
+    return Model(tuple(kept), (np.log((1 + len(messages)) / (1 + counts)) + 1).astype(np.float32))
 
 
-def _table(model: Model, prepared: Sequence[str]) -> Any:
+def _table(model: Model, rows: Sequence[_Row]) -> Any:
     from scipy.sparse import csr_matrix
 
-    rows = [model.vector(text) for text in prepared]
-    starts = np.cumsum([0] + [len(columns) for columns, _ in rows])
-    columns = np.concatenate([np.asarray(columns, np.int32) for columns, _ in rows])
-    values = np.concatenate([values for _, values in rows])
+    vectors = [model.vector(row.prepared) for row in rows]
+    starts = np.cumsum([0] + [len(columns) for columns, _ in vectors])
+    columns = np.concatenate([np.asarray(columns, np.int32) for columns, _ in vectors])
+    values = np.concatenate([values for _, values in vectors])
     return csr_matrix((values, columns, starts), shape=(len(rows), len(model.vocabulary)))
 
 
-def _fit_head(table: Any, labels: Sequence[str]) -> Head:
+def _fit_head(table: Any, rows: Sequence[_Row], labels: Sequence[str]) -> Head:
     names = tuple(sorted(set(labels)))
-    if len(names) == 1:
-        return Head(names, np.zeros((table.shape[1], 1), np.float32), np.zeros(1, np.float32))
-    wanted = np.array([names.index(label) for label in labels])
+    number = {name: place for place, name in enumerate(names)}
+    wanted = np.array([number[label] for label in labels])
     weights, bias = fit_linear(table, wanted, len(names))
-    return Head(names, weights, bias, _temperature(table, wanted, len(names)))
+    return Head(names, weights.astype(np.float16), bias, _temperature(table, rows, wanted, len(names)))
 
 
 def fit_linear(table: Any, wanted: npt.NDArray[Any], size: int) -> tuple[Floats, Floats]:
@@ -326,7 +497,7 @@ def fit_linear(table: Any, wanted: npt.NDArray[Any], size: int) -> tuple[Floats,
     if len(present) == 1:
         bias[present] = 1.0
         return weights, bias
-    machine = LinearSVC(C=0.5, class_weight=None, random_state=_SEED).fit(table, wanted)
+    machine = LinearSVC(C=_COST, random_state=_SEED).fit(table, wanted)
     coefficients, intercept = machine.coef_, machine.intercept_
     if len(present) == 2:
         coefficients, intercept = np.vstack([-coefficients, coefficients]), np.array([-intercept[0], intercept[0]])
@@ -335,29 +506,21 @@ def fit_linear(table: Any, wanted: npt.NDArray[Any], size: int) -> tuple[Floats,
     return weights, bias
 
 
-def _temperature(table: Any, wanted: npt.NDArray[Any], size: int) -> float:
-    """The divisor that makes out-of-fold confidences honest."""
-    fold = _fold_of(wanted)
+def _temperature(table: Any, rows: Sequence[_Row], wanted: npt.NDArray[Any], size: int) -> float:
+    """The divisor that makes confidences honest on messages that were held back."""
+    fold = np.array([row.group % _FOLDS for row in rows])
+    whole = np.array([row.whole for row in rows])
     scores = np.zeros((len(wanted), size))
     for number in range(_FOLDS):
-        weights, bias = fit_linear(table[fold != number], wanted[fold != number], size)
-        scores[fold == number] = table[fold == number] @ weights + bias
-    return min(_TEMPERATURES, key=lambda temperature: _log_loss(scores / temperature, wanted))
+        out = fold == number
+        if out.all() or not out.any():
+            continue
+        weights, bias = fit_linear(table[~out], wanted[~out], size)
+        scores[out] = table[out] @ weights + bias
+    return min(_TEMPERATURES, key=lambda temperature: _log_loss(scores[whole] / temperature, wanted[whole]))
 
 
-_TEMPERATURES = tuple(float(step) for step in np.round(np.geomspace(0.02, 3.0, 60), 5))
-
-
-def _fold_of(wanted: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Deal each class round the folds; examples are sorted by text, so neighbours differ little."""
-    fold = np.zeros(len(wanted), np.int32)
-    for label in np.unique(wanted):
-        rows = np.flatnonzero(wanted == label)
-        fold[rows] = (np.arange(len(rows)) + label) % _FOLDS
-    return fold
-
-
-def _log_loss(scores: npt.NDArray[Any], wanted: npt.NDArray[Any]) -> float:
+def _log_loss(scores: Chances, wanted: npt.NDArray[Any]) -> float:
     shifted = scores - scores.max(axis=1, keepdims=True)
     chances = shifted[np.arange(len(wanted)), wanted] - np.log(np.exp(shifted).sum(axis=1))
     return float(-chances.mean())

@@ -59,7 +59,7 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):
     @staticmethod
     def required_packages() -> list[str]:
         # Rasa wants names that are both a module and a distribution, which leaves out sklearn and pycrfsuite.
-        return ["jieba", "numpy"]
+        return ["numpy"]
 
     @classmethod
     def create(
@@ -82,7 +82,7 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):
     ) -> DeskClassifier:
         with model_storage.read_from(resource) as folder:
             model, tagger = Model.load(folder / _MODEL_FILE), Tagger.load(folder / _TAGGER_FILE)
-        # The first message must not pay for reading jieba's dictionary.
+        # The first message must not pay for reading the dictionaries.
         model.predict("")
         return cls(config, model_storage, resource, model, tagger)
 

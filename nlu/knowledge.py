@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import yaml
 from numpy.typing import NDArray
+from scipy.sparse import lil_matrix
 
 from nlu.normalize import normalize
 
@@ -63,13 +64,13 @@ _MAX_CLAUSES = 12
 _MAX_CHOICES = 3
 
 # Weights tuned by leaving one wording out of the base at a time; tests/nlu/test_knowledge.py holds the outcome.
-_UNIGRAM, _BIGRAM, _TRIGRAM, _WORD = 1.2, 1.0, 0.3, 1.4
+_UNIGRAM, _BIGRAM, _WORD = 1.2, 1.0, 1.4
 _UNSEEN = 0.6
 _RIDGE = 0.8
 _PRIOR = 0.1
 """What the category predicted by the NLU model adds when entries are ranked; it never makes a weak match a sure one."""
 _FLOOR = 0.1
-_SURE, _SURE_OF_STATEMENT = 0.34, 0.62
+_SURE, _SURE_OF_STATEMENT = 0.32, 0.62
 _RIVAL = 0.55
 """A sure answer needs its rival to stay below this share of its score."""
 _CLOSE = 0.4
@@ -155,7 +156,7 @@ class Words:
         marks = sorted(folded.breaks)
         pieces = [folded.text[a:b] for a, b in zip([0, *marks], [*marks, len(folded.text)], strict=True)]
         text = self.places.sub("", " ".join(pieces).lower())
-        return [clause for clause in re.split(r"[^\w]+", text) if clause][:_MAX_CLAUSES]
+        return [clause for clause in re.split(r"[^\w]+", text) if clause and not clause.isdecimal()][:_MAX_CLAUSES]
 
     def asks_something(self, clauses: Iterable[str]) -> bool:
         return any(self.asks.search(clause) for clause in clauses)
@@ -172,7 +173,7 @@ class Words:
         for match in self.pattern.finditer(clause):
             yield f"={self.synonyms[match.group()]}", _WORD
         text = self.pattern.sub(lambda match: self.synonyms[match.group()], clause)
-        for size, weight in ((1, _UNIGRAM), (2, _BIGRAM), (3, _TRIGRAM)):
+        for size, weight in ((1, _UNIGRAM), (2, _BIGRAM)):
             for start in range(len(text) - size + 1):
                 yield text[start : start + size], weight
 
@@ -201,14 +202,15 @@ class _Model:
 
     def _solve(self, owners: Sequence[Sequence[_Features]]) -> _Matrix:
         rows = [(owner, features) for owner, group in enumerate(owners) for features in group]
-        inputs = np.zeros((len(rows), len(self._column)), dtype=np.float32)
+        inputs = lil_matrix((len(rows), len(self._column)), dtype=np.float32)
         targets = np.zeros((len(rows), len(owners)), dtype=np.float32)
         for row, (owner, features) in enumerate(rows):
             columns, values = self._unit(features)
             inputs[row, columns] = values
             targets[row, owner] = 1.0
-        kernel = inputs @ inputs.T + _RIDGE * np.eye(len(rows), dtype=np.float32)
-        return cast(_Matrix, inputs.T @ np.linalg.solve(kernel, targets))
+        sparse = inputs.tocsr()
+        kernel = (sparse @ sparse.T).toarray() + _RIDGE * np.eye(len(rows), dtype=np.float32)
+        return cast(_Matrix, sparse.T @ np.linalg.solve(kernel, targets))
 
     def _unit(self, features: _Features) -> tuple[list[int], _Matrix]:
         """Columns and values of a vector of length one; what the base never saw counts in the length only."""
@@ -233,6 +235,7 @@ class KnowledgeBase:
         if len(self._by_id) != len(self.entries):
             raise ValueError("knowledge: an id is used twice")
         self._words = words
+        self._exact = {normalize(text).text: entry for entry in entries for text in entry.wordings}
         self._prior = {"": np.zeros(len(entries) + len(unanswered), dtype=np.float32)}
         for number, entry in enumerate(entries):
             self._prior.setdefault(entry.category, self._prior[""].copy())[number] = _PRIOR
@@ -258,25 +261,31 @@ class KnowledgeBase:
 
     def find(self, question: str, category: str = "", settings: Mapping[str, str] | None = None) -> Hit | None:
         """The nearest entry, or None when the base has nothing to say. `category` is a hint, not a filter."""
-        clauses = self._words.clauses(question)
+        if exact := self._exact.get(normalize(question[:_MAX_CHARS]).text):
+            answerable = exact.answerable(settings or {})
+            return Hit(exact, 1.0, sure=answerable, answerable=answerable)
+        return self._nearest(self._words.clauses(question), category, settings or {})
+
+    def _nearest(self, clauses: Sequence[str], category: str, settings: Mapping[str, str]) -> Hit | None:
         fit = self._model.scores(self._words.features(clauses))
-        ranked = self._ranked(fit + self._prior.get(category, 0.0))
+        hint = self._prior.get(category, self._prior[""])
+        ranked = self._ranked(fit + hint)
         first = ranked[0].owner
         if first >= len(self.entries) or fit[first] < _FLOOR:
             return None
+        rival = ranked[1].score - hint[first] if len(ranked) > 1 else 0.0
         bar = _SURE if self._words.asks_something(clauses) else _SURE_OF_STATEMENT
-        clear = bool(fit[first] >= bar and ranked[1].score <= _RIVAL * ranked[0].score)
-        known = settings or {}
+        clear = bool(fit[first] >= bar and rival <= _RIVAL * fit[first])
         near = [self.entries[r.owner] for r in ranked if r.owner < len(self.entries)]
-        rivals = [self.entries[r.owner] for r in self._close(ranked) if self.entries[r.owner].answerable(known)]
-        answerable = near[0].answerable(known)
+        rivals = [self.entries[r.owner] for r in self._close(ranked) if self.entries[r.owner].answerable(settings)]
+        answerable = near[0].answerable(settings)
         return Hit(
             entry=near[0],
             score=float(fit[first]),
             sure=clear and answerable,
             runner_up=near[1] if len(near) > 1 else None,
             answerable=answerable,
-            choices=() if clear else tuple(rivals),
+            choices=tuple(rivals) if answerable and not clear else (),
         )
 
     def _ranked(self, scores: _Matrix) -> list[_Ranked]:

@@ -104,7 +104,13 @@ class Desk:
     # --- tickets
 
     def report(
-        self, code: str = "W02", *, by: str | Actor | None = "王芳", kind: str = "BX", now: datetime = NOW, **more: object
+        self,
+        code: str = "W02",
+        *,
+        by: str | Actor | None = "王芳",
+        kind: str = "BX",
+        now: datetime = NOW,
+        **more: object,
     ) -> Ticket:
         """A new ticket; by default a drip at home reported by 王女士 (level U3)."""
         self._numbers += 1

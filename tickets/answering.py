@@ -19,10 +19,10 @@ from storage.models import Conversation, Draft, OpenQuestion, Ticket
 from tickets import emergencies, notify, questions, verbs
 from tickets.errors import DeskError
 from tickets.lifecycle import OPEN
-from tickets.people import Actor
+from tickets.people import Actor, leaders
 from tickets.places import read_place
 from tickets.texts import say, span
-from tickets.words import asks_person, is_medical, leaves_topic, self_check_yes
+from tickets.words import asks_person, is_medical, leaves_topic, none_of_these, self_check_yes
 
 FRESH_DETAIL = timedelta(minutes=15)
 READERS = frozenset(
@@ -75,6 +75,8 @@ def _ordinary(turn: Turn, question: OpenQuestion) -> Outcome | None:
         return None
     if question.kind == "self_check":
         return _self_check(turn, question)
+    if question.kind == "which_question":
+        return _none_of_these(turn, question)
     kind = SAME_AS.get(question.kind, question.kind)
     handler = HANDLERS.get(question.kind)
     if handler is None or kind not in READERS:
@@ -165,7 +167,7 @@ def _acceptance(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome |
 
 def _false_completion(turn: Turn, ticket: Ticket) -> None:
     """「没人来过」 after 完工: the supervisor at once (domain.md §7.1)."""
-    told = verbs.leaders(turn.session, ticket.community_id, ticket.department)
+    told = leaders(turn.session, ticket.community_id, ticket.department)
     verbs.escalate(turn.session, ticket, turn.now, "push.false_completion", told)
 
 
@@ -326,6 +328,23 @@ def _self_check(turn: Turn, question: OpenQuestion) -> Outcome | None:
     questions.answered(question, turn.text, turn.now)
     verbs.finish(turn.session, ticket, turn.actor, str(question.data.get("note", "")), turn.now, self_checked=True)
     return Outcome(say("staff.finished", no=ticket.ticket_no))
+
+
+def _none_of_these(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    """None of the offered questions was meant: somebody answers the one that was asked."""
+    if not none_of_these(turn.text) or turn.actor.resident is None:
+        return None
+    questions.answered(question, turn.text, turn.now)
+    report = verbs.Report(
+        kind="ZX",
+        code=question.data.get("code") or "Q99",
+        symptom=question.data["text"],
+        source_key=turn.key,
+        reporter=turn.actor.resident,
+        conversation=turn.conversation,
+    )
+    ticket, _ = verbs.open_ticket(turn.session, turn.actor.resident.community_id, report, turn.now)
+    return Outcome(say("reply.question_recorded", **notify.facts(ticket, turn.now)))
 
 
 def _ticket(turn: Turn, question: OpenQuestion) -> Ticket:

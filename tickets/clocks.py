@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from storage.models import Community, Draft, OpenQuestion, Resident, Staff, Ticket
 from tickets import emergencies, lifecycle, notify, questions, verbs
 from tickets.catalog import sla_classes
-from tickets.people import leaders, managers
+from tickets.people import SYSTEM, leaders, managers
 from tickets.texts import LOCAL, clock, say
 
 REMIND_TIMES = 2
@@ -22,15 +22,17 @@ LIFT_MINUTES = (15, 30, 60)
 CONTACT_EVERY = timedelta(minutes=3)
 NEW_TIME_IN = timedelta(minutes=30)
 FINISH_STEPS = (50, 80, 100, 150)
+OVERDUE_STEP = 3  # of FINISH_STEPS: 100 %
 
 
 def sweep(session: Session, now: datetime) -> None:
-    """All clocks once."""
+    """All clocks once. Waking comes first, so that what it starts is looked at in the same sweep."""
+    waking(session, now)
     unaccepted(session, now)
     late_arrivals(session, now)
     late_finishes(session, now)
-    waking(session, now)
     reminders(session, now)
+    unconfirmed_answers(session, now)
     unanswered_safety(session, now)
     emergency_contact(session, now)
     callbacks(session, now)
@@ -44,47 +46,52 @@ def _minutes(since: datetime, now: datetime) -> int:
 def unaccepted(session: Session, now: datetime) -> None:
     """Not taken in time: the person again, the next worker, the supervisor, the manager (steps of data/catalog/sla.yml)."""
     query = select(Ticket).where(
-        Ticket.status.in_(("new", "assigned")), Ticket.kind.in_(("BX", "YH", "TS")), Ticket.accept_by.is_not(None)
+        Ticket.status.in_(("new", "assigned", "rework")),
+        Ticket.kind.in_(("BX", "YH", "TS")),
+        Ticket.accept_by.is_not(None),
     )
     for ticket in session.scalars(query.with_for_update(of=Ticket)):
         steps = sla_classes()[ticket.level].accept_steps
-        since = _offered_at(ticket, now)
-        passed = sum(1 for minutes in steps if now >= since + timedelta(minutes=minutes))
+        # The ladder counts from intake (or the round's begin), so that passing a ticket round never resets it; each single
+        # offer runs out at its own `accept_by`.
+        minutes = _minutes(verbs.clock_start(session, ticket), now)
+        timed_out = _offer_ran_out(ticket, now)
+        passed = sum(1 for step in steps if minutes >= step)
         if passed > ticket.accept_step:
             ticket.accept_step = passed
-            _accept_step(session, ticket, passed, _minutes(ticket.created_at, now), now)
-        elif ticket.status == "assigned" and ticket.kind == "BX" and ticket.accept_by and ticket.accept_by <= now:
+            _accept_step(session, ticket, passed, minutes, now, timed_out=timed_out)
+        if timed_out:
             verbs.accept_timeout(session, ticket, now)
 
 
-def _offered_at(ticket: Ticket, now: datetime) -> datetime:
-    """The ladder counts from intake, so that passing a ticket round never resets it."""
-    return ticket.created_at if ticket.round == 1 else min(ticket.created_at, now)
+def _offer_ran_out(ticket: Ticket, now: datetime) -> bool:
+    offered = ticket.status in ("assigned", "rework") and ticket.kind in ("BX", "YH")
+    return bool(offered and ticket.accept_by and ticket.accept_by <= now)
 
 
-def _accept_step(session: Session, ticket: Ticket, step: int, minutes: int, now: datetime) -> None:
+def _accept_step(session: Session, ticket: Ticket, step: int, minutes: int, now: datetime, *, timed_out: bool) -> None:
     if step == 1 and ticket.handler:
-        verbs.escalate(session, ticket, now, "push.accept_reminder", [ticket.handler])
+        if not timed_out:
+            verbs.escalate(session, ticket, now, "push.accept_reminder", [ticket.handler])
         return
     told = leaders(session, ticket.community_id, ticket.department)
     if step >= 3:
         told = [*told, *managers(session, ticket.community_id)]
     people = list({one.id: one for one in told}.values())
     verbs.escalate(session, ticket, now, "push.unaccepted_leader", people, minutes=minutes)
-    if ticket.status == "assigned" and ticket.kind == "BX":
-        level = ticket.accept_step
-        verbs.accept_timeout(session, ticket, now)
-        ticket.accept_step = level
 
 
 def late_arrivals(session: Session, now: datetime) -> None:
-    """Not there in time: the worker is warned before, the resident hears a new time unasked, then the supervisor (SC09)."""
+    """Not there in time: the worker is warned before, the resident hears a new time unasked, then the supervisor (SC09).
+
+    The new time is watched too: when it passes, the manager is told.
+    """
     query = select(Ticket).where(
-        Ticket.status.in_(("in_progress", "rework")),
+        Ticket.status.in_(("new", "assigned", "in_progress", "rework")),
         Ticket.kind == "BX",
         Ticket.arrived_at.is_(None),
         Ticket.arrive_by.is_not(None),
-        Ticket.arrive_step < 3,
+        Ticket.arrive_step < 4,
     )
     for ticket in session.scalars(query.with_for_update(of=Ticket)):
         assert ticket.arrive_by is not None
@@ -92,22 +99,30 @@ def late_arrivals(session: Session, now: datetime) -> None:
         late = timedelta(minutes=5 if ticket.level == "U0" else 15)
         if ticket.arrive_step < 1 and ticket.arrive_by - early <= now < ticket.arrive_by:
             ticket.arrive_step = 1
-            if now - ticket.created_at > timedelta(minutes=1) and ticket.handler:
-                verbs.escalate(session, ticket, now, "push.arrive_warning", [ticket.handler])
-        elif ticket.arrive_step < 2 and ticket.arrive_by <= now:
+            if now - ticket.created_at > timedelta(minutes=1) and _comes(ticket):
+                verbs.escalate(session, ticket, now, "push.arrive_warning", _comes(ticket))
+        if ticket.arrive_step < 2 and ticket.arrive_by <= now:
             ticket.arrive_step = 2
             _arrival_missed(session, ticket, now)
-        elif ticket.arrive_step == 2 and ticket.arrive_by + late <= now:
+        if ticket.arrive_step == 2 and ticket.arrive_by + late <= now:
             ticket.arrive_step = 3
             told = leaders(session, ticket.community_id, ticket.department)
             verbs.escalate(session, ticket, now, "push.arrive_late_leader", told)
+        if ticket.arrive_step == 3 and ticket.arrive_by + NEW_TIME_IN <= now:
+            ticket.arrive_step = 4
+            verbs.escalate(session, ticket, now, "push.arrive_late_leader", managers(session, ticket.community_id))
+
+
+def _comes(ticket: Ticket) -> list[Staff]:
+    """Who has promised to come; an offer nobody took yet belongs to the ladder of `unaccepted`."""
+    return [ticket.handler] if ticket.handler and ticket.status == "in_progress" else []
 
 
 def _arrival_missed(session: Session, ticket: Ticket, now: datetime) -> None:
-    told = [ticket.handler] if ticket.handler else []
-    verbs.escalate(session, ticket, now, "push.arrive_warning", told)
-    event = verbs.record(session, ticket, verbs.SYSTEM, "late_told", now)
-    key = "push.late_arrival_public" if ticket.public_area else "push.late_arrival"
+    verbs.escalate(session, ticket, now, "push.arrive_warning", _comes(ticket))
+    event = verbs.record(session, ticket, SYSTEM, "late_told", now)
+    key = "push.late_arrival" if _comes(ticket) else "push.late_arrival_nobody"
+    key = "push.late_arrival_public" if ticket.public_area else key
     notify.tell_reporter(session, ticket, event, key, now, new_time=clock(now + NEW_TIME_IN, now))
 
 
@@ -116,19 +131,27 @@ def late_finishes(session: Session, now: datetime) -> None:
     query = select(Ticket).where(
         Ticket.status.in_(("new", "survey", "assigned", "in_progress", "rework")),
         Ticket.finish_by.is_not(None),
-        Ticket.warned_step < len(FINISH_STEPS),
     )
     for ticket in session.scalars(query.with_for_update(of=Ticket)):
-        assert ticket.finish_by is not None
-        whole = ticket.finish_by - ticket.created_at
-        used = 100 * (now - ticket.created_at) / whole if whole > timedelta(0) else 100.0
-        passed = sum(1 for percent in FINISH_STEPS if used >= percent)
-        if passed > ticket.warned_step:
-            ticket.warned_step = passed
-            _finish_step(session, ticket, FINISH_STEPS[passed - 1], now)
+        used = _used_percent(session, ticket, now)
+        before, passed = ticket.warned_step, sum(1 for percent in FINISH_STEPS if used >= percent)
+        # A later date (new appointment, a pause) takes steps back, so that it is watched like the first one.
+        ticket.warned_step = passed
+        if passed > before:
+            _finish_step(session, ticket, FINISH_STEPS[passed - 1], now, overdue=before < OVERDUE_STEP <= passed)
 
 
-def _finish_step(session: Session, ticket: Ticket, percent: int, now: datetime) -> None:
+def _used_percent(session: Session, ticket: Ticket, now: datetime) -> float:
+    """How much of the limit is gone. A pause or a later appointment has moved `finish_by`, so it counts for nothing."""
+    assert ticket.finish_by is not None
+    if ticket.kind in ("BX", "YH"):
+        whole = sla_classes()[ticket.level].finish
+    else:
+        whole = ticket.finish_by - verbs.clock_start(session, ticket)
+    return 100 * (1 - (ticket.finish_by - now) / whole) if whole > timedelta(0) else 100.0
+
+
+def _finish_step(session: Session, ticket: Ticket, percent: int, now: datetime, *, overdue: bool) -> None:
     worker = [ticket.handler] if ticket.handler else []
     if percent < 100:
         told = worker if percent == 50 else [*worker, *leaders(session, ticket.community_id, ticket.department)]
@@ -139,8 +162,8 @@ def _finish_step(session: Session, ticket: Ticket, percent: int, now: datetime) 
     if percent >= 150 or ticket.level in ("U0", "U1", "C1"):
         told = [*told, *managers(session, ticket.community_id)]
     verbs.escalate(session, ticket, now, "push.finish_late_leader", list({one.id: one for one in told}.values()))
-    if percent == 100:
-        event = verbs.record(session, ticket, verbs.SYSTEM, "late_told", now)
+    if overdue:
+        event = verbs.record(session, ticket, SYSTEM, "late_told", now)
         key = "push.late_promise" if ticket.kind == "ZX" else "push.late_finish"
         notify.tell_reporter(session, ticket, event, key, now, new_time=clock(_new_time(ticket, now), now))
 
@@ -153,7 +176,7 @@ def waking(session: Session, now: datetime) -> None:
     """A paused ticket comes back on its date by itself."""
     query = select(Ticket).where(Ticket.status == "on_hold", Ticket.wake_at <= now)
     for ticket in session.scalars(query.with_for_update(of=Ticket)):
-        verbs.resume(session, ticket, verbs.SYSTEM, now)
+        verbs.resume(session, ticket, SYSTEM, now)
 
 
 def _allowed(now: datetime) -> datetime:
@@ -176,14 +199,14 @@ def reminders(session: Session, now: datetime) -> None:
         ticket = verbs.load(session, question.ticket_id or 0)
         if ticket.status != "done":
             question.state, question.remind_at = "withdrawn", None
+        elif _allowed(now) > now:
+            question.remind_at = _allowed(now)
         elif question.reminders >= REMIND_TIMES and now >= question.asked_at + DEFAULT_ACCEPTANCE:
             question.remind_at = None
             verbs.accept_by_default(session, ticket, now)
-        elif _allowed(now) > now:
-            question.remind_at = _allowed(now)
         elif question.reminders < REMIND_TIMES:
             question.reminders += 1
-            event = verbs.record(session, ticket, verbs.SYSTEM, "reminded", now)
+            event = verbs.record(session, ticket, SYSTEM, "reminded", now)
             buttons = [
                 (f"confirm:{ticket.id}", say("button.fixed")),
                 (f"not_fixed:{ticket.id}", say("button.not_fixed")),
@@ -195,8 +218,25 @@ def reminders(session: Session, now: datetime) -> None:
 def _next_reminder(question: OpenQuestion, now: datetime) -> datetime:
     if question.reminders >= REMIND_TIMES:
         return max(question.asked_at + DEFAULT_ACCEPTANCE, now + timedelta(hours=1))
-    tomorrow = (now.astimezone(LOCAL) + timedelta(days=1)).replace(hour=10, minute=0, second=0, microsecond=0)
-    return tomorrow
+    return (now.astimezone(LOCAL) + timedelta(days=1)).replace(hour=10, minute=0, second=0, microsecond=0)
+
+
+def unconfirmed_answers(session: Session, now: datetime) -> None:
+    """An answer nobody commented on for a day: questions are closed, a complaint is called back by a person (domain.md §7.1)."""
+    query = select(OpenQuestion).where(
+        OpenQuestion.state == "open", OpenQuestion.kind == "solved", OpenQuestion.remind_at <= now
+    )
+    for question in session.scalars(query.with_for_update(of=OpenQuestion)):
+        ticket = verbs.load(session, question.ticket_id or 0)
+        if _allowed(now) > now:
+            question.remind_at = _allowed(now)
+            continue
+        question.remind_at = None
+        if ticket.status == "done" and ticket.kind == "TS":
+            told = leaders(session, ticket.community_id, ticket.department)
+            verbs.escalate(session, ticket, now, "push.answer_unconfirmed", told)
+        elif ticket.status == "done":
+            verbs.accept_by_default(session, ticket, now)
 
 
 def unanswered_safety(session: Session, now: datetime) -> None:
@@ -218,7 +258,7 @@ def emergency_contact(session: Session, now: datetime) -> None:
         Ticket.level == "U0", Ticket.status.in_(("new", "assigned", "in_progress")), Ticket.contact_at <= now
     )
     for ticket in session.scalars(query.with_for_update(of=Ticket)):
-        event = verbs.record(session, ticket, verbs.SYSTEM, "contact", now)
+        event = verbs.record(session, ticket, SYSTEM, "contact", now)
         settings = session.get_one(Community, ticket.community_id).settings
         key = "push.emergency_contact" if ticket.accepted_at else "push.emergency_trying"
         phone = settings.get("duty_phone") or say("reply.no_duty_phone")
@@ -231,8 +271,9 @@ def emergency_contact(session: Session, now: datetime) -> None:
 
 def _lift_alarm(session: Session, ticket: Ticket, now: datetime) -> None:
     passed = sum(1 for minutes in LIFT_MINUTES if _minutes(ticket.created_at, now) >= minutes)
-    if passed > ticket.arrive_step:
-        ticket.arrive_step = passed
+    # Counted apart from `arrive_step`: these alarms ring also after somebody has accepted or arrived.
+    if passed > (ticket.detail or {}).get("lift_alarms", 0):
+        ticket.detail = {**(ticket.detail or {}), "lift_alarms": passed}
         told = [*leaders(session, ticket.community_id, ticket.department), *managers(session, ticket.community_id)]
         minutes = LIFT_MINUTES[passed - 1]
         verbs.escalate(session, ticket, now, "push.lift_alarm", told, minutes=minutes)
@@ -245,7 +286,7 @@ def callbacks(session: Session, now: datetime) -> None:
         ticket.callback_at = None
         if ticket.reporter is None:
             continue
-        event = verbs.record(session, ticket, verbs.SYSTEM, "callback_asked", now)
+        event = verbs.record(session, ticket, SYSTEM, "callback_asked", now)
         buttons = [
             ("say:" + say("button.fixed"), say("button.fixed")),
             ("say:" + say("button.not_fixed"), say("button.not_fixed")),

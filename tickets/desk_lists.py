@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
+from nlu.slots import mask_text
 from storage.models import Staff, Ticket
 from tickets import finding, lifecycle, notify, verbs
 from tickets.people import Actor, may_see
@@ -50,7 +51,7 @@ def say_action(action: str) -> str:
 
 
 def _short(note: str) -> str:
-    note = " ".join(note.split())
+    note = mask_text(" ".join(note.split()))
     return note if len(note) <= 30 else note[:29] + "…"
 
 
@@ -69,7 +70,7 @@ def listing(session: Session, staff: Staff, name: str, page: int, now: datetime)
     )
 
 
-def _base(staff: Staff) -> Select[tuple[Ticket]]:
+def _base(staff: Staff) -> Select[Ticket]:
     return select(Ticket).where(Ticket.community_id == staff.community_id)
 
 
@@ -101,7 +102,7 @@ def today(session: Session, staff: Staff, now: datetime) -> str:
             .where(Ticket.community_id == staff.community_id, *conditions)
             .group_by(Ticket.kind)
         )
-        return dict(session.execute(query).tuples().all())
+        return dict(session.execute(query).all())
 
     new = count(Ticket.created_at >= midnight)
     finished = count(Ticket.closed_at >= midnight, Ticket.status == "closed")

@@ -67,10 +67,10 @@ class SelfCheckNeeded(DeskError):
     code = "self_check_needed"
 
 
-class NotByChat(DeskError):
-    """An emergency is not called off by chat alone."""
+class PublicArea(DeskError):
+    """A public area is put right even if its reporter calls it off."""
 
-    code = "not_by_chat"
+    code = "public_area"
 
 
 class TooLate(DeskError):

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nlu.slots import mask_phone
+from nlu.slots import mask_phone, mask_text
 from storage.models import Conversation, Identity, OutboxMessage, Resident, Staff, Ticket, TicketEvent
 from tickets.catalog import category
-from tickets.people import Actor, home_key, managers, on_shift
+from tickets.people import Actor, home_key, is_accused, managers, on_shift
 from tickets.texts import clock, say, span
 
 URGENT, NORMAL, LATER = 0, 5, 8
 Buttons = Sequence[tuple[str, str]]
+# What a resident typed, wherever a text quotes it.
+QUOTED = ("symptom", "words", "left", "remark")
 
 
 def conversation_of(session: Session, person: Resident | Staff) -> Conversation | None:
@@ -101,13 +104,18 @@ def _reporter_chat(session: Session, ticket: Ticket) -> int | None:
 def tell_staff(
     session: Session, staff: Staff, ticket: Ticket, event: TicketEvent, key: str, now: datetime, **more: object
 ) -> None:
-    """Push the text `key` about `ticket` to one colleague."""
+    """Push the text `key` about `ticket` to one colleague; never to the one a complaint is about."""
+    if is_accused(ticket, staff):
+        return
     buttons = more.pop("buttons", ())
     image_key = str(more.pop("image_key", ""))
+    values = {**facts(ticket, now), **more}
+    if not has_accepted(ticket, staff):
+        values.update({name: mask_text(str(values[name])) for name in QUOTED if name in values})
     push(
         session,
         staff,
-        say(key, **facts(ticket, now), **more),
+        say(key, **values),
         key=f"t{ticket.id}:e{event.id}:{key}:staff:{staff.id}",
         now=now,
         ticket=ticket,
@@ -117,7 +125,12 @@ def tell_staff(
     )
 
 
-def facts(ticket: Ticket, now: datetime) -> dict[str, object]:
+def has_accepted(ticket: Ticket, staff: Staff) -> bool:
+    """Whether this colleague has taken the job, and so may have the resident's number (domain.md §9.3)."""
+    return ticket.handler_id == staff.id and ticket.status not in ("new", "survey", "assigned", "rework")
+
+
+def facts(ticket: Ticket, now: datetime) -> dict[str, Any]:
     """What any text about a ticket may mention. Phones only masked; the full one goes only to the worker who accepted."""
     handler = ticket.handler
     return {

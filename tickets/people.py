@@ -87,19 +87,24 @@ def relations(session: Session, ticket: Ticket, actor: Actor) -> frozenset[str]:
 
 
 def _staff_relations(ticket: Ticket, staff: Staff) -> set[str]:
-    if not staff.active or staff.community_id != ticket.community_id:
+    if not staff.active or staff.community_id != ticket.community_id or is_accused(ticket, staff):
         return set()
     found = {lifecycle.WORKER} if staff.role == "worker" else set()
     if ticket.handler_id == staff.id:
         found.add(lifecycle.HANDLER)
-    elif staff.role in LEADER_ROLES:
-        # Nobody accepts their own work: an inspector is a leader who did not do the job (domain.md S37).
+    elif staff.role in LEADER_ROLES or staff.role == "desk":
+        # Nobody accepts their own work: an inspector is a leader or butler who did not do the job (domain.md S37).
         found.add(lifecycle.INSPECTOR)
     if staff.role in LEADER_ROLES:
         found.add(lifecycle.SUPERVISOR)
     if staff.role == "desk":
         found.add(lifecycle.DESK)
     return found
+
+
+def is_accused(ticket: Ticket, staff: Staff) -> bool:
+    """Whether a complaint is about this colleague, who must not learn of it from the desk (domain.md §9.3)."""
+    return bool((ticket.detail or {}).get("accused") == staff.id)
 
 
 def may_see(session: Session, ticket: Ticket, actor: Actor) -> bool:

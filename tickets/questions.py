@@ -27,6 +27,7 @@ LASTS = {
     "self_check": timedelta(hours=4),
     "decline_reason": timedelta(hours=1),
     "callback": timedelta(days=3),
+    "which_question": timedelta(minutes=30),
 }
 
 

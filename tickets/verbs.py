@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 from sqlalchemy.orm import Session
 
+from nlu.slots import mask_text
 from storage.models import (
     Assignment,
     Attachment,
@@ -25,12 +26,12 @@ from storage.models import (
     TicketEvent,
 )
 from tickets import dispatch, lifecycle, notify, questions
-from tickets.catalog import category, decline_reasons, hold_reasons
+from tickets.catalog import category, decline_reasons, hold_reasons, sla_classes
 from tickets.errors import (
     AlreadyTaken,
     BadInput,
     NotAllowed,
-    NotByChat,
+    PublicArea,
     ReasonNeeded,
     SelfCheckNeeded,
     TooLate,
@@ -45,6 +46,8 @@ from tickets.urgency import level_for
 KINDS = ("BX", "TS", "ZX", "JY", "BY", "YH")
 REOPEN_DAYS = timedelta(days=7)
 ACCEPTANCE_REMINDER = timedelta(hours=4)
+SOLVED_WAIT = timedelta(hours=24)
+EMERGENCY_CONTACT = timedelta(minutes=3)
 
 
 # --- opening ----------------------------------------------------------------------------------------------------------
@@ -101,7 +104,8 @@ def _reporter_actor(report: Report) -> Actor:
 
 def _register(session: Session, community_id: int, report: Report, now: datetime) -> Ticket:
     day = now.astimezone(LOCAL).strftime("%Y%m%d")
-    tail = f"{_next_number(session, f'tickets:{community_id}:{day}'):04d}"
+    # One count for all communities: a ticket number is unique in the whole database.
+    tail = f"{_next_number(session, f'tickets:{day}'):04d}"
     row = category(report.code)
     level = report.level or (
         level_for(report.code, report.flags, urgent_said=report.urgent_said) if report.kind == "BX" else row.level
@@ -120,7 +124,7 @@ def _register(session: Session, community_id: int, report: Report, now: datetime
         place_text=report.place_text,
         public_area=report.public_area,
         symptom=report.symptom,
-        detail={**report.detail, **({"flags": report.flags} if report.flags else {})},
+        detail=_first_detail(report),
         source=report.source,
         source_key=report.source_key,
         reporter=person,
@@ -142,6 +146,16 @@ def _register(session: Session, community_id: int, report: Report, now: datetime
     return ticket
 
 
+def _first_detail(report: Report) -> dict[str, Any]:
+    detail = dict(report.detail)
+    if report.flags:
+        detail["flags"] = report.flags
+    if report.accused and report.kind == "TS":
+        # From here on this colleague neither sees the complaint nor hears of it (tickets/people.py, tickets/notify.py).
+        detail["accused"] = report.accused.id
+    return detail
+
+
 def _next_number(session: Session, name: str) -> int:
     bump = text(
         "insert into counters(name, value) values (:name, 1) "
@@ -154,7 +168,7 @@ def _start_repair(session: Session, ticket: Ticket, event: TicketEvent, now: dat
     _set_clocks(ticket, now)
     ticket.owner = next(iter(leaders(session, ticket.community_id, ticket.department)), None)
     if ticket.level == "U0":
-        ticket.contact_at = now + timedelta(minutes=3)
+        ticket.contact_at = now + EMERGENCY_CONTACT
         _alarm(session, ticket, event, now)
     auto_dispatch(session, ticket, now)
 
@@ -274,6 +288,8 @@ def move(
     came = ticket.status
     to = lifecycle.next_status(came, action, relations(session, ticket, actor))
     ticket.status = to
+    if to == "new":
+        ticket.handler = None
     if to in lifecycle.FINAL:
         ticket.closed_at = now
     elif came in lifecycle.FINAL:
@@ -283,7 +299,9 @@ def move(
 
 def load(session: Session, ticket_id: int) -> Ticket:
     """The ticket, locked for this transaction (SQLite's write transaction already is the lock)."""
-    ticket = session.scalar(select(Ticket).where(Ticket.id == ticket_id).with_for_update(of=Ticket))
+    # Refreshed under the lock: what was read before may have been changed by the transaction we waited for.
+    query = select(Ticket).where(Ticket.id == ticket_id).with_for_update(of=Ticket)
+    ticket = session.scalar(query.execution_options(populate_existing=True))
     if ticket is None:
         raise BadInput(ticket=ticket_id)
     return ticket
@@ -301,9 +319,7 @@ def candidates(
             select(Ticket.handler_id, func.count())
             .where(Ticket.community_id == ticket.community_id, Ticket.status.in_(("assigned", "in_progress", "rework")))
             .group_by(Ticket.handler_id)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     staff = session.scalars(
         select(Staff).where(Staff.community_id == ticket.community_id, Staff.role.in_(("worker", "desk")), Staff.active)
@@ -361,7 +377,7 @@ def _offer(
     ticket.handler = staff
     event = move(session, ticket, actor, action, now, note=note or staff.name, why=why)
     limit = due_times(ticket.level, now).accept_by
-    ticket.accept_by, ticket.accept_step = limit, 0
+    ticket.accept_by, ticket.accepted_at = limit, None
     session.add(Assignment(ticket_id=ticket.id, staff=staff, state="offered", offered_at=now, accept_by=limit, why=why))
     session.flush()
     send_card(session, ticket, staff, event, now)
@@ -407,12 +423,13 @@ def assign(session: Session, ticket: Ticket, staff: Staff, actor: Actor, now: da
     fits = not needed or dispatch.fits_trade(staff.trades, staff.licences, needed)
     if "electrician" in needed[:1] and "electrician" not in staff.licences:
         raise WrongTrade(name=staff.name, no=ticket.tail)
-    if not fits and not reason:
+    if not reason and not (fits and on_shift(staff, now)):
         raise ReasonNeeded(name=staff.name, reasons=say("assign.reason_example", tail=ticket.tail, name=staff.name))
     action = "assign" if ticket.status in ("new", "survey") else "reassign"
     old = ticket.handler if action == "reassign" else None
     lifecycle.next_status(ticket.status, action, relations(session, ticket, actor))
     _end_assignments(session, ticket, "withdrawn", now)
+    _end_pause(session, ticket, now)
     _offer(session, ticket, staff, actor, action, now, why=["by_hand"], note=reason or staff.name)
     if old and old.id != staff.id:
         event = record(session, ticket, actor, "withdrawn", now, note=old.name)
@@ -470,8 +487,16 @@ def _not_yours(ticket: Ticket) -> Exception:
 def _take(session: Session, ticket: Ticket, actor: Actor, action: str, now: datetime) -> None:
     staff = _staff(actor)
     former = ticket.handler
-    if action != "accept":
-        lifecycle.next_status(ticket.status, action, relations(session, ticket, actor))
+    lifecycle.next_status(ticket.status, action, relations(session, ticket, actor))
+    _held_by(session, ticket, staff, now)
+    event = move(session, ticket, actor, action, now)
+    ticket.accepted_at, ticket.accept_by = now, None
+    session.flush()
+    _after_accept(session, ticket, former, event, now)
+
+
+def _held_by(session: Session, ticket: Ticket, staff: Staff, now: datetime) -> None:
+    """From now on `staff` holds the ticket; every other offer of it ends."""
     live = session.scalars(
         select(Assignment).where(Assignment.ticket_id == ticket.id, Assignment.state.in_(("offered", "accepted")))
     ).all()
@@ -485,10 +510,6 @@ def _take(session: Session, ticket: Ticket, actor: Actor, action: str, now: date
         session.add(mine)
     mine.state = "accepted"
     ticket.handler = staff
-    event = move(session, ticket, actor, action, now)
-    ticket.accepted_at, ticket.accept_by = now, None
-    session.flush()
-    _after_accept(session, ticket, former, event, now)
 
 
 def _after_accept(session: Session, ticket: Ticket, former: Staff | None, event: TicketEvent, now: datetime) -> None:
@@ -539,8 +560,6 @@ def _give_back(
     _end_assignments(session, ticket, state, now, reason=reason)
     relation_holder = ticket.handler_id
     event = move(session, ticket, actor, action, now, note=reason)
-    ticket.handler = None
-    session.flush()
     if old and action == "accept_timeout":
         notify.tell_staff(session, old, ticket, event, "push.timed_out", now)
     refusals = session.scalar(
@@ -605,6 +624,8 @@ def _set_appointment(ticket: Ticket, start: datetime, end: datetime) -> None:
 
 def agree_appointment(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
     require_reporter(session, ticket, actor)
+    if ticket.status not in lifecycle.OPEN or ticket.appointment_start_at is None:
+        raise WrongStatus(status=ticket.status, action="agree")
     event = record(session, ticket, actor, "appointment_agreed", now)
     questions.withdraw(session, ticket, "appointment")
     notify.tell_reporter(session, ticket, event, "push.appointment_fixed", now)
@@ -678,7 +699,7 @@ def consent(session: Session, ticket: Ticket, actor: Actor, agreed: bool, note: 
     """同意/不同意 to the last quote, kept with its time."""
     require_reporter(session, ticket, actor)
     last = (ticket.detail or {}).get("quote")
-    if not last:
+    if not last or ticket.status not in lifecycle.OPEN:
         raise WrongStatus(status=ticket.status, action="consent")
     ticket.detail = {**ticket.detail, "quote": {**last, "consent": agreed, "at": now.isoformat()}}
     questions.withdraw(session, ticket, "consent")
@@ -703,9 +724,10 @@ def hold(
     event = move(session, ticket, actor, "hold", now, note=note or chosen, wake_at=wake_at.isoformat())
     wake = clock(wake_at, now)
     notify.tell_reporter(session, ticket, event, "push.hold", now, reason=chosen, wake=wake)
-    if wake_at - now > timedelta(hours=24):
-        for leader in leaders(session, ticket.community_id, ticket.department):
-            notify.tell_staff(session, leader, ticket, event, "push.hold_approve", now, reason=chosen, wake=wake)
+    times = sum(1 for one in _events(session, ticket, "hold"))
+    key = "push.hold_approve" if wake_at - now > timedelta(hours=24) else "push.hold_again" if times > 1 else ""
+    for leader in leaders(session, ticket.community_id, ticket.department) if key else ():
+        notify.tell_staff(session, leader, ticket, event, key, now, reason=chosen, wake=wake, times=times)
 
 
 def approve_hold(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
@@ -719,19 +741,44 @@ def approve_hold(session: Session, ticket: Ticket, actor: Actor, now: datetime) 
 
 def resume(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
     """The wait is over; the finish clock gets back the time it was paused."""
-    started = _last_event(session, ticket, "hold")
     event = move(session, ticket, actor, "resume", now)
-    if started and ticket.finish_by:
-        ticket.finish_by += now - started.at
-    ticket.hold_reason, ticket.wake_at = "", None
+    _end_pause(session, ticket, now)
     if ticket.handler and actor.staff is not ticket.handler:
         notify.tell_staff(session, ticket.handler, ticket, event, "push.woken", now)
     notify.tell_reporter(session, ticket, event, "push.resumed", now)
 
 
+def _end_pause(session: Session, ticket: Ticket, now: datetime) -> None:
+    """Give the clocks back the time they stood still."""
+    started = _last_event(session, ticket, "hold")
+    if started is None or not ticket.hold_reason:
+        return
+    pause = now - started.at
+    if ticket.finish_by:
+        ticket.finish_by += pause
+    if ticket.arrive_by and not ticket.arrived_at:
+        ticket.arrive_by += pause
+    if ticket.appointment_end_at and ticket.appointment_end_at <= now:
+        ticket.appointment_start_at = ticket.appointment_end_at = None
+    if ticket.wanted_end_at and ticket.wanted_end_at <= now:
+        ticket.wanted_label, ticket.wanted_start_at, ticket.wanted_end_at = "", None, None
+    ticket.hold_reason, ticket.wake_at = "", None
+
+
 def _last_event(session: Session, ticket: Ticket, action: str) -> TicketEvent | None:
-    query = select(TicketEvent).where(TicketEvent.ticket_id == ticket.id, TicketEvent.action == action)
-    return session.scalars(query.order_by(TicketEvent.id.desc())).first()
+    return next(iter(_events(session, ticket, action)), None)
+
+
+def _events(session: Session, ticket: Ticket, *actions: str) -> list[TicketEvent]:
+    """Lines of the timeline with these actions, newest first."""
+    query = select(TicketEvent).where(TicketEvent.ticket_id == ticket.id, TicketEvent.action.in_(actions))
+    return list(session.scalars(query.order_by(TicketEvent.id.desc())))
+
+
+def clock_start(session: Session, ticket: Ticket) -> datetime:
+    """Since when the present limits run: intake, the last change of class, or the begin of this round."""
+    started = _events(session, ticket, "level", "not_fixed", "reopen")
+    return started[0].at if started else ticket.created_at
 
 
 def finish(session: Session, ticket: Ticket, actor: Actor, note: str, now: datetime, *, self_checked: bool) -> None:
@@ -741,7 +788,9 @@ def finish(session: Session, ticket: Ticket, actor: Actor, note: str, now: datet
         accept(session, ticket, actor, now)
     lifecycle.next_status(ticket.status, "finish", relations(session, ticket, actor))
     last = (ticket.detail or {}).get("quote")
-    if last and last.get("fen") and not last.get("consent"):
+    # Only a resident in their own home can be asked to pay; nobody answers for a lamp in the hall.
+    asked = ticket.reporter is not None and not ticket.public_area
+    if asked and last and last.get("fen") and not last.get("consent"):
         raise WrongStatus(status="consent", action="finish")
     if not self_checked:
         raise SelfCheckNeeded(no=ticket.tail)
@@ -759,7 +808,8 @@ def accept_by_default(session: Session, ticket: Ticket, now: datetime) -> None:
     ticket.default_accepted = True
     _end_assignments(session, ticket, "done", now)
     questions.withdraw(session, ticket)
-    notify.tell_reporter(session, ticket, event, "push.closed_by_default", now)
+    key = "push.closed_by_default" if ticket.kind == "BX" else "push.closed_by_default_matter"
+    notify.tell_reporter(session, ticket, event, key, now)
 
 
 def remind_draft(session: Session, draft: Draft, now: datetime) -> None:
@@ -818,7 +868,7 @@ def _ask_solved(session: Session, ticket: Ticket, event: TicketEvent, note: str,
         return
     buttons = [(f"confirm:{ticket.id}", say("button.solved")), (f"not_fixed:{ticket.id}", say("button.unsolved"))]
     notify.tell_reporter(session, ticket, event, f"push.answer_{ticket.kind}", now, answer=note, buttons=buttons)
-    questions.ask(session, ticket.reporter, "solved", now, ticket=ticket)
+    questions.ask(session, ticket.reporter, "solved", now, ticket=ticket, remind_at=now + SOLVED_WAIT)
 
 
 def _require_handler(session: Session, ticket: Ticket, actor: Actor, *statuses: str) -> None:
@@ -839,6 +889,9 @@ def require_reporter(session: Session, ticket: Ticket, actor: Actor) -> None:
 def confirm(session: Session, ticket: Ticket, actor: Actor, now: datetime, *, remark: str = "") -> None:
     """验收通过: closed; the resident is asked for two scores, never pre-filled (domain.md S34)."""
     inspector = actor.staff is not None
+    inspected = ticket.public_area or ticket.reporter is None
+    if inspector is not inspected:
+        raise NotAllowed(action="confirm")
     event = move(session, ticket, actor, "confirm", now, note=remark)
     ticket.confirmed_at = now
     ticket.remark = "\n".join(filter(None, (ticket.remark, remark)))
@@ -887,7 +940,7 @@ def reopen(session: Session, ticket: Ticket, actor: Actor, reason: str, now: dat
 
 def _next_round(session: Session, ticket: Ticket, event: TicketEvent, left: str, now: datetime) -> None:
     ticket.round += 1
-    ticket.finished_at = ticket.arrived_at = ticket.on_the_way_at = ticket.confirmed_at = None
+    ticket.accepted_at = ticket.finished_at = ticket.arrived_at = ticket.on_the_way_at = ticket.confirmed_at = None
     ticket.appointment_start_at = ticket.appointment_end_at = None
     ticket.wanted_label, ticket.wanted_start_at, ticket.wanted_end_at = "", None, None
     ticket.warned_step = ticket.arrive_step = ticket.accept_step = 0
@@ -965,6 +1018,8 @@ def rate(
 def urge(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> None:
     """催单: counted, never a new ticket; the responsible hears of it, then the supervisor, then the manager (domain.md §7.4)."""
     require_reporter(session, ticket, actor)
+    if ticket.status not in lifecycle.OPEN:
+        raise WrongStatus(status=ticket.status, action="urge")
     ticket.urge_count += 1
     event = record(session, ticket, actor, "urge", now, note=words, count=ticket.urge_count)
     if ticket.handler:
@@ -993,16 +1048,19 @@ def home_differs(session: Session, resident: Resident, place_key: str) -> bool:
 
 
 def cancel(session: Session, ticket: Ticket, actor: Actor, reason: str, now: datetime) -> None:
-    """取消: not an emergency by chat alone, not a public area by its reporter, not after the worker arrived (domain.md §7.4)."""
+    """取消: not a public area by its reporter, not after the worker arrived; an emergency only after a phone call (domain.md §7.4).
+
+    The call is asked for here, and the resident told so, instead of raising: a refusal would be rolled back with its pushes.
+    """
+    lifecycle.next_status(ticket.status, "cancel", relations(session, ticket, actor))
     if actor.resident:
-        require_reporter(session, ticket, actor)
-        if ticket.level in ("U0", "U1"):
-            _ask_phone_check(session, ticket, actor, now)
-            raise NotByChat(no=ticket.tail)
         if ticket.public_area:
-            raise NotAllowed(action="cancel_public")
+            raise PublicArea(no=ticket.ticket_no)
         if ticket.arrived_at:
             raise TooLate(no=ticket.tail)
+        if ticket.level in ("U0", "U1"):
+            _ask_phone_check(session, ticket, actor, now)
+            return
     worker = ticket.handler
     event = move(session, ticket, actor, "cancel", now, note=reason)
     _end_assignments(session, ticket, "withdrawn", now)
@@ -1021,6 +1079,9 @@ def _ask_phone_check(session: Session, ticket: Ticket, actor: Actor, now: dateti
         *([ticket.handler] if ticket.handler else []),
     ]:
         notify.tell_staff(session, leader, ticket, event, "push.verify_by_phone", now)
+    text_ = say("push.cancel_needs_call", no=ticket.ticket_no)
+    key = f"t{ticket.id}:e{event.id}:push.cancel_needs_call:{actor.key}"
+    notify.push(session, actor.resident, text_, key=key, now=now, ticket=ticket)
 
 
 def correct(session: Session, ticket: Ticket, actor: Actor, now: datetime, **changes: Any) -> None:
@@ -1030,29 +1091,21 @@ def correct(session: Session, ticket: Ticket, actor: Actor, now: datetime, **cha
     """
     _require_reporter_or_leader(session, ticket, actor)
     allowed = {"place_key", "place_text", "public_area", "contact_phone", "contact_name", "symptom"}
-    if not set(changes) <= allowed:
+    if not changes or not set(changes) <= allowed:
         raise BadInput(fields=sorted(changes))
     old = {name: getattr(ticket, name) for name in changes}
     for name, value in changes.items():
         setattr(ticket, name, value)
-    shown = "place_text" if "place_text" in changes else "contact_phone"
-    event = record(
-        session,
-        ticket,
-        actor,
-        "correct",
-        now,
-        note=f"{old.get(shown, '')} → {changes.get(shown, '')}",
-        old=old,
-        new=changes,
-    )
+    shown = next(name for name in ("place_text", "contact_phone", *changes) if name in changes)
+    note = mask_text(f"{old[shown]} → {changes[shown]}")
+    event = record(session, ticket, actor, "correct", now, note=note, old=old, new=changes)
     if ticket.handler:
         if "place_text" in changes:
             notify.tell_staff(
                 session, ticket.handler, ticket, event, "push.corrected_place", now, old=old["place_text"]
             )
         elif "contact_phone" in changes:
-            full = ticket.accepted_at is not None
+            full = notify.has_accepted(ticket, ticket.handler)
             phone = ticket.contact_phone if full else say("phone.after_accept")
             notify.tell_staff(session, ticket.handler, ticket, event, "push.corrected_phone", now, phone=phone)
 
@@ -1074,11 +1127,13 @@ def add_detail(
 ) -> bool:
     """More facts about the fault; they may raise the class (never lower it). Returns whether the class was raised."""
     _require_reporter_or_leader(session, ticket, actor)
-    known = {**(ticket.detail or {}).get("flags", {}), **(flags or {})}
+    before = (ticket.detail or {}).get("flags", {})
+    known = {**before, **(flags or {})}
     ticket.detail = {**(ticket.detail or {}), "flags": known}
     event = record(session, ticket, actor, "comment", now, note=words, flags=flags or {})
     level = level_for(ticket.code, known, urgent_said=ticket.urgent_said) if ticket.kind == "BX" else ticket.level
-    raised = level < ticket.level and ticket.kind == "BX"
+    # Only a new fact raises it, so that a class lowered by a leader stays lowered until one is told.
+    raised = level < ticket.level and known != before
     if raised:
         change_level(session, ticket, SYSTEM, level, words, now)
     elif ticket.handler:
@@ -1088,19 +1143,26 @@ def add_detail(
 
 def change_level(session: Session, ticket: Ticket, actor: Actor, level: str, reason: str, now: datetime) -> None:
     """Another class and its clocks, counted from now. Down only by a leader with a reason (domain.md §3.1)."""
-    lower = level > ticket.level
-    if lower and not (relations(session, ticket, actor) & {lifecycle.SUPERVISOR} and reason):
-        raise (
-            ReasonNeeded(reasons="", name="")
-            if relations(session, ticket, actor) & {lifecycle.SUPERVISOR}
-            else NotAllowed(action="level")
-        )
+    found = relations(session, ticket, actor)
     old = ticket.level
+    lower = level > old
+    if not found & ({lifecycle.SUPERVISOR} if lower else lifecycle.LEADERS):
+        raise NotAllowed(action="level")
+    if level not in sla_classes() or level[0] != old[0]:
+        raise BadInput(level=level)
+    if ticket.status not in lifecycle.OPEN:
+        raise WrongStatus(status=ticket.status, action="level")
+    if lower and not reason:
+        raise ReasonNeeded(reasons=say("level_change.reason_example", tail=ticket.tail, level=level), name="")
     ticket.level = level
     _set_clocks(ticket, now)
+    ticket.warned_step = ticket.accept_step = ticket.arrive_step = 0
     if ticket.accepted_at:
         ticket.accept_by = None
     event = record(session, ticket, actor, "level", now, note=reason, old=old, new=level)
+    if level == "U0" != old:
+        ticket.contact_at = now + EMERGENCY_CONTACT
+        _alarm(session, ticket, event, now)
     if ticket.handler:
         notify.tell_staff(session, ticket.handler, ticket, event, "push.level_staff", now, old=old)
 
@@ -1157,10 +1219,11 @@ def answer_matter(session: Session, ticket: Ticket, actor: Actor, words: str, no
         raise WrongStatus(status=ticket.status, action="answer")
     if not words:
         raise BadInput(words="")
-    if ticket.handler_id != staff.id:
-        if not relations(session, ticket, actor) & {lifecycle.DESK, lifecycle.SUPERVISOR}:
-            raise NotAllowed(action="answer")
-        ticket.handler = staff
+    if not relations(session, ticket, actor) & {lifecycle.HANDLER, lifecycle.DESK, lifecycle.SUPERVISOR}:
+        raise NotAllowed(action="answer")
+    if ticket.status not in ("assigned", "in_progress", "rework"):
+        raise WrongStatus(status=ticket.status, action="answer")
+    _held_by(session, ticket, staff, now)
     if ticket.status in ("assigned", "rework"):
         move(session, ticket, actor, "accept", now)
         ticket.accepted_at, ticket.accept_by = now, None

@@ -91,3 +91,8 @@ def list_named(text: str) -> str:
 def self_check_yes(text: str) -> bool:
     """A plain yes to 「故障已排除、试用正常、现场已清理，都做好了吗」."""
     return _has("self_check_yes", text) and not _has("self_check_no", text)
+
+
+def none_of_these(text: str) -> bool:
+    """都不是: none of the offered choices was meant."""
+    return _has("none_of_these", text)

@@ -23,6 +23,8 @@ HELD_OUT: Mapping[str, Any] = yaml.safe_load(
 WORDING: Mapping[str, Any] = HELD_OUT["wording"]
 CONFIGURED = {name: f"<{name}>" for name in PLACEHOLDERS}
 CATEGORIES = {f"Q{number:02}" for number in range(1, 28)} - {"Q19"}
+ANSWERED = ("answered", "fresh_answered", "last_answered")
+UNANSWERABLE = ("unanswered", "fresh_unanswered", "last_unanswered")
 MAX_CHARS, MAX_SENTENCES = 120, 3
 
 
@@ -152,35 +154,33 @@ def test_held_out_lists_are_large_and_not_copied_into_the_base() -> None:
     unanswered = yaml.safe_load((FOLDER / UNANSWERED).read_text(encoding="utf-8"))
     known = {normalize(text).text for entry in base().entries for text in entry.wordings}
     refused = {normalize(text).text for group in unanswered.values() for text in group}
-    asked = {normalize(text).text for section in ("answered", "fresh_answered") for _, text in _expected(section)}
-    silent = {normalize(text).text for name in ("unanswered", "fresh_unanswered") for text in HELD_OUT[name]}
+    asked = {normalize(text).text for section in ANSWERED for _, text in _expected(section)}
+    silent = {normalize(text).text for name in UNANSWERABLE for text in HELD_OUT[name]}
     assert not asked & known and not silent & refused and not (asked & silent)
 
 
 def test_every_expected_id_exists() -> None:
-    for section in ("answered", "fresh_answered"):
+    for section in ANSWERED:
         assert all(base().get(entry_id) for ids, _ in _expected(section) for entry_id in ids)
 
 
 @pytest.mark.parametrize("entry", base().entries, ids=lambda entry: entry.id)
 def test_the_canonical_question_finds_its_entry(entry: Entry) -> None:
-    hit = _found(entry.question, entry.category)
-    assert hit is not None and hit.entry is entry
+    hit = _found(entry.question)
+    assert hit is not None and hit.entry is entry and hit.sure
 
 
 def test_recall_on_the_held_out_questions() -> None:
     assert _recall("answered") >= 0.90
 
 
-def test_recall_on_questions_written_after_the_base_was_frozen() -> None:
-    assert _recall("fresh_answered") >= FRESH_RECALL
-
-
-FRESH_RECALL = 0.75
+@pytest.mark.parametrize(("section", "floor"), [("fresh_answered", 0.78), ("last_answered", 0.78)])
+def test_recall_on_questions_written_after_the_base_was_frozen(section: str, floor: float) -> None:
+    assert _recall(section) >= floor
 
 
 @pytest.mark.parametrize("hinted", [False, True])
-@pytest.mark.parametrize("kind", ["", "fresh_"])
+@pytest.mark.parametrize("kind", ["", "fresh_", "last_"])
 def test_a_confident_answer_is_hardly_ever_wrong(kind: str, hinted: bool) -> None:
     answered, unanswered = f"{kind}answered", f"{kind}unanswered"
     wrong = _confidently_wrong(answered, unanswered, hinted)
@@ -188,7 +188,7 @@ def test_a_confident_answer_is_hardly_ever_wrong(kind: str, hinted: bool) -> Non
 
 
 def test_the_right_entry_is_answered_or_offered() -> None:
-    for section, floor in (("answered", 0.95), ("fresh_answered", 0.9)):
+    for section, floor in (("answered", 0.95), ("fresh_answered", 0.9), ("last_answered", 0.9)):
         reached = 0
         for ids, text in _expected(section):
             hit = _found(text)
