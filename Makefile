@@ -43,10 +43,11 @@ format: sync-dev ## put the code into its format, mend what can be mended
 	@$(BIN)/ruff format .
 
 soak: sync-dev ## long run under load with processes being killed
-	@if [ -f benchmarks/soak.py ]; then exec $(BIN)/python -m benchmarks.soak; fi; echo "There is no benchmarks/soak.py."
+	@[ -f benchmarks/soak.py ] || { echo "There is no benchmarks/soak.py."; exit 0; }; exec $(BIN)/python benchmarks/soak.py
 
-bench: sync-dev ## measure; the numbers go to benchmarks/
-	@if [ -f benchmarks/__main__.py ]; then exec $(BIN)/python -m benchmarks; fi; echo "There is no benchmarks/__main__.py."
+bench: sync-dev ## measure with every script of benchmarks/ (the long one is soak)
+	@for script in benchmarks/*.py; do case $$script in *soak.py | *\*.py) continue ;; esac; \
+	echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 data-check: sync-dev ## check the language data (data/)
 	@if [ -f nlu/data_check.py ]; then echo "== data"; exec $(BIN)/python -m nlu.data_check; fi

@@ -1,0 +1,1 @@
+"""Rasa actions by topic: read the message, call one verb, word the answer."""

@@ -1,4 +1,4 @@
-"""The one place where the time of day is read (design.md §2.7)."""
+"""The one place where the time of day is read (architecture.md §2.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Outbox → channel: at least once, in order per conversation, emergencies first, with retry and an end (design.md §2.1)."""
+"""Outbox → channel: at least once, in order per conversation, emergencies first, with retry and an end (architecture.md §2.1)."""
 
 from __future__ import annotations
 

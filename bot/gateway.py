@@ -476,7 +476,7 @@ class Gateway:
 
 
 def sender_of(chat: Conversation) -> str:
-    """Rasa's name of a conversation; ids are global there, so the channel stands in front (channels.md)."""
+    """Rasa's name of a conversation; ids are global there, so the channel stands in front (architecture.md §7)."""
     return f"{chat.channel}:{chat.id}"
 
 
@@ -491,6 +491,6 @@ def clean(text: str) -> str:
 
 
 def harmless(text: str) -> str:
-    """A typed `/intent{...}` would be obeyed by Rasa: the slash goes (design.md §2.4)."""
+    """A typed `/intent{...}` would be obeyed by Rasa: the slash goes (architecture.md §2.4)."""
     stripped = text.lstrip("/ \t\n　／")
     return stripped or "？"

@@ -50,7 +50,9 @@ class Settings:
 
     @property
     def address(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        """Where a browser on this machine finds the web chat."""
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 # Environment name of each field where it is not GUANJIA_<FIELD>.
@@ -104,10 +106,10 @@ def load_settings(environ: Mapping[str, str] | None = None, root: Path | None = 
         community=value("community", "demo"),
         burst_quiet_seconds=_number("burst_quiet_seconds", value("burst_quiet_seconds", "3")),
         burst_max_seconds=_number("burst_max_seconds", value("burst_max_seconds", "8")),
-        max_photo_mb=int(_number("max_photo_mb", value("max_photo_mb", "10"))),
+        max_photo_mb=_whole("max_photo_mb", value("max_photo_mb", "10")),
         secret=value("secret", ""),
         clock_file=value("clock_file", ""),
-        log_level=value("log_level", "INFO").upper(),
+        log_level=_level(value("log_level", "INFO").upper()),
         telegram_bot_token=value("telegram_bot_token", ""),
         telegram_base_url=value("telegram_base_url", "https://api.telegram.org"),
         telegram_webhook_url=value("telegram_webhook_url", ""),
@@ -134,6 +136,18 @@ def _number(field: str, text: str) -> float:
         number = float(text)
     except ValueError:
         number = -1.0
-    if number < 0:
+    if not 0 <= number < 1e6:
         raise SettingsError(f"{env_name(field)} must be a number, zero or more, not {text!r}")
     return number
+
+
+def _whole(field: str, text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 100:
+        raise SettingsError(f"{env_name(field)} must be a whole number from 1 to 100, not {text!r}")
+    return int(text)
+
+
+def _level(text: str) -> str:
+    if text not in ("DEBUG", "INFO", "WARNING", "ERROR"):
+        raise SettingsError(f"GUANJIA_LOG_LEVEL must be DEBUG, INFO, WARNING or ERROR, not {text!r}")
+    return text

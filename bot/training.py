@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,6 +47,7 @@ def is_current(models: Path) -> bool:
 
 def train(models: Path) -> Path:
     """Train and store the model. Needs the `rasa` extra. Raises RuntimeError if Rasa refuses the data."""
+    warnings.filterwarnings("ignore")
     os.environ["RASA_TELEMETRY_ENABLED"] = "false"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("ACTIONS_PORT", "5055")

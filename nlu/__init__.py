@@ -1,0 +1,1 @@
+"""Understanding: pure parsers of Chinese messages, and the thin Rasa components around the trained ones."""

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,20 @@ class Prediction:
 # --- features ------------------------------------------------------------------------------------------------------
 
 _DIGITS = re.compile(r"[0-9]+")
+_ADDRESS_MARK = "\x04"
+_PHONE_MARK = "\x05"
+_MIN_ESSENCE = 4
+
+
+@cache
+def _lists() -> dict[str, Any]:
+    raw: dict[str, Any] = yaml.safe_load(LISTS_PATH.read_text(encoding="utf-8"))
+    return raw
+
+
+@cache
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(_lists()[name])
 
 
 def _mask_digits(match: re.Match[str]) -> str:
@@ -94,11 +109,21 @@ def _mask_digits(match: re.Match[str]) -> str:
 
 def prepare(text: str) -> str:
     """The form of a text that features are taken from; offsets are not kept."""
-    return _masked(normalize(text[:MAX_CHARS]).text)
+    return _essence(normalize(text[:MAX_CHARS]).text)
 
 
-def _masked(normalized: str) -> str:
-    return _DIGITS.sub(_mask_digits, normalized.lower())
+def _essence(normalized: str) -> str:
+    """The matter itself: who writes, from where, and politeness become short or go."""
+    text = _pattern("phone").sub(_PHONE_MARK, normalized.lower())
+    text = _pattern("address").sub(_ADDRESS_MARK, text)
+    if _ADDRESS_MARK in text:
+        text = _pattern("introduction").sub(_ADDRESS_MARK, text)
+    if _PHONE_MARK in text:
+        text = _pattern("contact").sub(_PHONE_MARK, text)
+    for courtesy in ("greeting", "thanks"):
+        rest = _pattern(courtesy).sub("", text)
+        text = rest if len(rest) >= _MIN_ESSENCE else text
+    return _DIGITS.sub(_mask_digits, text)
 
 
 def features(prepared: str) -> Iterator[str]:
@@ -152,7 +177,7 @@ class Model:
     def predict(self, text: str) -> Prediction:
         """Everything about one message. Total: any string gives an answer."""
         done = normalize(text[:MAX_CHARS])
-        read = self._read(_masked(done.text))
+        read = self._read(_essence(done.text))
         ranking = _ranked(self.intents, read.intents)
         intent, confidence = ranking[0]
         categories = self._categories(intent, read)
@@ -163,14 +188,12 @@ class Model:
             segments = _Segments(self, done)
             faults = tuple(segments.faults(categories[0] if intent == REPAIR and categories else None))
             grievance = intent == REPAIR and segments.blame()
-        return Prediction(
-            intent, confidence, ranking, category, category_confidence, categories, faults, grievance
-        )
+        return Prediction(intent, confidence, ranking, category, category_confidence, categories, faults, grievance)
 
     def split_faults(self, text: str) -> list[Clause]:
         """The faults of a message taken as a repair, in its order; a single one spans the whole text."""
         done = normalize(text[:MAX_CHARS])
-        whole = self._categories(REPAIR, self._read(_masked(done.text)))
+        whole = self._categories(REPAIR, self._read(_essence(done.text)))
         return _Segments(self, done).faults(whole[0] if whole else None)
 
     def _categories(self, intent: str, read: _Reading) -> tuple[tuple[str, float], ...]:
@@ -210,7 +233,7 @@ class Model:
     def _stacked(self) -> tuple[Floats, Floats, dict[str, slice]]:
         """All heads side by side, temperatures applied: one product answers every question."""
         borders = np.cumsum([0] + [len(head.labels) for head in self.heads.values()]).tolist()
-        places = {name: slice(*pair) for name, pair in zip(self.heads, zip(borders, borders[1:]), strict=False)}
+        places = {name: slice(*pair) for name, pair in zip(self.heads, pairwise(borders), strict=True)}
         heads = self.heads.values()
         weights = np.hstack([head.weights.astype(np.float32) / np.float32(head.temperature) for head in heads])
         bias = np.concatenate([head.bias / np.float32(head.temperature) for head in heads])
@@ -282,17 +305,6 @@ _SURE_BLAME = 0.7
 
 
 @cache
-def _lists() -> dict[str, Any]:
-    raw: dict[str, Any] = yaml.safe_load(LISTS_PATH.read_text(encoding="utf-8"))
-    return raw
-
-
-@cache
-def _pattern(name: str) -> re.Pattern[str]:
-    return re.compile(_lists()[name])
-
-
-@cache
 def _families() -> dict[str, frozenset[int]]:
     """For each repair code, the groups of codes that are often cause and effect of one another."""
     found: dict[str, set[int]] = {}
@@ -315,6 +327,16 @@ class _Segment:
     category: str = ""
     confidence: float = 0.0
 
+    def names_fault(self, floor: float) -> bool:
+        """Whether these words alone report a fault; the first ones, and those that change the matter, may be vague."""
+        if self.repair < floor or self.confidence < _SURE_CATEGORY:
+            return False
+        return self.start == 0 or self.opened or bool(_pattern("thing").search(self.text))
+
+    @property
+    def shared(self) -> bool:
+        return bool(_pattern("shared").search(self.text))
+
     @property
     def places(self) -> frozenset[str]:
         return frozenset(_pattern("place").findall(self.text))
@@ -334,7 +356,7 @@ class _Segments:
     def _judge(self, segment: _Segment) -> None:
         if len(segment.text) < _MIN_SEGMENT:
             return
-        read = self._model._read(_masked(segment.text))
+        read = self._model._read(_essence(segment.text))
         names = self._model.intents
         segment.repair, segment.complaint = (
             float(read.intents[names.index(name)]) if name in names else 0.0 for name in (REPAIR, COMPLAINT)
@@ -353,7 +375,7 @@ class _Segments:
         floor = _SURE_REPAIR if whole else _BESIDE_COMPLAINT
         heads: list[_Segment] = []
         for segment in self._all:
-            if segment.repair < floor or segment.confidence < _SURE_CATEGORY:
+            if not segment.names_fault(floor):
                 continue
             if all(_is_another(head, segment) for head in heads):
                 heads.append(segment)
@@ -386,7 +408,7 @@ def _cut(done: Normalized) -> Iterator[_Segment]:
     openers = {match.start(): match.end() for match in _pattern("openers").finditer(text)}
     borders.update(openers)
     ordered = sorted(borders)
-    for start, end in zip(ordered, ordered[1:], strict=False):
+    for start, end in pairwise(ordered):
         body = text[openers.get(start, start) : end].strip(_TRIM)
         if body:
             yield _Segment(start, end, body, start in openers)
@@ -399,7 +421,8 @@ def _is_another(head: _Segment, segment: _Segment) -> bool:
         return segment.opened and apart and bool(_pattern("building").search(segment.text))
     families = _families()
     if families.get(head.category, frozenset()) & families.get(segment.category, frozenset()):
-        return segment.opened or apart
+        same_thing = set(_pattern("thing").findall(head.text)) & set(_pattern("thing").findall(segment.text))
+        return head.shared != segment.shared if same_thing else segment.opened or apart
     return True
 
 

@@ -34,7 +34,7 @@ _DIGITS = 4
     [DefaultV1Recipe.ComponentType.INTENT_CLASSIFIER, DefaultV1Recipe.ComponentType.ENTITY_EXTRACTOR],
     is_trainable=True,
 )
-class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):
+class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  # type: ignore[misc]
     """Intent, category, faults, grievance and entities of one message."""
 
     def __init__(
@@ -54,7 +54,7 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):
     @staticmethod
     def get_default_config() -> dict[str, Any]:
         """`threshold`: below this confidence, and for out_of_scope, the intent becomes nlu_fallback."""
-        return {"threshold": 0.35}
+        return {"threshold": 0.4}
 
     @staticmethod
     def required_packages() -> list[str]:
@@ -143,7 +143,9 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):
         found = [*self._tagged(text), *_read_slots(text)]
         if meaning.category:
             found.append(_entity("category", meaning.category, 0, len(text), meaning.category_confidence))
-        return self.add_extractor_name(found)
+        for entity in found:
+            entity["extractor"] = self.name
+        return found
 
     def _tagged(self, text: str) -> Iterator[dict[str, Any]]:
         """Spans of the tagger, but never those that a parser reads exactly."""

@@ -1,0 +1,1 @@
+"""Tables, sessions, inbox, outbox, pictures and migrations; no rules of the trade."""

@@ -20,6 +20,8 @@ from bot.channels.web import WebChannel
 from bot.demo import load_demo
 from bot.settings import ENV_NAMES, load_settings
 from storage.database import connect, migrate, sessions
+from tickets import lifecycle
+from tickets.texts import say
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTING = re.compile(r"(?:GUANJIA|DATABASE|TELEGRAM)_[A-Z_]+")
@@ -168,6 +170,39 @@ def test_http_api_is_what_the_application_serves(tmp_path: Path) -> None:
     routes = set(served(Bot(settings, "key").app.routes))
     assert routes - PAGE - documented() == UNDOCUMENTED
     assert documented() - routes == set()
+
+
+# --- tables of the rules ----------------------------------------------------------------------------------------------
+
+
+def test_the_lifecycle_table_is_the_code() -> None:
+    rows = [row for row in table(section("docs/architecture.md", "6. Ticket lifecycle")) if len(row) == 4]
+    written = {
+        (source, action): (to, {who.split()[0] for who in whos.split(", ")})
+        for action, sources, to, whos in rows
+        for source in sources.split(", ")
+    }
+    assert written == {at: (step.to, set(step.who)) for at, step in lifecycle.TABLE.items()}
+    labels = {
+        first_code(row): row[1]
+        for row in table(section("docs/architecture.md", "6. Ticket lifecycle"))
+        if len(row) == 3
+    }
+    assert labels == {status: say(label) for status, label in lifecycle.LABELS.items()}
+
+
+MINUTES = {"min": 1, "h": 60, "days": 1440}
+
+
+def test_the_limits_are_the_catalog() -> None:
+    """Where docs/domain.md names a plain limit it is the one of data/catalog/sla.yml."""
+    classes = yaml.safe_load(text("data/catalog/sla.yml"))["classes"]
+    rows = [row for row in table(section("docs/domain.md", "2. Kinds, limits, categories")) if len(row) == 5]
+    assert [row[0].split()[0] for row in rows] == list(classes)
+    for row in rows:
+        for name, written in zip(("accept", "arrive", "finish"), row[2:], strict=True):
+            if found := re.fullmatch(r"(\d+) (min|h|days)", written):
+                assert int(found[1]) * MINUTES[found[2]] == classes[row[0].split()[0]][name], (row[0], name)
 
 
 # --- citations --------------------------------------------------------------------------------------------------------

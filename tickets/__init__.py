@@ -1,0 +1,1 @@
+"""The property desk itself: pure rules, and the verbs that apply them."""

@@ -1,4 +1,4 @@
-"""A reply to something that was asked: read it, do what it says, or hand the text on to the dialogue (design.md §7).
+"""A reply to something that was asked: read it, do what it says, or hand the text on to the dialogue (architecture.md §7).
 
 Works from the database alone, so it does not matter which process, channel or restart lies between question and answer.
 """

@@ -1,4 +1,4 @@
-"""The sweeps: every promise has a due-time column, and these functions look at it (design.md §6, domain.md §7.4).
+"""The sweeps: every promise has a due-time column, and these functions look at it (architecture.md §6, domain.md §7.4).
 
 Each is a plain function of (session, now). A sweep run twice has no second effect: what it did is written in the row it looked at.
 """

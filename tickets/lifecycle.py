@@ -1,4 +1,4 @@
-"""The one transition table of a ticket (design.md §6): (status, action) → status, and who may do it.
+"""The one transition table of a ticket (architecture.md §6): (status, action) → status, and who may do it.
 
 Pure data and one look-up. Messages and clocks belong to the verbs; nothing else in the project assigns a status.
 """

@@ -1,4 +1,4 @@
-"""Writing to people: every push is an outbox row in the transaction of the change that caused it (design.md §2.1)."""
+"""Writing to people: every push is an outbox row in the transaction of the change that caused it (architecture.md §2.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is acting, and in which relation to a ticket. Everything comes from database rows, never from a message (design.md §2.4)."""
+"""Who is acting, and in which relation to a ticket. Everything comes from database rows, never from a message (architecture.md §2.4)."""
 
 from __future__ import annotations
 
@@ -131,7 +131,9 @@ def staff_named(session: Session, community_id: int, name: str) -> Staff:
     """The one colleague called `name` (full name, or how people call them). Raises UnknownPerson."""
     everyone = session.scalars(select(Staff).where(Staff.community_id == community_id, Staff.active)).all()
     name = name.strip().lstrip("@")
-    fits = [one for one in everyone if one.name == name] or [one for one in everyone if name and _called(one, name)]
+    exactly = [one for one in everyone if one.name == name]
+    partly = [one for one in everyone if len(name) >= 2 and name in one.name]
+    fits = exactly or partly or [one for one in everyone if name and _called(one, name)]
     if len(fits) != 1:
         raise UnknownPerson(name=name, names=say("list.comma").join(one.name for one in fits or everyone))
     return fits[0]
@@ -143,7 +145,7 @@ def _called(staff: Staff, name: str) -> bool:
     surname = name
     for form in forms:
         surname = surname.replace(form, "")
-    return (len(surname) == 1 and staff.name.startswith(surname)) or (len(name) >= 2 and name in staff.name)
+    return len(surname) == 1 and staff.name.startswith(surname)
 
 
 def leaders(session: Session, community_id: int, department: str) -> list[Staff]:

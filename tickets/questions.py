@@ -1,4 +1,4 @@
-"""Open questions: what was asked of whom and still waits for an answer (design.md §7)."""
+"""Open questions: what was asked of whom and still waits for an answer (architecture.md §7)."""
 
 from __future__ import annotations
 

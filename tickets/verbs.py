@@ -509,7 +509,8 @@ def _held_by(session: Session, ticket: Ticket, staff: Staff, now: datetime) -> N
         mine = Assignment(ticket_id=ticket.id, staff=staff, offered_at=now, state="accepted")
         session.add(mine)
     mine.state = "accepted"
-    ticket.handler = staff
+    # Both, so that `relations` sees it before the flush.
+    ticket.handler, ticket.handler_id = staff, staff.id
 
 
 def _after_accept(session: Session, ticket: Ticket, former: Staff | None, event: TicketEvent, now: datetime) -> None:
@@ -975,7 +976,7 @@ def _rework_handler(session: Session, ticket: Ticket, now: datetime) -> Staff:
 def rate(
     session: Session, ticket: Ticket, actor: Actor, attitude: int, quality: int, remark: str, now: datetime
 ) -> None:
-    """Two scores of 1–5 as given; a bad one (≤2) is a task for the supervisor (design.md §6)."""
+    """Two scores of 1–5 as given; a bad one (≤2) is a task for the supervisor (architecture.md §6)."""
     require_reporter(session, ticket, actor)
     if not (1 <= attitude <= 5 and 1 <= quality <= 5):
         raise BadInput(score=attitude)

@@ -1,4 +1,4 @@
-"""The transition table against design.md §6: every pair of status and action, and who may do it."""
+"""The transition table against architecture.md §6: every pair of status and action, and who may do it."""
 
 from __future__ import annotations
 

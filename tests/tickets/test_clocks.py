@@ -1,0 +1,516 @@
+"""Every promise has a clock that watches it (architecture.md §2.6, domain.md §7); a sweep run twice has no second effect."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from deskhelp import NOW, Desk, at, key_of
+from sqlalchemy import select
+
+from storage.models import Draft, OpenQuestion, Ticket
+from tickets import clocks, lifecycle, questions, verbs
+
+MINUTE = timedelta(minutes=1)
+
+
+def told_at(desk: Desk, start: datetime, end: datetime, step: timedelta = MINUTE) -> list[tuple[str, str, str]]:
+    """(clock, who, which text) of everything the sweeps push between two moments."""
+    found = []
+    while start <= end:
+        desk.seen()
+        desk.sweep(start)
+        found += [(f"{start:%H:%M}", name, key) for name, keys in desk.told().items() for key in keys]
+        start += step
+    return found
+
+
+def only(rows: list[tuple[str, str, str]], *keys: str) -> list[tuple[str, str, str]]:
+    return [row for row in rows if row[2] in keys]
+
+
+# --- not accepted -----------------------------------------------------------------------------------------------------
+
+
+def test_life_safety_unaccepted_second_person_supervisor_manager(desk: Desk) -> None:
+    desk.worker("周电工", ["electrician"], licences=["electrician"])
+    desk.report("E01")
+    rows = told_at(desk, NOW, at("09:09"))
+    ladder = only(rows, "accept_reminder", "card", "timed_out", "unaccepted_leader")
+    assert ladder == [
+        ("09:01", "赵师傅", "accept_reminder"),
+        ("09:03", "李工", "unaccepted_leader"),
+        ("09:03", "赵师傅", "timed_out"),
+        ("09:03", "周电工", "card"),
+        ("09:05", "李工", "unaccepted_leader"),
+        ("09:05", "马经理", "unaccepted_leader"),
+        ("09:06", "周电工", "timed_out"),
+        ("09:08", "李工", "unaccepted_leader"),
+        ("09:08", "马经理", "unaccepted_leader"),
+    ]
+
+
+def test_urgent_unaccepted_climbs_at_5_10_15_30(desk: Desk) -> None:
+    for name in ("钱师傅", "吴师傅", "郑师傅"):
+        desk.worker(name, ["plumber"])
+    ticket = desk.report("W01")
+    rows = only(told_at(desk, NOW, at("09:40")), "accept_reminder", "unaccepted_leader")
+    assert rows == [
+        ("09:05", "王师傅", "accept_reminder"),
+        ("09:10", "李工", "unaccepted_leader"),
+        ("09:15", "李工", "unaccepted_leader"),
+        ("09:15", "马经理", "unaccepted_leader"),
+        ("09:30", "李工", "unaccepted_leader"),
+        ("09:30", "马经理", "unaccepted_leader"),
+    ]
+    assert [name for name, state in desk.assignments(ticket) if state == "timed_out"] == [
+        "王师傅",
+        "钱师傅",
+        "吴师傅",
+        "郑师傅",
+    ]
+
+
+def test_an_accepted_one_is_left_alone(desk: Desk) -> None:
+    desk.accepted("W01")
+    assert only(told_at(desk, NOW, at("09:19")), "accept_reminder", "unaccepted_leader", "timed_out") == []
+
+
+def test_an_ordinary_offer_runs_out_and_nobody_left_is_the_supervisors_matter(desk: Desk) -> None:
+    ticket = desk.report("W02")
+    assert told_at(desk, NOW, at("09:29")) == []
+    assert told_at(desk, at("09:30"), at("09:31")) == [("09:30", "王师傅", "timed_out"), ("09:30", "李工", "nobody")]
+    assert (ticket.status, ticket.handler) == ("new", None)
+    rows = told_at(desk, at("09:32"), at("13:30"))
+    assert only(rows, "unaccepted_leader") == [
+        ("11:00", "李工", "unaccepted_leader"),
+        ("13:00", "李工", "unaccepted_leader"),
+        ("13:00", "马经理", "unaccepted_leader"),
+    ]
+
+
+def test_the_second_offer_to_run_out_tells_the_supervisor(desk: Desk) -> None:
+    desk.worker("钱师傅", ["plumber"])
+    desk.report("W02")
+    rows = told_at(desk, NOW, at("10:00"))
+    assert only(rows, "refused_twice") == [("10:00", "李工", "refused_twice")]
+
+
+def test_whom_a_leader_named_late_has_his_own_time_to_accept(desk: Desk) -> None:
+    ticket = desk.report("W02")
+    desk.sweep_through(NOW, at("11:30"))
+    verbs.assign(desk.session, ticket, desk.staff("王师傅"), desk.actor("李工"), at("11:31"))
+    rows = told_at(desk, at("11:31"), at("12:00"))
+    assert rows == []
+    assert (ticket.status, ticket.accept_by) == ("assigned", at("12:01"))
+    assert ("12:01", "王师傅", "timed_out") in told_at(desk, at("12:01"), at("12:01"))
+
+
+def test_a_rework_nobody_takes_up_climbs_the_same_ladder(desk: Desk) -> None:
+    ticket = desk.done("W02")
+    verbs.not_fixed(desk.session, ticket, desk.actor("王芳"), "还在滴", at("15:00"))
+    rows = told_at(desk, at("15:00"), at("17:00"))
+    assert ("15:30", "王师傅", "timed_out") in rows
+    assert ("17:00", "李工", "unaccepted_leader") in rows
+    assert not any(row for row in rows if row[0] < "15:30")
+
+
+def test_after_a_change_of_class_the_ladder_starts_again(desk: Desk) -> None:
+    ticket = desk.report("W04", now=at("09:00"))
+    verbs.change_level(desk.session, ticket, desk.actor("李工"), "U1", "漫出来了", at("09:14"))
+    assert told_at(desk, at("09:14"), at("09:18")) == []
+    assert told_at(desk, at("09:19"), at("09:19")) == [("09:19", "王师傅", "accept_reminder")]
+
+
+def test_a_grave_complaint_nobody_takes_up_reaches_the_manager_in_20_minutes(desk: Desk) -> None:
+    desk.report("T02", kind="TS", level="C1")
+    rows = only(told_at(desk, NOW, at("09:31")), "accept_reminder", "unaccepted_leader")
+    assert rows == [
+        ("09:10", "李工", "accept_reminder"),
+        ("09:20", "李工", "unaccepted_leader"),
+        ("09:30", "李工", "unaccepted_leader"),
+        ("09:30", "马经理", "unaccepted_leader"),
+    ]
+
+
+# --- not there --------------------------------------------------------------------------------------------------------
+
+
+def test_late_for_the_window_the_resident_hears_it_unasked(desk: Desk) -> None:
+    ticket = desk.accepted("W04")
+    verbs.propose_appointment(desk.session, ticket, desk.handler(ticket), at("15:00"), at("16:00"), at("09:10"))
+    rows = told_at(desk, at("09:11"), at("16:35"))
+    assert rows == [
+        ("15:30", "王师傅", "arrive_warning"),
+        ("16:00", "王师傅", "arrive_warning"),
+        ("16:00", "王芳", "late_arrival"),
+        ("16:15", "李工", "arrive_late_leader"),
+        ("16:30", "马经理", "arrive_late_leader"),
+    ]
+    late = next(row for row in desk.pushes("王芳") if key_of(row) == "late_arrival")
+    assert "今天16:30" in late.text
+    assert "王师傅" in late.text
+
+
+def test_whoever_is_there_in_time_hears_nothing(desk: Desk) -> None:
+    ticket = desk.accepted("W01")
+    verbs.arrive(desk.session, ticket, desk.handler(ticket), at("09:15"))
+    assert told_at(desk, at("09:16"), at("10:30")) == []
+
+
+def test_urgent_arrivals_are_watched_more_closely(desk: Desk) -> None:
+    desk.accepted("W01")
+    assert told_at(desk, NOW, at("09:50")) == [
+        ("09:20", "王师傅", "arrive_warning"),
+        ("09:30", "王师傅", "arrive_warning"),
+        ("09:30", "王芳", "late_arrival"),
+        ("09:45", "李工", "arrive_late_leader"),
+    ]
+
+
+def test_a_promise_is_apologised_for_even_if_nobody_ever_took_the_job(desk: Desk) -> None:
+    desk.staff("王师傅").active = False
+    desk.report("W04")
+    rows = only(told_at(desk, NOW, at("13:00")), "late_arrival", "late_arrival_nobody")
+    assert rows == [("13:00", "王芳", "late_arrival_nobody")]
+
+
+def test_a_new_appointment_is_watched_like_the_first(desk: Desk) -> None:
+    ticket = desk.accepted("W04")
+    desk.sweep_through(NOW, at("13:20"))
+    verbs.propose_appointment(desk.session, ticket, desk.handler(ticket), at("15:00"), at("16:00"), at("13:21"))
+    rows = told_at(desk, at("13:22"), at("16:00"))
+    assert ("15:30", "王师傅", "arrive_warning") in rows
+    assert ("16:00", "王芳", "late_arrival") in rows
+
+
+def test_a_public_area_has_a_text_of_its_own(desk: Desk) -> None:
+    desk.accepted("S06", public_area=True)
+    assert ("09:30", "王芳", "late_arrival_public") in told_at(desk, at("09:20"), at("09:30"))
+
+
+# --- not finished -----------------------------------------------------------------------------------------------------
+
+
+def arrived(desk: Desk, code: str, *, now: datetime = NOW) -> Ticket:
+    ticket = desk.accepted(code, now=now)
+    verbs.arrive(desk.session, ticket, desk.handler(ticket), now)
+    return ticket
+
+
+def test_the_time_limit_is_watched_at_50_80_100_and_150_percent(desk: Desk) -> None:
+    arrived(desk, "W04")  # 24 h
+    rows = told_at(desk, NOW, at("21:00", 13), timedelta(minutes=12))
+    assert rows == [
+        ("21:00", "王师傅", "finish_warning"),
+        ("04:12", "王师傅", "finish_warning"),
+        ("04:12", "李工", "finish_warning"),
+        ("09:00", "王师傅", "finish_late_leader"),
+        ("09:00", "李工", "finish_late_leader"),
+        ("09:00", "王芳", "late_finish"),
+        ("21:00", "王师傅", "finish_late_leader"),
+        ("21:00", "李工", "finish_late_leader"),
+        ("21:00", "马经理", "finish_late_leader"),
+    ]
+
+
+def test_an_overdue_emergency_goes_to_the_manager_at_100_percent(desk: Desk) -> None:
+    arrived(desk, "W01")
+    assert ("09:00", "马经理", "finish_late_leader") in told_at(desk, at("09:00", 13), at("09:00", 13))
+
+
+def test_after_an_outage_of_the_desk_the_resident_still_hears_of_the_delay(desk: Desk) -> None:
+    arrived(desk, "W04")
+    rows = told_at(desk, at("22:00", 13), at("22:00", 13))
+    assert only(rows, "late_finish") == [("22:00", "王芳", "late_finish")]
+
+
+def test_a_pause_counts_for_nothing(desk: Desk) -> None:
+    ticket = arrived(desk, "W04")
+    verbs.hold(desk.session, ticket, desk.handler(ticket), "待配件", at("10:00", 14), at("10:00"))
+    rows = told_at(desk, at("10:00"), at("20:30", 14), timedelta(minutes=30))
+    assert only(rows, "finish_warning", "finish_late_leader", "late_finish") == []
+    rows = told_at(desk, at("21:00", 14), at("21:00", 14))
+    assert rows == [("21:00", "王师傅", "finish_warning")]
+
+
+def test_a_later_appointment_takes_the_warnings_back(desk: Desk) -> None:
+    ticket = desk.accepted("W04")
+    desk.sweep_through(NOW, at("10:00", 13), timedelta(minutes=30))
+    verbs.change_appointment(
+        desk.session, ticket, desk.actor("王芳"), at("09:00", 16), at("10:00", 16), "周一上午", at("10:05", 13)
+    )
+    rows = only(
+        told_at(desk, at("10:30", 13), at("14:00", 16), timedelta(minutes=30)),
+        "finish_warning",
+        "late_finish",
+    )
+    assert rows == [
+        ("02:00", "王师傅", "finish_warning"),
+        ("09:30", "王师傅", "finish_warning"),
+        ("09:30", "李工", "finish_warning"),
+        ("14:00", "王芳", "late_finish"),
+    ]
+
+
+def test_a_new_round_has_a_clock_of_its_own(desk: Desk) -> None:
+    ticket = desk.closed("W04")
+    verbs.reopen(desk.session, ticket, desk.actor("王芳"), "又堵了", at("09:00", 17))
+    verbs.arrive(desk.session, ticket, desk.handler(ticket), at("09:10", 17))
+    rows = told_at(desk, at("09:15", 17), at("21:00", 17), timedelta(minutes=15))
+    assert rows == [("21:00", "王师傅", "finish_warning")]
+
+
+def test_a_promised_answer_that_is_late_is_apologised_for_with_a_new_time(desk: Desk) -> None:
+    desk.report("Q22", kind="ZX", now=at("15:00"))
+    rows = told_at(desk, at("15:00"), at("12:00", 13), timedelta(minutes=15))
+    assert [row for row in rows if row[2] != "late_promise"] == [
+        ("01:30", "客服小周", "finish_warning"),
+        ("08:00", "客服小周", "finish_warning"),
+        ("08:00", "周主管", "finish_warning"),
+        ("12:00", "客服小周", "finish_late_leader"),
+        ("12:00", "周主管", "finish_late_leader"),
+    ]
+    assert only(rows, "late_promise") == [("12:00", "王芳", "late_promise")]
+    assert "今天14:00" in desk.pushes("王芳")[-1].text
+
+
+# --- pausing, reminders, callbacks ------------------------------------------------------------------------------------
+
+
+def test_a_paused_ticket_wakes_by_itself(desk: Desk) -> None:
+    ticket = arrived(desk, "W02")
+    verbs.hold(desk.session, ticket, desk.handler(ticket), "待配件", at("10:00", 13), at("10:00"))
+    desk.sweep(at("09:59", 13))
+    assert ticket.status == "on_hold"
+    assert told_at(desk, at("10:00", 13), at("10:00", 13)) == [
+        ("10:00", "王师傅", "woken"),
+        ("10:00", "王芳", "resumed"),
+    ]
+    assert (ticket.status, ticket.wake_at) == ("in_progress", None)
+
+
+def test_acceptance_is_reminded_twice_and_then_assumed_but_never_scored(desk: Desk) -> None:
+    ticket = desk.done("W02", now=at("15:00"))
+    rows = told_at(desk, at("15:00"), at("15:30", 13), timedelta(minutes=10))
+    assert rows == [
+        ("19:00", "王芳", "acceptance_reminder"),
+        ("10:00", "王芳", "acceptance_reminder"),
+        ("15:00", "王芳", "closed_by_default"),
+    ]
+    assert (ticket.status, ticket.default_accepted, ticket.closed_at) == ("closed", True, at("15:00", 13))
+    assert (ticket.score_attitude, ticket.score_quality, ticket.confirmed_at) == (None, None, None)
+    verbs.reopen(desk.session, ticket, desk.actor("王芳"), "其实还在漏", at("09:00", 18))
+    assert (ticket.status, ticket.round) == ("rework", 2)
+
+
+@pytest.mark.parametrize(
+    ("finished", "reminded"),
+    [
+        (at("08:40"), "14:00"),  # 12:40 is noon rest
+        (at("18:00"), "08:30"),  # 22:00 is night
+        (at("02:00"), "08:30"),
+        (at("10:30"), "14:30"),
+    ],
+)
+def test_reminders_keep_the_quiet_hours(desk: Desk, finished: datetime, reminded: str) -> None:
+    desk.done("W02", now=finished)
+    rows = told_at(desk, finished, finished + timedelta(hours=23), timedelta(minutes=10))
+    assert rows[0] == (reminded, "王芳", "acceptance_reminder")
+
+
+def test_nothing_is_assumed_at_night(desk: Desk) -> None:
+    ticket = desk.done("W02", now=at("21:00"))
+    desk.sweep_through(at("21:00"), at("08:00", 15), timedelta(minutes=10))
+    closing = next(row for row in desk.pushes("王芳") if key_of(row) == "closed_by_default")
+    assert 8 <= closing.created_at.astimezone(NOW.tzinfo).hour < 21
+    assert ticket.status == "closed"
+
+
+def test_an_answer_stops_the_reminders(desk: Desk) -> None:
+    ticket = desk.done("W02", now=at("10:00"))
+    verbs.confirm(desk.session, ticket, desk.actor("王芳"), at("10:30"))
+    assert told_at(desk, at("10:31"), at("11:00", 14), timedelta(minutes=30)) == []
+
+
+def test_an_urgent_repair_is_called_back_next_morning(desk: Desk) -> None:
+    ticket = desk.closed("W01", now=at("14:00"))
+    assert ticket.callback_at == at("10:00", 13)
+    assert told_at(desk, at("14:00"), at("09:59", 13), timedelta(minutes=30)) == []
+    assert told_at(desk, at("10:00", 13), at("12:00", 13)) == [("10:00", "王芳", "callback")]
+    question = desk.question(ticket, "callback")
+    assert question is not None
+
+
+def test_an_ordinary_or_public_one_is_not(desk: Desk) -> None:
+    assert desk.closed("W02").callback_at is None
+    public = desk.done("S06", public_area=True)
+    verbs.confirm(desk.session, public, desk.actor("李工"), at("10:00"))
+    assert public.callback_at is None
+
+
+def test_an_answered_question_nobody_comments_on_is_closed_a_day_later(desk: Desk) -> None:
+    ticket = desk.report("Q22", kind="ZX")
+    verbs.answer_matter(desk.session, ticket, desk.actor("客服小周"), "可以", at("10:00"))
+    rows = told_at(desk, at("10:00"), at("10:30", 13), timedelta(minutes=10))
+    assert rows == [("10:00", "王芳", "closed_by_default_matter")]
+    assert (ticket.status, ticket.default_accepted) == ("closed", True)
+
+
+def test_an_answered_complaint_is_called_back_by_a_person_not_closed(desk: Desk) -> None:
+    ticket = desk.report("T02", kind="TS")
+    verbs.answer_matter(desk.session, ticket, desk.actor("李工"), "已换人", at("10:00"))
+    rows = told_at(desk, at("10:00"), at("10:00", 15), timedelta(minutes=30))
+    assert rows == [("10:00", "李工", "answer_unconfirmed")]
+    assert ticket.status == "done"
+
+
+# --- emergencies ------------------------------------------------------------------------------------------------------
+
+
+def test_while_an_emergency_runs_the_resident_hears_something_every_few_minutes(desk: Desk) -> None:
+    ticket = desk.report("G01")
+    rows = only(told_at(desk, NOW, at("09:07")), "emergency_trying", "emergency_contact")
+    assert rows == [("09:03", "王芳", "emergency_trying"), ("09:06", "王芳", "emergency_trying")]
+    assert desk.community.settings["duty_phone"] in desk.pushes("王芳")[-1].text
+    verbs.accept(desk.session, ticket, desk.handler(ticket), at("09:08"))
+    rows = only(told_at(desk, at("09:08"), at("09:50")), "emergency_trying", "emergency_contact")
+    assert rows == [("09:09", "王芳", "emergency_contact"), ("09:39", "王芳", "emergency_contact")]
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_a_lift_entrapment_alarms_at_15_30_and_60_minutes(desk: Desk, accepted: bool) -> None:
+    ticket = desk.report("L01", public_area=True)
+    if accepted:
+        verbs.accept(desk.session, ticket, desk.handler(ticket), at("09:02"))
+    rows = only(told_at(desk, NOW, at("10:30")), "lift_alarm")
+    assert rows == [
+        (clock, name, "lift_alarm") for clock in ("09:15", "09:30", "10:00") for name in ("李工", "马经理")
+    ]
+
+
+def test_an_unanswered_safety_question_is_a_suspicion_for_the_duty_people(desk: Desk) -> None:
+    questions.ask(
+        desk.session, desk.resident("王芳"), "safety", NOW, remind_at=at("09:02"), text="好像有股煤气味", danger="GAS"
+    )
+    desk.seen()
+    desk.sweep(at("09:01"))
+    assert desk.fresh() == []
+    desk.sweep(at("09:02"))
+    told = {row.staff_id for row in desk.fresh()}
+    assert {desk.staff(name).id for name in ("马经理", "李工", "刘队", "客服小周", "小刘")} <= told
+    assert all("好像有股煤气味" in row.text and row.priority == 0 for row in desk.fresh())
+    desk.seen()
+    desk.sweep_through(at("09:03"), at("09:30"))
+    assert desk.fresh() == []
+
+
+def test_an_answered_safety_question_is_none(desk: Desk) -> None:
+    question = questions.ask(
+        desk.session, desk.resident("王芳"), "safety", NOW, remind_at=at("09:02"), text="好像有股煤气味"
+    )
+    questions.answered(question, "没有", at("09:01"))
+    desk.seen()
+    desk.sweep(at("09:02"))
+    assert desk.fresh() == []
+
+
+# --- drafts -----------------------------------------------------------------------------------------------------------
+
+
+def draft(desk: Desk, **more: object) -> Draft:
+    fields: dict[str, object] = {"kind": "BX", "data": {"faults": [{"code": "W02"}]}, "updated_at": NOW, **more}
+    found = Draft(conversation_id=desk.chat("王芳").id, **fields)
+    desk.session.add(found)
+    desk.session.flush()
+    return found
+
+
+def test_a_half_told_fault_is_asked_about_once_and_dropped_after_a_day(desk: Desk) -> None:
+    draft(desk)
+    desk.sweep(at("09:09"))
+    assert desk.pushes() == []
+    desk.sweep_through(at("09:10"), at("12:00"), timedelta(minutes=5))
+    (row,) = desk.pushes("王芳")
+    assert "几栋几单元几室" in row.text
+    desk.sweep(at("09:01", 13))
+    assert desk.session.scalar(select(Draft)) is None
+
+
+def test_a_parked_one_waits_for_the_emergency_to_end(desk: Desk) -> None:
+    kept = draft(desk, parked=True)
+    desk.sweep_through(at("09:10"), at("12:00", 14), timedelta(hours=3))
+    assert desk.session.scalar(select(Draft)) == kept
+    assert desk.pushes() == []
+
+
+# --- sweeping twice ---------------------------------------------------------------------------------------------------
+
+
+def busy_desk(desk: Desk) -> None:
+    """Something in every state that some clock looks at."""
+    desk.worker("钱师傅", ["plumber"])
+    desk.report("E01")
+    desk.report("L01", public_area=True)
+    desk.report("W01")
+    desk.report("W02")
+    desk.report("T02", kind="TS", level="C1")
+    desk.report("Q22", kind="ZX")
+    desk.accepted("W04")
+    desk.done("W02")
+    desk.closed("W01")
+    held = desk.accepted("W02")
+    verbs.hold(desk.session, held, desk.handler(held), "待配件", at("15:00"), at("09:01"))
+    redone = desk.done("W03")
+    verbs.not_fixed(desk.session, redone, desk.actor("王芳"), "还在滴", at("09:02"))
+    answered = desk.report("Q01", kind="ZX")
+    verbs.answer_matter(desk.session, answered, desk.actor("客服小周"), "可以", at("09:03"))
+    questions.ask(desk.session, desk.resident("李强"), "safety", NOW, remind_at=at("09:02"), text="煤气味")
+    draft(desk)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [timedelta(minutes=minutes) for minutes in range(1, 62)],
+        [timedelta(minutes=17 * n) for n in range(1, 60)],
+        [timedelta(hours=n) for n in range(1, 120, 7)],
+        # A desk that was down for days.
+        [timedelta(days=2), timedelta(days=4), timedelta(days=9)],
+    ],
+    ids=["every minute", "every 17 minutes", "every 7 hours", "after outages"],
+)
+def test_a_sweep_run_twice_changes_nothing_the_second_time(desk: Desk, steps: list[timedelta]) -> None:
+    busy_desk(desk)
+    for step in steps:
+        desk.sweep(NOW + step)
+        before = desk.snapshot()
+        desk.sweep(NOW + step)
+        assert desk.snapshot() == before, step
+
+
+def test_a_day_with_idle_staff_ends_with_everything_escalated_and_nobody_forgotten(desk: Desk) -> None:
+    codes = ["W01", "W02", "W04", "E01", "E04", "E07", "D03", "A02", "C01", "L01", "F05", "X00", "S05", "G01", "P02"]
+    kinds = [("BX", code) for code in codes] + [("TS", "T02"), ("TS", "T14"), ("ZX", "Q22"), ("JY", "J01"), ("TS", "T09")]
+    tickets = []
+    for number in range(60):
+        kind, code = kinds[number % len(kinds)]
+        public = code in ("E07", "L01", "C01", "F05")
+        tickets.append(desk.report(code, kind=kind, public_area=public, now=NOW + timedelta(minutes=number)))
+    desk.sweep_through(NOW + timedelta(hours=1), NOW + timedelta(hours=26), timedelta(minutes=10))
+    end = NOW + timedelta(hours=26)
+    assert {ticket.status for ticket in tickets} <= {"new", "assigned"}
+    assert clocks.open_promises(desk.session, desk.community.id) == []
+    leaders = {one.id for one in map(desk.staff, ("李工", "刘队", "何姐", "周主管", "马经理"))}
+    for ticket in tickets:
+        told = {row.staff_id for row in desk.pushes(ticket=ticket)}
+        assert told & leaders, ticket.ticket_no
+        if ticket.finish_by and ticket.finish_by <= end and ticket.kind in ("BX", "ZX", "TS"):
+            assert any("late" in key_of(row) for row in desk.pushes("王芳", ticket=ticket)), ticket.ticket_no
+        if ticket.arrive_by and ticket.arrive_by <= end:
+            keys = [key_of(row) for row in desk.pushes("王芳", ticket=ticket)]
+            assert any(key.startswith("late_arrival") for key in keys), ticket.ticket_no
+    keys = [row.dedupe_key for row in desk.pushes()]
+    assert len(keys) == len(set(keys))
+    assert all(ticket.status in lifecycle.OPEN for ticket in tickets)
+    assert desk.session.scalars(select(OpenQuestion).where(OpenQuestion.kind == "acceptance")).all() == []
