@@ -189,9 +189,9 @@ def bind(session: Session, identity: Identity, code: str, now: datetime) -> bool
     row = _use_code(session, code, now)
     if row is None:
         return False
-    identity.resident = session.get(Resident, row.resident_id) if row.resident_id else None
-    identity.staff = session.get(Staff, row.staff_id) if row.staff_id else None
+    identity.resident_id, identity.staff_id = row.resident_id, row.staff_id
     session.flush()
+    session.expire(identity)
     return True
 
 

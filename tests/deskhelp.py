@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from storage.models import (
@@ -160,10 +160,10 @@ class Desk:
 
     # --- what happened
 
-    def pushes(self, *names: str, ticket: Ticket | None = None) -> list[OutboxMessage]:
+    def pushes(self, *names: str, ticket: Ticket | None = None, after: int = 0) -> list[OutboxMessage]:
         """Everything queued, or what was queued for the people named."""
         self.session.flush()
-        query = select(OutboxMessage).order_by(OutboxMessage.id)
+        query = select(OutboxMessage).where(OutboxMessage.id > after).order_by(OutboxMessage.id)
         if ticket is not None:
             query = query.where(OutboxMessage.ticket_id == ticket.id)
         rows = list(self.session.scalars(query))
@@ -176,10 +176,11 @@ class Desk:
 
     def seen(self) -> None:
         """Forget what was queued so far; `fresh` tells what came later."""
-        self._seen = max((row.id for row in self.pushes()), default=0)
+        self.session.flush()
+        self._seen = self.session.scalar(select(func.max(OutboxMessage.id))) or 0
 
     def fresh(self, *names: str) -> list[OutboxMessage]:
-        return [row for row in self.pushes(*names) if row.id > self._seen]
+        return self.pushes(*names, after=self._seen)
 
     def told(self) -> dict[str, list[str]]:
         """Name → keys of the texts queued since `seen`, for pushes about tickets."""

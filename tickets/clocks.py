@@ -50,11 +50,12 @@ def unaccepted(session: Session, now: datetime) -> None:
         Ticket.kind.in_(("BX", "YH", "TS")),
         Ticket.accept_by.is_not(None),
     )
+    restarted = verbs.restarted_clocks(session)
     for ticket in session.scalars(query.with_for_update(of=Ticket)):
         steps = sla_classes()[ticket.level].accept_steps
         # The ladder counts from intake (or the round's begin), so that passing a ticket round never resets it; each single
         # offer runs out at its own `accept_by`.
-        minutes = _minutes(verbs.clock_start(session, ticket), now)
+        minutes = _minutes(restarted.get(ticket.id, ticket.created_at), now)
         timed_out = _offer_ran_out(ticket, now)
         passed = sum(1 for step in steps if minutes >= step)
         if passed > ticket.accept_step:
@@ -132,8 +133,9 @@ def late_finishes(session: Session, now: datetime) -> None:
         Ticket.status.in_(("new", "survey", "assigned", "in_progress", "rework")),
         Ticket.finish_by.is_not(None),
     )
+    restarted = verbs.restarted_clocks(session)
     for ticket in session.scalars(query.with_for_update(of=Ticket)):
-        used = _used_percent(session, ticket, now)
+        used = _used_percent(ticket, restarted.get(ticket.id, ticket.created_at), now)
         before, passed = ticket.warned_step, sum(1 for percent in FINISH_STEPS if used >= percent)
         # A later date (new appointment, a pause) takes steps back, so that it is watched like the first one.
         ticket.warned_step = passed
@@ -141,13 +143,11 @@ def late_finishes(session: Session, now: datetime) -> None:
             _finish_step(session, ticket, FINISH_STEPS[passed - 1], now, overdue=before < OVERDUE_STEP <= passed)
 
 
-def _used_percent(session: Session, ticket: Ticket, now: datetime) -> float:
+def _used_percent(ticket: Ticket, start: datetime, now: datetime) -> float:
     """How much of the limit is gone. A pause or a later appointment has moved `finish_by`, so it counts for nothing."""
     assert ticket.finish_by is not None
-    if ticket.kind in ("BX", "YH"):
-        whole = sla_classes()[ticket.level].finish
-    else:
-        whole = ticket.finish_by - verbs.clock_start(session, ticket)
+    repair = ticket.kind in ("BX", "YH")
+    whole = sla_classes()[ticket.level].finish if repair else ticket.finish_by - start
     return 100 * (1 - (ticket.finish_by - now) / whole) if whole > timedelta(0) else 100.0
 
 

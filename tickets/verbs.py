@@ -776,10 +776,15 @@ def _events(session: Session, ticket: Ticket, *actions: str) -> list[TicketEvent
     return list(session.scalars(query.order_by(TicketEvent.id.desc())))
 
 
-def clock_start(session: Session, ticket: Ticket) -> datetime:
-    """Since when the present limits run: intake, the last change of class, or the begin of this round."""
-    started = _events(session, ticket, "level", "not_fixed", "reopen")
-    return started[0].at if started else ticket.created_at
+def restarted_clocks(session: Session) -> dict[int, datetime]:
+    """Open tickets whose limits run since later than intake: since the last change of class or the begin of this round."""
+    query = (
+        select(TicketEvent.ticket_id, func.max(TicketEvent.at))
+        .join(Ticket, Ticket.id == TicketEvent.ticket_id)
+        .where(Ticket.status.in_(lifecycle.OPEN), TicketEvent.action.in_(("level", "not_fixed", "reopen")))
+        .group_by(TicketEvent.ticket_id)
+    )
+    return dict(session.execute(query).all())
 
 
 def finish(session: Session, ticket: Ticket, actor: Actor, note: str, now: datetime, *, self_checked: bool) -> None:

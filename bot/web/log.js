@@ -49,9 +49,12 @@ export class MessageLog {
 
   // A message from the server; false when it was already here.
   receive(message) {
-    if (this.bySeq.has(message.seq)) return false;
     learnOffset(message.at);
     const ms = Date.parse(message.at) || Date.now();
+    if (this.bySeq.has(message.seq)) {
+      this.retime(this.bySeq.get(message.seq), ms);
+      return false;
+    }
     const own = message.from === 'me' && this.mine.get(message.id);
     if (own) this.confirm(own, message.seq, ms);
     else this.insert({ ...message, ms });
@@ -76,8 +79,18 @@ export class MessageLog {
     item.ms = ms;
     item.seq = seq;
     item.el.dataset.seq = seq;
+    item.el.title = clock(ms);
     this.bySeq.set(seq, item);
     this.place(item);
+  }
+
+  // A phone's clock may be wrong; the property's is what the desk's promises are made on.
+  retime(item, ms) {
+    if (item.ms === ms) return;
+    item.ms = ms;
+    item.el.title = clock(ms);
+    const index = this.items.indexOf(item);
+    [index, index + 1].forEach((position) => this.divide(position));
   }
 
   insert(item) {
@@ -206,7 +219,8 @@ export class MessageLog {
 
   replies(item) {
     const list = item.buttons.map((one) => button(one.label, () => this.press(item, one), { class: 'reply', testid: 'quick-reply', 'data-code': one.code }));
-    item.replies = h('div', { class: 'replies', role: 'group', 'aria-label': T.quickReplies }, list);
+    const tight = list.length > 3 && item.buttons.every((one) => one.label.length <= 2);
+    item.replies = h('div', { class: tight ? 'replies tight' : 'replies', role: 'group', 'aria-label': T.quickReplies }, list);
     return item.replies;
   }
 
@@ -242,8 +256,9 @@ export class MessageLog {
     const index = this.items.indexOf(item);
     const open = this.items.slice(0, index).filter((one) => one.replies && !one.settled).reverse();
     if (item.from === 'me' && !item.pressed) {
-      const answered = open.find((one) => one.buttons.some((choice) => choice.label === item.text));
-      if (answered) this.settle(answered, item.text);
+      const chosen = (one) => one.buttons.find((choice) => saysThat(item.text, choice.label));
+      const answered = open.find(chosen);
+      if (answered) this.settle(answered, chosen(answered).label);
     } else if (item.replies) {
       const codes = new Set(item.buttons.map((choice) => choice.code));
       open.filter((one) => one.buttons.some((choice) => codes.has(choice.code))).forEach((one) => this.settle(one, null));
@@ -287,6 +302,15 @@ export class MessageLog {
     this.seenAll();
     this.list.scrollTo({ top: this.list.scrollHeight, behavior: smooth ? 'smooth' : 'auto' });
   }
+}
+
+// Typed instead of tapped: the whole label, the number in front of it ("1 修好了"), or a score ("5分").
+function saysThat(text, label) {
+  const said = String(text || '').trim().replace(/[。.!！~～]+$/, '');
+  if (said === label) return true;
+  const number = /^(\d)(?:\s|分|$)/.exec(label);
+  if (!number) return false;
+  return label.endsWith('分') ? new RegExp(`^${number[1]}分?(?:[\\s,，、]+[1-5]分?)?$`).test(said) : said === number[1];
 }
 
 function rank(item) {

@@ -29,7 +29,7 @@ export class ThreePhones {
     this.strip.addEventListener('scroll', () => this.swiped(), { passive: true });
     this.onSeen = () => this.showUnread();
     document.addEventListener('visibilitychange', this.onSeen);
-    this.clockTimer = setInterval(() => this.phones.forEach((phone) => phone.tick()), 10_000);
+    this.clockTimer = setInterval(() => this.tick(), 10_000);
   }
 
   start() {
@@ -41,6 +41,10 @@ export class ThreePhones {
     document.removeEventListener('visibilitychange', this.onSeen);
     clearInterval(this.clockTimer);
     this.phones.forEach((phone) => phone.close());
+  }
+
+  tick() {
+    this.phones.forEach((phone) => phone.tick());
   }
 
   // Whom the address asks for, else the first free person of the fitting role, else anybody free.
@@ -168,7 +172,7 @@ class Phone {
 
   arrived() {
     this.unread += 1;
-    this.tick();
+    this.board.tick();
     this.board.showUnread();
   }
 

@@ -33,12 +33,8 @@ WORKERS_VERBS: dict[str, Verb] = {
         desk.session, ticket, actor, at("14:00"), at("15:00"), at("09:30")
     ),
     "quote": lambda desk, ticket, actor: verbs.quote(desk.session, ticket, actor, "换件", 100, at("09:30")),
-    "hold": lambda desk, ticket, actor: verbs.hold(
-        desk.session, ticket, actor, "待配件", at("14:00"), at("09:30")
-    ),
-    "finish": lambda desk, ticket, actor: verbs.finish(
-        desk.session, ticket, actor, "", at("09:30"), self_checked=True
-    ),
+    "hold": lambda desk, ticket, actor: verbs.hold(desk.session, ticket, actor, "待配件", at("14:00"), at("09:30")),
+    "finish": lambda desk, ticket, actor: verbs.finish(desk.session, ticket, actor, "", at("09:30"), self_checked=True),
     "transfer": lambda desk, ticket, actor: verbs.transfer(
         desk.session, ticket, desk.staff("孙师傅"), actor, at("09:30")
     ),
@@ -190,7 +186,14 @@ def test_several_that_fit_are_listed_to_choose_from(desk: Desk, now: object) -> 
 
 @pytest.mark.parametrize(
     ("said", "name"),
-    [("王师傅", "王师傅"), ("@王师傅", "王师傅"), ("老赵", "赵师傅"), ("李工", "李工"), ("小周", "客服小周"), ("马经理", "马经理")],
+    [
+        ("王师傅", "王师傅"),
+        ("@王师傅", "王师傅"),
+        ("老赵", "赵师傅"),
+        ("李工", "李工"),
+        ("小周", "客服小周"),
+        ("马经理", "马经理"),
+    ],
 )
 def test_colleagues_are_found_as_people_call_them(desk: Desk, said: str, name: str) -> None:
     assert staff_named(desk.session, desk.community.id, said).name == name

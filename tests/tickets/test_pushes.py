@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from deskhelp import NOW, Desk, at, key_of
 from sqlalchemy import Engine, func, select
-from sqlalchemy.orm import Session
 
 from storage.database import sessions
 from storage.models import Community, Conversation, Identity, OutboxMessage, Ticket
