@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 from rasa_sdk import Tracker
@@ -13,12 +14,14 @@ from actions.inquiry import answer_question
 from actions.progress import meant
 from nlu.address import Address
 from nlu.expected_time import format_window, parse_window
-from nlu.slots import find_phone
+from nlu.slots import find_phone, find_salutation
 from storage.models import Resident, Ticket
 from tickets import finding, lifecycle, notify, questions, verbs
 from tickets.errors import NoTicket
+from tickets.people import homes_of
 from tickets.places import read_place
 from tickets.texts import say
+from tickets.words import hesitates, no_cancel, only_correcting
 
 CORRECTABLE = timedelta(days=2)
 
@@ -35,17 +38,48 @@ class Cancel(DeskAction):
             _rest_of(desk)
             return []
         tickets = [one for one in meant(desk) if one.status in lifecycle.OPEN]
-        if not tickets:
+        tickets = [one for one in tickets if not one.public_area] or tickets
+        if no_cancel(desk.text):
+            desk.say("reply.nothing_changed")
+        elif not desk.entity("ticket_no") and _speaks_of_others(desk, tickets):
+            desk.say("reply.not_yours")
+        elif not tickets:
             desk.say("reply.nothing_to_cancel")
-            return []
-        if len(tickets) > 1:
-            buttons = [("say:" + say("reply.cancel_that", no=one.ticket_no), one.ticket_no) for one in tickets[:4]]
-            desk.say("reply.which", buttons, choices=finding.choices(tickets, desk.now))
-            return []
-        ticket = verbs.load(desk.session, tickets[0].id)
-        verbs.cancel(desk.session, ticket, desk.actor, desk.text, desk.now)
-        desk.done()
+        elif len(tickets) > 1:
+            desk.which(tickets, cancel=True)
+        else:
+            _cancel_one(desk, verbs.load(desk.session, tickets[0].id))
         return []
+
+
+def _cancel_one(desk: Desk, ticket: Ticket) -> None:
+    """At once when it is plain; a light word, or a worker on the way, is asked back (domain.md §5.5)."""
+    resident = desk.actor.resident
+    if resident and not ticket.public_area and (hesitates(desk.text) or ticket.on_the_way_at):
+        labels = [say("reply.cancel_that", no=ticket.ticket_no), say("reply.cancel_no")]
+        desk.say("reply.cancel_sure", [("say:" + one, one) for one in labels], **notify.facts(ticket, desk.now))
+        questions.ask(
+            desk.session, resident, "cancel_which", desk.now, tickets=[ticket.id], text=desk.text, cancel=True
+        )
+        return
+    verbs.cancel(desk.session, ticket, desk.actor, desk.text, desk.now)
+    desk.done()
+
+
+def _speaks_of_others(desk: Desk, tickets: list[Ticket]) -> bool:
+    """「把1402的报修取消」 by somebody who has nothing registered there."""
+    resident = desk.actor.resident
+    if resident is None:
+        return False
+    name = find_salutation(desk.text)
+    if name and resident.salutation and name != resident.salutation:
+        return True
+    known = " ".join(f"{one.place_text} {one.tail}" for one in tickets)
+    home = " ".join(row.household.display for row in homes_of(desk.session, resident))
+    return any(number not in f"{known} {home}" for number in _ROOM.findall(desk.text))
+
+
+_ROOM = re.compile(r"(?<![\d:.])\d{3,4}(?![\d:.])")
 
 
 def _rest_of(desk: Desk) -> None:
@@ -66,7 +100,10 @@ class Reschedule(DeskAction):
         tickets = [one for one in meant(desk, kinds=("BX",)) if one.status != "done"]
         if not tickets:
             raise NoTicket
-        ticket = verbs.load(desk.session, finding.the_one(tickets, desk.now).id)
+        if len(tickets) > 1:
+            desk.which(tickets)
+            return []
+        ticket = verbs.load(desk.session, tickets[0].id)
         window = parse_window(desk.text, desk.now)
         if window is None or window.avoid:
             if desk.actor.resident:
@@ -92,8 +129,15 @@ class Correct(DeskAction):
         return "action_correct"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if not correct_latest(desk):
+        if correct_latest(desk):
+            return []
+        ticket = _correctable(desk)
+        if ticket is None or only_correcting(desk.text):
             desk.say("reply.correct_what")
+            return []
+        # 「不是马桶 是地漏」: nothing the register or a phone could hold, so the worker reads it as it was said.
+        verbs.add_detail(desk.session, ticket, desk.actor, desk.text, desk.now)
+        desk.say("reply.words_corrected" if ticket.handler else "reply.detail_thanks")
         return []
 
 
@@ -141,9 +185,15 @@ def _move(desk: Desk, ticket: Ticket, place: Address) -> None:
         desk.say("reply.place_confirm", buttons, place=place.display)
         questions.ask(desk.session, resident, "confirm_address", desk.now, ticket=ticket)
         return
-    desk.say("reply.place_corrected", place=place.display)
-    if _somebody_elses(desk, place, resident):
+    desk.say("reply.place_corrected" if ticket.handler else "reply.place_corrected_unowned", place=place.display)
+    if resident and _somebody_elses(desk, place, resident) and not _contact_asked(desk, resident, ticket):
         desk.say("reply.contact_there")
+        questions.ask(desk.session, resident, "phone", desk.now, ticket=ticket, contact=True)
+
+
+def _contact_asked(desk: Desk, resident: Resident, ticket: Ticket) -> bool:
+    waiting = questions.waiting(desk.session, resident, desk.now)
+    return any(one.kind == "phone" and one.ticket_id == ticket.id for one in waiting)
 
 
 def _somebody_elses(desk: Desk, place: Address, resident: Resident | None) -> bool:

@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
-from nlu.slots import find_people
+from actions.progress import about
+from nlu.slots import find_people, find_phone
 from storage.models import Draft, Staff, Ticket
 from tickets import finding, notify, verbs
 from tickets.catalog import category
@@ -17,6 +18,7 @@ from tickets.texts import has_text, say
 from tickets.verbs import Report
 from tickets.words import bare_request, drops_draft, gives_up, is_angry, is_grave
 
+FAILED_REPAIR = "T02"
 MAX_QUESTIONS = 2
 ENOUGH_WORDS = 26
 
@@ -52,7 +54,17 @@ def _next_slot(desk: Desk, draft: Draft) -> str | None:
         return None
     if not data.get("words"):
         return "matter"
+    if _failed_repair(desk, data.get("code", ""), data["words"]):
+        return None
     return None if len(data["words"]) >= ENOUGH_WORDS or data.get("detail_asked") else "detail"
+
+
+def _failed_repair(desk: Desk, code: str, words: str) -> Ticket | None:
+    """The open repair that a complaint of this kind is about; everything worth asking is known from it."""
+    if code != FAILED_REPAIR:
+        return None
+    mine = finding.open_of(desk.session, desk.actor, kinds=("BX",))
+    return next(iter(about(mine, words) or mine), None)
 
 
 def _question(code: str) -> str:
@@ -98,26 +110,28 @@ class OpenComplaint(DeskAction):
         assert draft is not None
         ticket = open_complaint(desk, words, draft.data.get("code") or "T99", angry=bool(draft.data.get("angry")))
         drafts.drop(desk)
-        key = "reply.complaint_opened_grave" if ticket.level == "C1" else "reply.complaint_opened"
+        key = "reply.grievance" if ticket.linked_id else "reply.complaint_opened"
+        key = "reply.complaint_opened_grave" if ticket.level == "C1" else key
         desk.say(key, core=_core(words), **notify.facts(ticket, desk.now))
         return cleared
 
 
 def open_complaint(desk: Desk, words: str, code: str, *, angry: bool = False, kind: str = "TS") -> Ticket:
     """Register it with the person named in it kept away from it; threats and injuries make it C1 (domain.md §2.2)."""
-    place = read_place(desk.session, desk.community_id, words, resident=desk.actor.resident)
+    place = drafts.affected(desk, read_place(desk.session, desk.community_id, words, resident=desk.actor.resident))
     told = place.action not in ("none", "invalid", "conflict")
-    linked = next(iter(finding.open_of(desk.session, desk.actor, kinds=("BX",))), None) if code == "T02" else None
+    linked = _failed_repair(desk, code, words)
     report = Report(
         kind=kind,
         code=code,
         symptom=words,
         source_key=f"{desk.key}:0",
-        place_key=place.key if told else "",
-        place_text=place.display if told else "",
+        place_key=place.key if told else linked.place_key if linked else "",
+        place_text=place.display if told else linked.place_text if linked else "",
         reporter=desk.actor.resident,
         reporter_staff=desk.actor.staff,
         conversation=desk.conversation,
+        contact_phone=find_phone(words) or "",
         level="C1" if kind == "TS" and is_grave(words) else "",
         linked=linked,
         accused=_accused(desk, words),

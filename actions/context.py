@@ -19,8 +19,10 @@ from rasa_sdk.executor import CollectingDispatcher
 from sqlalchemy.orm import Session
 
 from storage.database import Sessions, connect, sessions
-from storage.models import Community, Conversation
+from storage.models import Community, Conversation, Ticket
+from tickets import questions
 from tickets.errors import DeskError
+from tickets.notify import facts
 from tickets.people import Actor, actor_of
 from tickets.texts import say
 
@@ -79,6 +81,18 @@ class Desk:
 
     def tell(self, text: str, buttons: Buttons = ()) -> None:
         self.answers.append((text, buttons))
+
+    def which(self, tickets: Sequence[Ticket], *, cancel: bool = False) -> None:
+        """Ask which ticket is meant; the answer is read together with the words that left it open."""
+        shown = list(tickets[:4])
+        labels = [say("reply.numbered", **facts(one, self.now)) for one in shown]
+        buttons = [("say:" + one.tail, label) for one, label in zip(shown, labels, strict=True)]
+        self.say("reply.which", buttons, choices="\n".join(labels))
+        if self.actor.resident:
+            ids = [one.id for one in shown]
+            questions.ask(
+                self.session, self.actor.resident, "cancel_which", self.now, tickets=ids, text=self.text, cancel=cancel
+            )
 
     def done(self) -> None:
         """A verb has already told the resident: the turn needs no words of its own."""

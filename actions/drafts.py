@@ -6,7 +6,7 @@ faults [{code, words, place_key, place_text, public, confirm}], the place told f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import select
@@ -83,7 +83,17 @@ def merge_fault(desk: Desk, draft: Draft) -> None:
             faults.append(fault)
     data["faults"] = [_placed(desk, fault, data, several=len(faults) > 1) for fault in faults]
     _merge_wishes(desk, data)
+    _mark_urgent(desk, data["faults"])
     save(desk, draft, data)
+
+
+def _mark_urgent(desk: Desk, faults: list[dict[str, Any]]) -> None:
+    """「楼道灯坏了 还有马桶堵了 急」: the hurry belongs to the clause it stands in, else to everything told (SC02)."""
+    if not says_urgent(desk.text):
+        return
+    meant = [fault for fault in faults if fault["words"] in desk.text and says_urgent(fault["words"])]
+    for fault in meant or faults:
+        fault["urgent"] = True
 
 
 def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
@@ -106,7 +116,15 @@ def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], *, several:
     place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=draft_key)
     if place.action == "none" and several and own != desk.text and not draft_key:
         place = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
-    return {**fault, **_place_fields(desk, fault["code"], place, fault)}
+    return {**fault, **_place_fields(desk, fault["code"], affected(desk, place), fault)}
+
+
+def affected(desk: Desk, place: Address) -> Address:
+    """「楼上漏水」: the flat that suffers is the place of the ticket; where it comes from is for the worker to find."""
+    if not place.source_key:
+        return place
+    key = place.keys[0]
+    return replace(place, key=key, display=place_display(desk.session, desk.community_id, key))
 
 
 def _place_fields(desk: Desk, code: str, place: Address, before: dict[str, Any]) -> dict[str, Any]:
@@ -169,7 +187,6 @@ def _merge_wishes(desk: Desk, data: dict[str, Any]) -> None:
     if no_hurry(desk.text):
         flags["no_hurry"] = True
     data["flags"] = flags
-    data["urgent"] = bool(data.get("urgent")) or says_urgent(desk.text)
 
 
 def open_places(draft: Draft) -> list[dict[str, Any]]:

@@ -7,10 +7,11 @@ from rasa_sdk import Tracker
 from actions.context import Desk, DeskAction, Events
 from storage.models import Ticket
 from tickets import desk_lists, finding, notify, verbs
+from tickets.catalog import category
 from tickets.errors import NoTicket
 from tickets.people import staff_named
 from tickets.texts import clock, has_text, say
-from tickets.words import list_named
+from tickets.words import list_named, things_in
 
 SHOWN = 4
 
@@ -21,7 +22,13 @@ def meant(desk: Desk, *, kinds: tuple[str, ...] = ()) -> list[Ticket]:
     if number:
         return [finding.by_number(desk.session, desk.community_id, number, desk.actor)]
     mine = finding.open_of(desk.session, desk.actor, kinds=kinds)
-    return [one for one in mine if desk.category and one.code == desk.category] or mine
+    return [one for one in mine if desk.category and one.code == desk.category] or about(mine, desk.text) or mine
+
+
+def about(tickets: list[Ticket], text: str) -> list[Ticket]:
+    """Those of `tickets` about a thing that `text` names: 「灯那个不用修了」."""
+    named = things_in(text)
+    return [one for one in tickets if named & things_in(f"{category(one.code).name} {one.symptom}")]
 
 
 class Progress(DeskAction):

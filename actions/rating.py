@@ -53,7 +53,7 @@ class NotFixed(DeskAction):
             verbs.not_fixed(desk.session, ticket, desk.actor, desk.text, desk.now)
         else:
             verbs.urge(desk.session, ticket, desk.actor, desk.text, desk.now)
-            desk.say("reply.noted_open")
+            desk.say("reply.noted_open", no=ticket.ticket_no)
             return []
         desk.done()
         return []

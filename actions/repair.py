@@ -85,8 +85,9 @@ class AskLocation(DeskAction):
         fault = drafts.open_places(draft)[0]
         text = place_question(fault)
         key = f"ask.{category(fault['code']).ask}"
-        if draft.data["asked"] == 1 and has_text(key):
+        if not draft.data.get("fault_asked") and not draft.data.get("flags") and has_text(key):
             text = f"{text}\n{say(key)}"
+            drafts.save(desk, draft, {**draft.data, "fault_asked": True})
         buttons = [("say:" + label, label) for label, _ in fault.get("options", [])]
         desk.tell(text, buttons)
         return []
@@ -161,7 +162,7 @@ def _open(desk: Desk, draft: Draft, fault: dict[str, Any], index: int) -> Ticket
             reporter=desk.actor.resident,
             reporter_staff=desk.actor.staff,
             conversation=desk.conversation,
-            urgent_said=bool(data.get("urgent")),
+            urgent_said=bool(fault.get("urgent")),
             flags=dict(data.get("flags", {})),
             wanted_label=label,
             wanted_start_at=datetime.fromisoformat(start) if start else None,
@@ -205,7 +206,8 @@ def _follow_up(desk: Desk, draft: Draft, tickets: list[Ticket]) -> list[str]:
     if resident is None:
         return []
     asked: list[str] = []
-    ticket = next((one for one in tickets if _question(draft, one)), None)
+    pressing = sorted(tickets, key=lambda one: (one.public_area, one.level))
+    ticket = next((one for one in pressing if _question(draft, one)), None)
     if ticket:
         asked.append(say(_question(draft, ticket)))
         questions.ask(desk.session, resident, "detail", desk.now, ticket=ticket)
@@ -220,7 +222,7 @@ def _follow_up(desk: Desk, draft: Draft, tickets: list[Ticket]) -> list[str]:
 
 def _question(draft: Draft, ticket: Ticket) -> str:
     key = f"ask.{category(ticket.code).ask}"
-    already = draft.data.get("asked", 0) > 0 or draft.data.get("flags")
+    already = draft.data.get("fault_asked") or draft.data.get("flags") or draft.data.get("asked", 0) > 1
     return key if has_text(key) and not already and ticket.level != "U0" else ""
 
 

@@ -12,6 +12,7 @@ import httpx
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 from sqlalchemy import func, select, text
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -41,7 +42,7 @@ class Bot:
         self.sessions, self.reads = sessions(engine), read_sessions(engine)
         self.clock: Clock = file_clock(Path(settings.clock_file)) if settings.clock_file else system_clock
         community_id = _community_id(self.reads, settings.community)
-        self.rasa = RasaClient(settings.rasa_url, secret)
+        self.rasa = RasaClient(settings.rasa_url, secret, settings.actions_url)
         self.web = WebChannel(
             self.sessions,
             self.reads,
@@ -77,9 +78,7 @@ class Bot:
             lifespan=self._lifespan,
             exception_handlers={
                 Exception: error_response,
-                404: error_response,
-                405: error_response,
-                400: error_response,
+                HTTPException: error_response,
             },
         )
 
@@ -126,7 +125,7 @@ class Bot:
 
     async def _health(self, _request: Request) -> Response:
         rasa, actions, database = await asyncio.gather(
-            self.rasa.up(), _answers(f"{self.settings.actions_url}/health"), asyncio.to_thread(self._database_up)
+            self.rasa.up(), self.rasa.actions_up(), asyncio.to_thread(self._database_up)
         )
         body = {
             "status": "ok" if rasa and actions and database else "degraded",
@@ -160,14 +159,6 @@ class Bot:
             for name, query in counts.items():
                 Gauge(name, name.replace("_", " "), registry=registry).set(session.scalar(query) or 0)
         return generate_latest(registry)
-
-
-async def _answers(url: str) -> bool:
-    try:
-        async with httpx.AsyncClient(timeout=2.0) as client:
-            return (await client.get(url)).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def _community_id(reads: Sessions, code: str) -> int:

@@ -19,11 +19,12 @@ from nlu.expected_time import parse_until, parse_window
 from nlu.normalize import normalize
 from nlu.slots import find_money_fen
 from storage.models import Conversation, Staff, Ticket
-from tickets import desk_lists, finding, questions, verbs
+from tickets import desk_lists, emergencies, finding, questions, verbs
 from tickets.catalog import decline_reasons, hold_reasons
 from tickets.errors import DeskError, NoTicket, SelfCheckNeeded
 from tickets.people import Actor, staff_named
 from tickets.texts import DATA, clock, say, span
+from tickets.wording import check_wording
 from tickets.words import self_checked
 
 NOT_HOME_WAIT = timedelta(hours=48)
@@ -113,11 +114,16 @@ def binding_code(text: str) -> str:
     return found.group(1) if found else ""
 
 
+def is_row_id(text: str) -> bool:
+    """Whether a button's number can be the id of a row: anything longer no database column holds."""
+    return text.isascii() and text.isdecimal() and len(text) <= 9
+
+
 def from_button(code: str) -> Command | None:
     """A pressed button of a card: `accept:17`, `decline:17:手上有急单`, `checked:17`."""
     name, _, rest = code.partition(":")
     number, _, value = rest.partition(":")
-    if name not in BUTTONS or not number.isdigit():
+    if name not in BUTTONS or not is_row_id(number):
         return None
     return Command(BUTTONS[name], {"no": "", "reason": value, "verdict": name}, "", int(number))
 
@@ -376,14 +382,25 @@ def _level(context: Context, command: Command) -> Reply:
 
 def _answer(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, list)
+    check_wording(command.values["words"])
     verbs.answer_matter(context.session, ticket, context.actor, command.values["words"], context.now)
     return Reply(say("staff.answered", no=ticket.ticket_no))
 
 
 def _resolve(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _gravest(context))
-    verbs.resolve(context.session, ticket, context.actor, command.values.get("note", ""), context.now)
+    emergencies.stand_down(context.session, ticket, context.actor, command.values.get("note", ""), context.now)
     return Reply(say("staff.resolved", no=ticket.ticket_no))
+
+
+def _control(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: [one for one in _open_jobs(context) if emergencies.danger(one)])
+    emergencies.under_control(context.session, ticket, context.actor, command.values["words"], context.now)
+    return _done(ticket)
+
+
+def _open_jobs(context: Context) -> list[Ticket]:
+    return finding.jobs_of(context.session, context.staff)
 
 
 def _gravest(context: Context) -> list[Ticket]:
@@ -458,6 +475,7 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "level": _level,
     "answer": _answer,
     "resolve": _resolve,
+    "control": _control,
     "cancel": _cancel,
     "ack": _ack,
     "approve_hold": _approve_hold,

@@ -13,7 +13,7 @@ from bot.channels.base import Button, Channel, ChannelError, Outbound, Refused, 
 from bot.clock import Clock, system_clock
 from storage.database import Sessions
 from storage.files import photo_path
-from storage.mailbox import claim_due
+from storage.mailbox import RENEW_EVERY, claim_due, keep_claims
 from storage.models import Conversation, OutboxMessage
 
 log = logging.getLogger(__name__)
@@ -30,6 +30,7 @@ class Delivery:
         self._sessions, self._channels, self._clock, self._files = sessions, channels, clock, files
         self._wake = asyncio.Event()
         self._stopping = False
+        self._sending: set[int] = set()
 
     def wake(self) -> None:
         self._wake.set()
@@ -59,8 +60,23 @@ class Delivery:
         batch = await asyncio.to_thread(self._claim)
         if not batch:
             return False
-        await asyncio.gather(*(self._deliver(row_id, channel, message) for row_id, channel, message in batch))
+        self._sending = {row_id for row_id, _, _ in batch}
+        keeping = asyncio.create_task(self._keep())
+        try:
+            await asyncio.gather(*(self._deliver(row_id, channel, message) for row_id, channel, message in batch))
+        finally:
+            keeping.cancel()
         return True
+
+    async def _keep(self) -> None:
+        """Renew the claims of what is still being sent, so that nobody else sends it too."""
+        while True:
+            await asyncio.sleep(RENEW_EVERY.total_seconds())
+            await asyncio.to_thread(self._renew, list(self._sending))
+
+    def _renew(self, row_ids: list[int]) -> None:
+        with self._sessions.begin() as session:
+            keep_claims(session, row_ids, system_clock())
 
     def _claim(self) -> list[tuple[int, str, Outbound]]:
         with self._sessions.begin() as session:
@@ -93,6 +109,8 @@ class Delivery:
             await asyncio.to_thread(self._failed, row_id, RetryLater(BACKOFF[0], type(error).__name__))
         else:
             await asyncio.to_thread(self._sent, row_id)
+        finally:
+            self._sending.discard(row_id)
 
     def _sent(self, row_id: int) -> None:
         with self._sessions.begin() as session:

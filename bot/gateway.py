@@ -28,11 +28,12 @@ from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, PhotoTooLarge, save_photo
 from storage.models import Attachment, Community, Conversation, InboxMessage, Ticket
-from tickets import emergencies, finding, notify, questions
+from tickets import emergencies, finding, notify, questions, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError
 from tickets.people import Actor, actor_of
-from tickets.texts import say
+from tickets.sla import in_desk_hours, next_desk_opening
+from tickets.texts import clock, say
 from tickets.words import is_greeting
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class Gateway:
         self._quiet, self._max = quiet_seconds, max_seconds
         self._on_outbox, self._on_typing, self._on_bound = on_outbox, on_typing, on_bound
         self._owner = uuid.uuid4().hex
+        self._guesses = logins.Guesses()
         self._bursts: dict[int, Burst] = {}
         self._restarts: set[asyncio.Task[None]] = set()
 
@@ -115,15 +117,15 @@ class Gateway:
                 session, inbound.channel, inbound.sender_id, self._community_id, inbound.sender_name
             )
             chat = mailbox.conversation_of(session, identity, inbound.chat_id, group=inbound.group)
-            text = clean(inbound.text)[:MAX_TEXT]
+            text, button = words_and_button(inbound)
             payload = self._payload(inbound)
-            row = mailbox.store_inbound(session, chat, inbound.message_id, text, inbound.button, payload, now)
+            row = mailbox.store_inbound(session, chat, inbound.message_id, text, button, payload, now)
             if row is None:
                 return None
             self._keep_photos(session, chat, payload)
             actor = actor_of(identity)
             self._screen(session, chat, actor, row)
-            at_once = self._answers_now(session, chat, actor, row)
+            at_once = bool(inbound.button) or self._answers_now(session, actor, row)
             return chat.id, row.done_at is not None, at_once
 
     def _payload(self, inbound: Inbound) -> dict[str, Any]:
@@ -182,9 +184,9 @@ class Gateway:
         waiting = questions.waiting(session, person, self._clock()) if person else []
         return any(question.kind == "safety" for question in waiting)
 
-    def _answers_now(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> bool:
-        """Staff, buttons and short answers to an open question do not wait for the rest of a burst."""
-        if actor.staff or row.button:
+    def _answers_now(self, session: Session, actor: Actor, row: InboxMessage) -> bool:
+        """Staff and short answers to an open question do not wait for the rest of a burst (nor do buttons)."""
+        if actor.staff:
             return True
         short = len(row.text) <= IMMEDIATE_CHARS
         return short and bool(actor.resident and questions.waiting(session, actor.resident, self._clock()))
@@ -211,10 +213,25 @@ class Gateway:
                 await self._turn(conversation_id)
             except Exception:
                 log.exception("gateway.turn_failed conversation=%s", conversation_id)
+                await self._turn_failed(conversation_id)
             self._on_outbox()
             if not burst.wake.is_set():
                 self._bursts.pop(conversation_id, None)
                 return
+
+    async def _turn_failed(self, conversation_id: int) -> None:
+        """Our own failure is no reason for silence: the messages are tried again, and in the end given to a person."""
+        try:
+            rows = await asyncio.to_thread(self._unanswered, conversation_id)
+            if rows:
+                await asyncio.to_thread(self._postpone, conversation_id, rows, "failed")
+        except Exception:
+            # No database: nothing can be said or noted, the messages stay where they are.
+            log.exception("gateway.postpone_failed conversation=%s", conversation_id)
+
+    def _unanswered(self, conversation_id: int) -> list[int]:
+        with self._sessions() as session:
+            return [row.id for row in mailbox.waiting_inbound(session, conversation_id, self._clock())]
 
     async def _quieten(self, burst: Burst) -> None:
         loop = asyncio.get_running_loop()
@@ -242,13 +259,21 @@ class Gateway:
     async def _turn(self, conversation_id: int) -> None:
         if not await asyncio.to_thread(self._claim, conversation_id):
             return
+        keeping = asyncio.create_task(self._keep(conversation_id))
         try:
             task = await asyncio.to_thread(self._local, conversation_id)
             self._on_outbox()
             if task is not None:
                 await self._dialogue(conversation_id, task)
         finally:
+            keeping.cancel()
             await asyncio.to_thread(self._release, conversation_id)
+
+    async def _keep(self, conversation_id: int) -> None:
+        """Renew the claim while the turn runs; a killed process renews nothing, so another soon takes over."""
+        while True:
+            await asyncio.sleep(mailbox.RENEW_EVERY.total_seconds())
+            await asyncio.to_thread(self._claim, conversation_id)
 
     def _claim(self, conversation_id: int) -> bool:
         with self._sessions.begin() as session:
@@ -266,28 +291,32 @@ class Gateway:
             if not task.text:
                 return
             said = await self._rasa.say(task.sender, task.text, task.metadata)
-            await asyncio.to_thread(self._answered, conversation_id, task, said)
+            if not await asyncio.to_thread(self._answered, conversation_id, task, said):
+                why = "failed" if await self._rasa.actions_up() else "down"
+                await asyncio.to_thread(self._postpone, conversation_id, task.rows, why)
         except RasaDown as error:
             log.warning("gateway.rasa_down reason=%s", error)
             await asyncio.to_thread(self._postpone, conversation_id, task.rows, "down")
         finally:
             self._on_typing(conversation_id, False)
 
-    def _answered(self, conversation_id: int, task: ForDialogue, said: Said) -> None:
-        with self._sessions() as session:
-            spoke = mailbox.newest_outbox(session, conversation_id) > task.said_before
-        if not said.handled and not spoke:
-            # An action that raised leaves an empty list behind; the resident must still hear something.
-            self._postpone(conversation_id, task.rows, "empty")
-            return
+    def _answered(self, conversation_id: int, task: ForDialogue, said: Said) -> bool:
+        """Write the answer down; False if there is none: an action that raised leaves an empty list behind."""
         with self._sessions.begin() as session:
+            spoke = mailbox.newest_outbox(session, conversation_id) > task.said_before
+            if not said.handled and not spoke:
+                return False
             chat = session.get_one(Conversation, conversation_id)
             if said.text:
                 self._say(session, chat, said.text, f"turn:{task.rows[-1]}", said.buttons)
             self._close_rows(session, task.rows)
+            return True
 
     def _postpone(self, conversation_id: int, row_ids: list[int], why: str) -> None:
-        """Keep the messages, tell the resident honestly once, try again; after several failures a person takes over."""
+        """Keep the messages, tell the resident honestly once, try again.
+
+        While something is down that goes on until it is back; what fails with everything up is given to a person.
+        """
         now = self._clock()
         with self._sessions.begin() as session:
             chat = session.get_one(Conversation, conversation_id)
@@ -297,17 +326,29 @@ class Gateway:
             if not head.notice_sent:
                 head.notice_sent = True
                 self._say(session, chat, self._delay_text(session), f"delay:{head.id}")
-            if why == "empty" and head.attempts >= GIVE_UP_AFTER:
-                notify.hand_to_desk(session, chat, actor_of(chat.identity), " ".join(row.text for row in rows), now)
-                self._close_rows(session, row_ids)
+            if why == "failed" and head.attempts >= GIVE_UP_AFTER:
+                self._give_to_person(session, chat, rows)
                 return
             wait = RETRY[min(head.attempts, len(RETRY)) - 1]
             for row in rows:
                 row.retry_at = now + timedelta(seconds=wait)
 
+    def _give_to_person(self, session: Session, chat: Conversation, rows: list[InboxMessage]) -> None:
+        now = self._clock()
+        words = " ".join(row.text or row.button for row in rows)
+        staff = notify.hand_to_desk(session, chat, actor_of(chat.identity), words, now)
+        by = verbs.answer_urge_by(now) if in_desk_hours(now) else next_desk_opening(now)
+        who = staff.name if staff else say("role.desk")
+        text = say("reply.person_requested", who=who, by=clock(by, now), duty_phone=self._duty_phone(session))
+        self._say(session, chat, text, f"person:{rows[0].id}")
+        self._close_rows(session, [row.id for row in rows])
+
     def _delay_text(self, session: Session) -> str:
+        return say("reply.delayed", duty_phone=self._duty_phone(session))
+
+    def _duty_phone(self, session: Session) -> str:
         settings = session.get_one(Community, self._community_id).settings
-        return say("reply.delayed", duty_phone=settings.get("duty_phone") or say("reply.no_duty_phone"))
+        return str(settings.get("duty_phone") or say("reply.no_duty_phone"))
 
     def _close_rows(self, session: Session, row_ids: list[int]) -> None:
         for row in session.scalars(select(InboxMessage).where(InboxMessage.id.in_(row_ids))):
@@ -413,17 +454,17 @@ class Gateway:
 
     def _bind(self, session: Session, chat: Conversation, code: str) -> Outcome:
         """A one-time code ties this account to a registered resident or a colleague."""
-        if not logins.bind(session, chat.identity, code, self._clock()):
+        sender, now = f"{chat.channel}:{chat.identity.external_id}", self._clock()
+        if self._guesses.too_many(sender, now):
+            return Outcome(say("error.too_many"))
+        if not logins.bind(session, chat.identity, code, now):
+            self._guesses.failed(sender, now)
             return Outcome(say("error.bad_login"))
         actor = actor_of(chat.identity)
         self._on_bound(chat.channel, chat.chat_id, actor.role)
         return Outcome(say("reply.bound", name=actor.name))
 
     def _button(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Outcome:
-        if row.button.startswith("say:"):
-            row.text = row.button.removeprefix("say:")
-            turn = Turn(session, chat, actor, row.text, self._clock(), f"{row.channel}:{row.message_id}")
-            return try_answer(turn) or Outcome(resume=row.text)
         if actor.staff:
             command = commands.from_button(row.button)
             return self._command(session, chat, actor, row, command) if command else Outcome(say("error.bad_input"))
@@ -478,6 +519,14 @@ class Gateway:
 def sender_of(chat: Conversation) -> str:
     """Rasa's name of a conversation; ids are global there, so the channel stands in front (architecture.md §7)."""
     return f"{chat.channel}:{chat.id}"
+
+
+def words_and_button(inbound: Inbound) -> tuple[str, str]:
+    """A quick reply (`say:…`) is a way of typing: it is screened for danger and read like typed words."""
+    button = clean(inbound.button)
+    if button.startswith("say:"):
+        return button.removeprefix("say:"), ""
+    return clean(inbound.text)[:MAX_TEXT], button
 
 
 def clean(text: str) -> str:

@@ -19,6 +19,9 @@ SESSION_LASTS = timedelta(days=30)
 LINK_LASTS = timedelta(days=7)
 CODE_LASTS = timedelta(minutes=30)
 STRANGER = "stranger:1"
+MAX_FAILURES = 5
+MAX_FAILURES_OF_ALL = 60
+FAILURES_COUNT_FOR = timedelta(minutes=1)
 ROLES = {"worker": "worker", "desk": "desk", "supervisor": "supervisor", "manager": "manager"}
 
 
@@ -32,9 +35,11 @@ def _hash(value: str) -> str:
 def by_person(session: Session, community_id: int, person: str) -> Identity | None:
     """The web account of `resident:1`, `staff:3` or a stranger; None for anybody unknown."""
     kind, _, number = person.partition(":")
-    if kind == "stranger" and number.isdigit() and len(number) < 4:
+    if not number.isascii() or not number.isdecimal():
+        return None
+    if kind == "stranger" and len(number) < 4:
         return _account(session, person, Resident(community_id=community_id))
-    if kind not in ("resident", "staff") or not number.isdigit() or len(number) > 9:
+    if kind not in ("resident", "staff") or len(number) > 9:
         return None
     one = session.get(Resident, int(number)) if kind == "resident" else session.get(Staff, int(number))
     if one is None or one.community_id != community_id or (isinstance(one, Staff) and not one.active):
@@ -132,6 +137,32 @@ def end_session(session: Session, token: str) -> None:
     row = session.scalar(select(WebSession).where(WebSession.token_hash == _hash(token)))
     if row:
         session.delete(row)
+
+
+# --- guessing ---------------------------------------------------------------------------------------------------------
+
+
+class Guesses:
+    """Counts failed logins of the last minute, of each sender and of all: six digits are safe only if few can be tried.
+
+    In memory, one per process: a restart forgives at most one more minute's worth.
+    """
+
+    def __init__(self) -> None:
+        self._failed: dict[str, list[datetime]] = {}
+
+    def too_many(self, sender: str, now: datetime) -> bool:
+        """Whether `sender` has to wait, also with the right code."""
+        recent = {
+            name: kept
+            for name, times in self._failed.items()
+            if (kept := [at for at in times if now - FAILURES_COUNT_FOR < at <= now])
+        }
+        self._failed = recent
+        return len(recent.get(sender, ())) >= MAX_FAILURES or sum(map(len, recent.values())) >= MAX_FAILURES_OF_ALL
+
+    def failed(self, sender: str, now: datetime) -> None:
+        self._failed.setdefault(sender, []).append(now)
 
 
 # --- links and codes --------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import signal
 import socket
@@ -19,9 +20,17 @@ from bot.settings import Settings
 from bot.training import ROOT, model_path
 
 STOP_SECONDS = 10.0
+# From linux/prctl.h.
+PR_SET_PDEATHSIG = 1
 BACKOFF = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 # A child that lived this long had started well: its next death counts as a first one.
 STEADY_SECONDS = 30.0
+
+
+def _dies_with_parent() -> None:
+    """Linux ends a child whose parent was killed; orphans would hold the ports and answer beside their successors."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 @dataclass
@@ -42,7 +51,13 @@ class Child:
         with self.log.open("ab") as out:
             # A session of its own: Ctrl-C reaches the parent only, which then stops the children in order.
             self.process = subprocess.Popen(
-                self.command, cwd=ROOT, env=dict(self.env), stdout=out, stderr=out, start_new_session=True
+                self.command,
+                cwd=ROOT,
+                env=dict(self.env),
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                preexec_fn=_dies_with_parent,
             )
         self.started, self.ready = time.monotonic(), False
         (self.log.parent.parent / "run" / f"{self.name}.pid").write_text(str(self.process.pid))

@@ -22,8 +22,8 @@ class Said:
 
 
 class RasaClient:
-    def __init__(self, base_url: str, token: str, timeout: float = 25.0) -> None:
-        self._token = token
+    def __init__(self, base_url: str, token: str, actions_url: str, timeout: float = 25.0) -> None:
+        self._token, self._actions_url = token, actions_url
         self._http = httpx.AsyncClient(base_url=base_url, timeout=httpx.Timeout(timeout, connect=2.0))
 
     async def say(self, sender: str, text: str, metadata: dict[str, Any]) -> Said:
@@ -50,6 +50,13 @@ class RasaClient:
     async def up(self) -> bool:
         try:
             return (await self._http.get("/version", timeout=2.0)).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+    async def actions_up(self) -> bool:
+        """Whether the action server behind Rasa answers; without it Rasa's own answer to most messages is empty."""
+        try:
+            return (await self._http.get(f"{self._actions_url}/health", timeout=2.0)).status_code == 200
         except httpx.HTTPError:
             return False
 

@@ -50,6 +50,7 @@ def train(models: Path) -> Path:
     warnings.filterwarnings("ignore")
     os.environ["RASA_TELEMETRY_ENABLED"] = "false"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("ACTIONS_PORT", "5055")
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))

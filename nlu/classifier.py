@@ -1,4 +1,4 @@
-"""What does the resident want, and about what? Linear models over character n-grams, averaged and made honest.
+"""What does the resident want, and about what? Linear models over characters and concepts, averaged and made honest.
 
 Pure: numpy at run time, scikit-learn only while training. Two views of the same message are averaged: intent first and
 category within it, and all (intent, category) pairs side by side. How this design won, and its numbers: docs/nlu.md.
@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from nlu.normalize import Normalized, normalize
 
 DICT_DIR = Path(__file__).resolve().parents[1] / "data" / "dict"
 LISTS_PATH = DICT_DIR / "understanding.yml"
+CONCEPTS_PATH = DICT_DIR / "concepts.yml"
 
 REPAIR = "report_repair"
 COMPLAINT = "file_complaint"
@@ -31,11 +32,14 @@ QUESTION = "ask_question"
 OUT_OF_SCOPE = "out_of_scope"
 CATEGORY_INTENTS = (REPAIR, COMPLAINT, QUESTION)
 
-FEATURES_VERSION = 2
+FEATURES_VERSION = 3
 MAX_CHARS = 800
 """A message is read this far; a pasted book must not cost a second."""
 
-_LONGEST_NGRAM = 5
+_LONGEST_NGRAM = 3
+_MAX_PAIRED_CONCEPTS = 14
+_SIZE_STEPS = (1, 2, 4, 6, 9, 13, 18, 25, 40, 80, 160)
+_BLOCK_WEIGHTS = (1.0, 0.5, 0.1)
 _INTENT = "intent"
 _PAIR = "pair"
 
@@ -126,13 +130,49 @@ def _essence(normalized: str) -> str:
     return _DIGITS.sub(_mask_digits, text)
 
 
-def features(prepared: str) -> Iterator[str]:
-    """Names of the features of a prepared text: character n-grams, with marks where the text begins and ends."""
+@cache
+def _concepts() -> dict[str, tuple[str, ...]]:
+    """For each known word, what it stands for."""
+    found: dict[str, list[str]] = {}
+    for concept, words in yaml.safe_load(CONCEPTS_PATH.read_text(encoding="utf-8")).items():
+        for word in dict.fromkeys(words.lower().split()):
+            found.setdefault(_DIGITS.sub(_mask_digits, word), []).append(concept)
+    return {word: tuple(concepts) for word, concepts in found.items()}
+
+
+@cache
+def _longest_word() -> int:
+    return max(map(len, _concepts()))
+
+
+def features(prepared: str) -> tuple[Counter[str], Counter[str], Counter[str]]:
+    """Counts of character n-grams, of concepts and their pairs, and the size of the message: one block each."""
+    return Counter(_char_ngrams(prepared)), _concept_counts(prepared), Counter([_size_step(prepared)])
+
+
+def _char_ngrams(prepared: str) -> Iterator[str]:
+    """With marks where the text begins and ends."""
     text = f"\x02{prepared}\x03"
-    size = len(text)
     for length in range(1, _LONGEST_NGRAM + 1):
-        for start in range(size - length + 1):
+        for start in range(len(text) - length + 1):
             yield text[start : start + length]
+
+
+def _concept_counts(prepared: str) -> Counter[str]:
+    """`k:lamp`, `k:dead`, and together `k:dead+lamp`; a long letter holds too many pairs for them to mean anything."""
+    known = _concepts()
+    counts: Counter[str] = Counter()
+    for length in range(1, _longest_word() + 1):
+        for start in range(len(prepared) - length + 1):
+            for concept in known.get(prepared[start : start + length], ()):
+                counts[f"k:{concept}"] += 1
+    if len(counts) <= _MAX_PAIRED_CONCEPTS:
+        counts.update(f"{first}+{second[2:]}" for first, second in combinations(sorted(counts), 2))
+    return counts
+
+
+def _size_step(prepared: str) -> str:
+    return f"h:{sum(len(prepared) > step for step in _SIZE_STEPS)}"
 
 
 # --- model ---------------------------------------------------------------------------------------------------------
@@ -220,14 +260,17 @@ class Model:
 
     def vector(self, prepared: str) -> tuple[list[int], Floats]:
         """Columns and values of one prepared text; empty when nothing is known of it."""
+        columns: list[int] = []
+        parts = [np.zeros(0, np.float32)]
         index = self._index
-        counts = Counter(features(prepared))
-        known = [(index[name], count) for name, count in counts.items() if name in index]
-        if not known:
-            return [], np.zeros(0, np.float32)
-        columns = [column for column, _ in known]
-        values = (1 + np.log(np.array([count for _, count in known], np.float64))) * self.idf[columns]
-        return columns, (values / np.sqrt(values @ values)).astype(np.float32)
+        for counts, weight in zip(features(prepared), _BLOCK_WEIGHTS, strict=True):
+            known = [(index[name], count) for name, count in counts.items() if name in index]
+            if known:
+                own = [column for column, _ in known]
+                values = (1 + np.log(np.array([count for _, count in known], np.float64))) * self.idf[own]
+                parts.append((values * (weight / np.sqrt(values @ values))).astype(np.float32))
+                columns += own
+        return columns, np.concatenate(parts)
 
     @cached_property
     def _stacked(self) -> tuple[Floats, Floats, dict[str, slice]]:
@@ -486,7 +529,7 @@ def _vocabulary(rows: Sequence[_Row]) -> Model:
     messages = [row for row in rows if row.whole]
     documents: Counter[str] = Counter()
     for row in messages:
-        documents.update(set(features(row.prepared)))
+        documents.update(name for block in features(row.prepared) for name in block)
     kept = sorted(name for name, count in documents.items() if count >= _MIN_DOCUMENTS)
     counts = np.array([documents[name] for name in kept])
     return Model(tuple(kept), (np.log((1 + len(messages)) / (1 + counts)) + 1).astype(np.float32))

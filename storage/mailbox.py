@@ -11,8 +11,10 @@ from sqlalchemy.orm import Session
 
 from storage.models import Conversation, Identity, InboxMessage, OutboxMessage, Resident
 
-TURN_LASTS = timedelta(seconds=60)
-CLAIM_LASTS = timedelta(seconds=60)
+# A claim is renewed while its holder lives, and runs out soon after it was killed.
+TURN_LASTS = timedelta(seconds=12)
+CLAIM_LASTS = timedelta(seconds=12)
+RENEW_EVERY = timedelta(seconds=4)
 
 
 def identity_of(session: Session, channel: str, external_id: str, community_id: int, name: str = "") -> Identity:
@@ -146,3 +148,12 @@ def claim_due(session: Session, now: datetime, real_now: datetime, limit: int = 
     for row in rows:
         row.claimed_until = real_now + CLAIM_LASTS
     return rows
+
+
+def keep_claims(session: Session, row_ids: list[int], real_now: datetime) -> None:
+    """Rows still being sent stay claimed."""
+    session.execute(
+        update(OutboxMessage)
+        .where(OutboxMessage.id.in_(row_ids), OutboxMessage.status == "pending")
+        .values(claimed_until=real_now + CLAIM_LASTS)
+    )

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from nlu.answers import CANCEL, Answer, read_answer
 from nlu.expected_time import Window, format_window
-from nlu.slots import Scores, find_phone
+from nlu.slots import Scores, find_phone, find_salutation
 from storage.models import Conversation, Draft, OpenQuestion, Ticket
 from tickets import emergencies, notify, questions, verbs
 from tickets.errors import DeskError
@@ -22,14 +22,27 @@ from tickets.lifecycle import OPEN
 from tickets.people import Actor, leaders
 from tickets.places import read_place
 from tickets.texts import say, span
-from tickets.words import asks_person, is_medical, leaves_topic, none_of_these, self_check_yes
+from tickets.words import (
+    all_of_them,
+    asks_person,
+    corrects,
+    dropped,
+    gives_up,
+    is_medical,
+    leaves_topic,
+    no_cancel,
+    none_of_these,
+    resumes_draft,
+    self_check_yes,
+    yes_cancel,
+)
 
 FRESH_DETAIL = timedelta(minutes=15)
 READERS = frozenset(
     {"acceptance", "score", "appointment", "consent", "confirm_address", "detail", "solved", "safety", "phone"}
 )
 # The reader's name for question kinds that are answered the same way.
-SAME_AS = {"callback": "acceptance", "resume_draft": "confirm_address"}
+SAME_AS = {"callback": "acceptance"}
 
 
 @dataclass(frozen=True)
@@ -60,11 +73,29 @@ def try_answer(turn: Turn) -> Outcome | None:
     person = turn.actor.resident or turn.actor.staff
     if person is None or asks_person(turn.text):
         return None
-    for question in questions.waiting(turn.session, person, turn.now):
+    waiting = questions.waiting(turn.session, person, turn.now)
+    given_up = _drop_draft(turn, waiting[0].asked_at if waiting else None)
+    if given_up is not None:
+        return given_up
+    for question in waiting:
         outcome = _emergency(turn, question) if question.kind == "emergency" else _ordinary(turn, question)
         if outcome is not None:
             return outcome
     return None
+
+
+def _drop_draft(turn: Turn, asked_at: datetime | None) -> Outcome | None:
+    """「算了不报了」 in front: what was being told goes, and only the rest of the sentence is read on (SC03)."""
+    rest = dropped(turn.text)
+    if rest is None or gives_up(turn.text):
+        return None
+    draft = turn.session.scalar(
+        select(Draft).where(Draft.conversation_id == turn.conversation.id, Draft.parked.is_(False))
+    )
+    if draft is None or (asked_at and asked_at > draft.updated_at):
+        return None
+    turn.session.delete(draft)
+    return Outcome(say("reply.draft_dropped"), resume=rest, restart_dialogue=True)
 
 
 def _ordinary(turn: Turn, question: OpenQuestion) -> Outcome | None:
@@ -75,8 +106,14 @@ def _ordinary(turn: Turn, question: OpenQuestion) -> Outcome | None:
         return None
     if question.kind == "self_check":
         return _self_check(turn, question)
+    if question.kind == "resume_draft":
+        return _resume_draft(turn, question)
     if question.kind == "which_question":
         return _none_of_these(turn, question)
+    if question.kind == "cancel_which":
+        return _which(turn, question)
+    if question.kind == "phone" and question.data.get("contact"):
+        return _contact(turn, question)
     kind = SAME_AS.get(question.kind, question.kind)
     handler = HANDLERS.get(question.kind)
     if handler is None or kind not in READERS:
@@ -107,8 +144,10 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     ticket = question.ticket
     if ticket is None or ticket.status not in OPEN or turn.actor.resident is None or leaves_topic(turn.text):
         return None
-    if find_phone(turn.text) and not ticket.contact_phone:
-        return None
+    phone = find_phone(turn.text)
+    if phone and not ticket.contact_phone:
+        note_phone(turn, phone)
+        questions.withdraw(turn.session, ticket, "phone")
     place = read_place(
         turn.session,
         ticket.community_id,
@@ -117,14 +156,15 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
         draft=ticket.place_key,
     )
     clearer = emergencies.add_words(turn.session, ticket, turn.actor, place, turn.text, turn.now)
-    if clearer:
+    if is_medical(turn.text):
+        return Outcome(emergencies.someone_is_ill(ticket))
+    if clearer and emergencies.danger(ticket) not in emergencies.NO_FORM:
+        wanted = emergencies.ask_phone(turn.session, turn.actor, ticket, turn.now)
         text = say("reply.emergency_registered", **notify.facts(ticket, turn.now))
-    elif is_medical(turn.text):
-        ticket.detail = {**(ticket.detail or {}), "medical": True}
-        text = say("reply.emergency_medical")
-    else:
-        text = say("reply.emergency_noted", duty_line=emergencies.duty_line(turn.session, turn.actor))
-    return Outcome(text)
+        return Outcome("\n".join(filter(None, (text, wanted))))
+    if phone and not clearer:
+        return Outcome(say("reply.phone_noted", tail=phone[-4:]))
+    return Outcome(emergencies.noted_text(turn.session, turn.actor, ticket))
 
 
 def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
@@ -245,18 +285,19 @@ def _consent(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | No
 
 def _detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
     ticket = _ticket(turn, question)
-    if ticket.accepted_at and answer.window is None and not answer.flags:
+    if answer.window is None and not answer.flags and (ticket.accepted_at or corrects(turn.text)):
         return None
     questions.answered(question, turn.text, turn.now)
     if answer.phone:
         verbs.correct(turn.session, ticket, turn.actor, turn.now, contact_phone=answer.phone)
     raised = verbs.add_detail(turn.session, ticket, turn.actor, turn.text, turn.now, flags=dict(answer.flags))
+    noted = say("reply.phone_noted", tail=answer.phone[-4:]) if answer.phone else ""
     if answer.window and not answer.window.avoid and answer.window.end:
         set_window(turn, ticket, answer.window)
-        return Outcome(resume=answer.fresh)
+        return Outcome(noted, resume=answer.fresh)
     if raised:
-        return Outcome(say("reply.detail_raised", **notify.facts(ticket, turn.now)), resume=answer.fresh)
-    return Outcome(say("reply.detail_thanks"), resume=answer.fresh)
+        noted = say("reply.detail_raised", **notify.facts(ticket, turn.now))
+    return Outcome(noted or say("reply.detail_thanks"), resume=answer.fresh)
 
 
 def _phone(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
@@ -271,7 +312,35 @@ def _phone(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None
         verbs.correct(turn.session, ticket, turn.actor, turn.now, contact_phone=resident.phone)
         return Outcome(say("reply.phone_profile"), resume=answer.fresh)
     note_phone(turn, answer.phone)
-    return Outcome(say("reply.phone_noted", tail=answer.phone[-4:]), resume=answer.fresh)
+    noted = say("reply.phone_noted", tail=answer.phone[-4:])
+    more = _said_beside(turn, ticket)
+    return Outcome(f"{noted}\n{more}" if more else noted, resume=answer.fresh)
+
+
+def _said_beside(turn: Turn, ticket: Ticket) -> str:
+    """「13900001111 明天上午来」: the time, or a fact about the fault, in the same breath."""
+    assert turn.actor.resident is not None
+    for question in questions.waiting(turn.session, turn.actor.resident, turn.now):
+        if question.kind == "detail" and question.ticket_id == ticket.id:
+            answer = read_answer("detail", turn.text, turn.now, about=ticket.symptom)
+            if answer and (answer.window or answer.flags):
+                outcome = _detail(turn, question, answer)
+                return outcome.reply if outcome else ""
+    return ""
+
+
+def _contact(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    """Whom to meet in the flat somebody else reported for: only this ticket gets the name and the number."""
+    phone, name = find_phone(turn.text), find_salutation(turn.text)
+    if not phone and not name:
+        return None
+    ticket = _ticket(turn, question)
+    questions.answered(question, turn.text, turn.now)
+    found = {"contact_phone": phone, "contact_name": name}
+    verbs.correct(
+        turn.session, ticket, turn.actor, turn.now, **{field: value for field, value in found.items() if value}
+    )
+    return Outcome(say("reply.contact_noted"))
 
 
 def note_phone(turn: Turn, phone: str) -> None:
@@ -306,12 +375,15 @@ def _solved(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | Non
     return Outcome(resume=answer.fresh)
 
 
-def _resume_draft(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+def _resume_draft(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    wanted = resumes_draft(turn.text)
+    if wanted is None:
+        return None
     draft = turn.session.get(Draft, question.data.get("draft", 0))
     questions.answered(question, turn.text, turn.now)
     if draft is None:
         return None
-    if answer.verdict == "no":
+    if not wanted:
         turn.session.delete(draft)
         return Outcome(say("reply.draft_dropped"), restart_dialogue=True)
     draft.parked = False
@@ -347,6 +419,30 @@ def _none_of_these(turn: Turn, question: OpenQuestion) -> Outcome | None:
     return Outcome(say("reply.question_recorded", **notify.facts(ticket, turn.now)))
 
 
+def _which(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    """The ticket that was left open: by its number, its thing or its place in the list; the first words are read again with it."""
+    tickets = [verbs.load(turn.session, one) for one in question.data["tickets"]]
+    labels = [say("reply.numbered", **notify.facts(one, turn.now)) for one in tickets]
+    cancel = bool(question.data.get("cancel"))
+    if cancel and no_cancel(turn.text):
+        questions.answered(question, turn.text, turn.now)
+        return Outcome(say("reply.cancel_kept", no=say("list.comma").join(one.ticket_no for one in tickets)))
+    picked = [one for one in tickets if one.ticket_no in turn.text or one.tail == turn.text.strip()]
+    if cancel and (all_of_them(turn.text) or (len(tickets) == 1 and yes_cancel(turn.text))):
+        picked = tickets
+    if not picked and len(tickets) > 1:
+        answer = read_answer("choice", turn.text, turn.now, options=labels)
+        picked = [tickets[answer.index]] if answer and answer.index is not None else []
+    if not picked:
+        return None
+    questions.answered(question, turn.text, turn.now)
+    if not cancel:
+        return Outcome(resume=f"{question.data['text']} {picked[0].ticket_no}")
+    for ticket in picked:
+        verbs.cancel(turn.session, ticket, turn.actor, question.data["text"], turn.now)
+    return Outcome()
+
+
 def _ticket(turn: Turn, question: OpenQuestion) -> Ticket:
     if question.ticket_id is None:
         raise DeskError
@@ -364,5 +460,4 @@ HANDLERS: dict[str, Handler] = {
     "phone": _phone,
     "confirm_address": _confirm_address,
     "solved": _solved,
-    "resume_draft": _resume_draft,
 }

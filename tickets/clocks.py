@@ -14,15 +14,21 @@ from storage.models import Community, Draft, OpenQuestion, Resident, Staff, Tick
 from tickets import emergencies, lifecycle, notify, questions, verbs
 from tickets.catalog import sla_classes
 from tickets.people import SYSTEM, leaders, managers
+from tickets.sla import DESK_CLOSES, DESK_OPENS, in_desk_hours, inquiry_promise
 from tickets.texts import LOCAL, clock, say
+from tickets.workdays import is_working_day
 
 REMIND_TIMES = 2
 DEFAULT_ACCEPTANCE = timedelta(hours=24)
 LIFT_MINUTES = (15, 30, 60)
 CONTACT_EVERY = timedelta(minutes=3)
 NEW_TIME_IN = timedelta(minutes=30)
+DAY = timedelta(days=1)
 FINISH_STEPS = (50, 80, 100, 150)
 OVERDUE_STEP = 3  # of FINISH_STEPS: 100 %
+# Kinds that promise an answer by a clock time, and how long before that time a broken promise is owned up to.
+PROMISED = ("ZX", "TS", "JY")
+OWN_UP_BEFORE = timedelta(minutes=10)
 
 
 def sweep(session: Session, now: datetime) -> None:
@@ -31,6 +37,7 @@ def sweep(session: Session, now: datetime) -> None:
     unaccepted(session, now)
     late_arrivals(session, now)
     late_finishes(session, now)
+    late_promises(session, now)
     reminders(session, now)
     unconfirmed_answers(session, now)
     unanswered_safety(session, now)
@@ -146,6 +153,12 @@ def late_finishes(session: Session, now: datetime) -> None:
 def _used_percent(ticket: Ticket, start: datetime, now: datetime) -> float:
     """How much of the limit is gone. A pause or a later appointment has moved `finish_by`, so it counts for nothing."""
     assert ticket.finish_by is not None
+    if ticket.kind == "ZX":
+        # Nobody can be asked at night: a question's time is the desk's time.
+        whole, left = desk_time(start, ticket.finish_by), desk_time(now, ticket.finish_by)
+        return (
+            100 * (1 - left / whole) if left > timedelta(0) else 100 + 100 * ((now - ticket.finish_by) / (whole or DAY))
+        )
     repair = ticket.kind in ("BX", "YH")
     whole = sla_classes()[ticket.level].finish if repair else ticket.finish_by - start
     return 100 * (1 - (ticket.finish_by - now) / whole) if whole > timedelta(0) else 100.0
@@ -162,14 +175,52 @@ def _finish_step(session: Session, ticket: Ticket, percent: int, now: datetime, 
     if percent >= 150 or ticket.level in ("U0", "U1", "C1"):
         told = [*told, *managers(session, ticket.community_id)]
     verbs.escalate(session, ticket, now, "push.finish_late_leader", list({one.id: one for one in told}.values()))
-    if overdue:
+    if overdue and ticket.kind not in PROMISED:
         event = verbs.record(session, ticket, SYSTEM, "late_told", now)
-        key = "push.late_promise" if ticket.kind == "ZX" else "push.late_finish"
-        notify.tell_reporter(session, ticket, event, key, now, new_time=clock(_new_time(ticket, now), now))
+        notify.tell_reporter(session, ticket, event, "push.late_finish", now, new_time=clock(now + NEW_TIME_IN, now))
 
 
-def _new_time(ticket: Ticket, now: datetime) -> datetime:
-    return now + (timedelta(hours=2) if ticket.kind in ("ZX", "TS") else NEW_TIME_IN)
+def desk_time(start: datetime, end: datetime) -> timedelta:
+    """How much of the front desk's working hours lies between two moments."""
+    total, day = timedelta(0), start.astimezone(LOCAL).date()
+    while day <= end.astimezone(LOCAL).date():
+        if is_working_day(day):
+            opens, closes = datetime.combine(day, DESK_OPENS, LOCAL), datetime.combine(day, DESK_CLOSES, LOCAL)
+            total += max(timedelta(0), min(closes, end) - max(opens, start))
+        day += timedelta(days=1)
+    return total
+
+
+def late_promises(session: Session, now: datetime) -> None:
+    """Nobody is left waiting past a promised time: shortly before it passes the resident hears a new one, which is watched
+    like the first (domain.md §10.1). From the second time on the manager knows."""
+    query = select(Ticket).where(
+        Ticket.status.in_(("assigned", "in_progress", "rework")),
+        Ticket.kind.in_(PROMISED),
+        Ticket.finish_by <= now + OWN_UP_BEFORE,
+    )
+    for ticket in session.scalars(query.with_for_update(of=Ticket)):
+        assert ticket.finish_by is not None
+        kept = (ticket.detail or {}).get("promise", {})
+        told = kept if kept.get("first") == ticket.finish_by.isoformat() else {}
+        promised = datetime.fromisoformat(told["until"]) if told else ticket.finish_by
+        if promised > now + OWN_UP_BEFORE:
+            continue
+        until = inquiry_promise(now) if told else _in_desk_time(max(promised, now) + timedelta(hours=2))
+        promise = {"first": ticket.finish_by.isoformat(), "until": until.isoformat()}
+        ticket.detail = {**(ticket.detail or {}), "promise": promise}
+        event = verbs.record(session, ticket, SYSTEM, "late_told", now, note=clock(until, now))
+        notify.tell_reporter(session, ticket, event, "push.late_promise", now, new_time=clock(until, now))
+        if told:
+            who = managers(session, ticket.community_id)
+            verbs.escalate(session, ticket, now, "push.finish_late_leader", who)
+
+
+def _in_desk_time(moment: datetime) -> datetime:
+    """`moment`, or what is left of it after the desk has opened again."""
+    if in_desk_hours(moment) and is_working_day(moment.astimezone(LOCAL).date()):
+        return moment
+    return inquiry_promise(moment - timedelta(days=1) if moment.astimezone(LOCAL).time() < DESK_OPENS else moment)
 
 
 def waking(session: Session, now: datetime) -> None:
@@ -287,11 +338,17 @@ def callbacks(session: Session, now: datetime) -> None:
         if ticket.reporter is None:
             continue
         event = verbs.record(session, ticket, SYSTEM, "callback_asked", now)
+        dangerous = bool(emergencies.danger(ticket))
+        if dangerous:
+            # A person calls as well (domain.md §3.4 h).
+            for staff in leaders(session, ticket.community_id, "desk"):
+                notify.tell_staff(session, staff, ticket, event, "push.callback_by_phone", now)
         buttons = [
             ("say:" + say("button.fixed"), say("button.fixed")),
             ("say:" + say("button.not_fixed"), say("button.not_fixed")),
         ]
-        notify.tell_reporter(session, ticket, event, "push.callback", now, buttons=buttons)
+        key = "push.callback_emergency" if dangerous else "push.callback"
+        notify.tell_reporter(session, ticket, event, key, now, buttons=buttons)
         questions.ask(session, ticket.reporter, "callback", now, ticket=ticket)
 
 

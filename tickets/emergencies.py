@@ -12,17 +12,26 @@ from sqlalchemy.orm import Session
 
 from nlu.address import Address
 from nlu.emergency import Emergency, playbook, question_text
-from storage.models import Community, Conversation, Draft, Ticket
+from storage.models import Community, Conversation, Draft, Resident, Staff, Ticket
 from tickets import lifecycle, notify, questions, verbs
-from tickets.people import Actor, home_key, managers
+from tickets.errors import NotAllowed, WrongStatus
+from tickets.people import Actor, home_key, leaders, managers, relations
 from tickets.places import place_display, read_place
-from tickets.texts import say
+from tickets.texts import LOCAL, say
 from tickets.verbs import Report
 
 # A repeat of the same danger within this time is the same event, not a second ticket.
 SAME_EVENT = timedelta(hours=2)
 SAFETY_WAIT = timedelta(minutes=2)
+# A bare cry for help leaves less time to wait for an answer.
+DOUBT_WAIT = {"HELP": timedelta(seconds=60)}
 PUBLIC_KINDS = frozenset({"LIFT", "PIT", "FALL", "FLOOD", "OUTAGE"})
+# Who went outside must not go back in before somebody says so.
+EVACUATED = frozenset({"GAS", "FIRE", "CO"})
+# Whoever wants to die is met by a person, not by a form.
+NO_FORM = frozenset({"SELF"})
+# What is left to do once the people are safe: the category of the repair that follows.
+FOLLOW_UP = {"LIFT": "L02"}
 
 
 def screen(
@@ -49,7 +58,7 @@ def screen(
             person,
             "safety",
             now,
-            remind_at=now + SAFETY_WAIT if found.verdict == "check" else None,
+            remind_at=now + DOUBT_WAIT.get(found.kind, SAFETY_WAIT) if found.verdict == "check" else None,
             danger=found.kind,
             code=found.code,
             level=found.level,
@@ -119,14 +128,34 @@ def _raise_alarm(
     community = person.community_id
     draft = session.scalar(select(Draft).where(Draft.conversation_id == conversation.id))
     place = read_place(session, community, text, resident=actor.resident, draft=_draft_place(draft))
+    running = _running(session, person, now)
     known = _same_event(session, community, actor, found, place, now)
+    if known is None and running is not None and found.kind == "MED":
+        # 「喘不上气」 out of a stuck lift is the same event, graver.
+        known = running
     if known is not None:
-        _join(session, known, conversation, actor, place, text, source_key, now)
+        _join(session, known, conversation, actor, found, place, text, source_key, now)
         return
     _say(session, conversation, actor, _advice(session, actor, found.kind), f"{source_key}:advice", now)
-    ticket = _open(session, conversation, actor, found, place, text, source_key, now)
+    ticket = _open(session, conversation, actor, found, place, running, text, source_key, now)
     _park(session, draft, ticket)
+    _alert_duty(session, ticket, now)
     _after_advice(session, conversation, actor, ticket, place, found, source_key, now)
+
+
+def _running(session: Session, person: Resident | Staff, now: datetime) -> Ticket | None:
+    """The emergency this person is telling about right now."""
+    asked = (one.ticket for one in questions.waiting(session, person, now) if one.kind == "emergency")
+    return next((ticket for ticket in asked if ticket and ticket.status in lifecycle.OPEN), None)
+
+
+def _alert_duty(session: Session, ticket: Ticket, now: datetime) -> None:
+    """Loss under way, nobody in danger: everyone on duty but the manager (with U0 `verbs.open_ticket` has told him too)."""
+    if ticket.level == "U0":
+        return
+    everyone = verbs.alarm_list(session, ticket.community_id, now)
+    told = [one for one in everyone if one.role != "manager" and one.id != ticket.handler_id]
+    verbs.escalate(session, ticket, now, "push.alarm", told, extra=str(ticket.detail["staff_extra"]))
 
 
 def _draft_place(draft: Draft | None) -> str | None:
@@ -141,13 +170,14 @@ def _open(
     actor: Actor,
     found: Emergency,
     place: Address,
+    running: Ticket | None,
     text: str,
     source_key: str,
     now: datetime,
 ) -> Ticket:
     person = actor.resident or actor.staff
     assert person is not None
-    key, shown = _where(session, person.community_id, actor, place, found.kind)
+    key, shown = _where(session, person.community_id, actor, place, running)
     report = Report(
         kind="BX",
         code=found.code,
@@ -166,8 +196,13 @@ def _open(
     return verbs.open_ticket(session, person.community_id, report, now)[0]
 
 
-def _where(session: Session, community: int, actor: Actor, place: Address, kind: str) -> tuple[str, str]:
-    """Key and display; several candidates are kept (all are searched), nothing said means the registered home."""
+def _where(
+    session: Session, community: int, actor: Actor, place: Address, running: Ticket | None = None
+) -> tuple[str, str]:
+    """Key and display; several candidates are kept (all are searched), nothing said means the emergency that is already
+    running, else the registered home."""
+    if running is not None and place.action == "none":
+        return running.place_key, running.place_text
     if place.action in ("ok", "echo", "confirm"):
         return place.key, place.display
     if place.options:
@@ -201,20 +236,45 @@ def _after_advice(
     """Second message: what was registered where, and only the location question if that is open."""
     person = actor.resident or actor.staff
     assert person is not None
-    exact = bool(ticket.place_key) and "?" not in ticket.place_key and " or " not in ticket.place_key
-    if ticket.level == "U1" and exact:
-        text = notify.card(ticket, now)
-    else:
-        key = "reply.emergency_registered" if exact else "reply.emergency_registered_noplace"
-        text = say(key, **notify.facts(ticket, now))
-        if not exact:
-            text += "\n" + playbook(found.kind).ask
+    exact = _is_exact(ticket)
     buttons = [("say:" + label, label) for label, _ in place.options[:6]] if not exact else []
+    text = _registered_text(ticket, place, found.kind, now)
     _say(session, conversation, actor, text, f"{source_key}:registered", now, buttons=buttons)
     questions.ask(session, person, "emergency", now, ticket=ticket, asked_place=not exact)
-    if actor.resident and not ticket.contact_phone:
-        _say(session, conversation, actor, say("reply.phone_wanted"), f"{source_key}:phone", now)
-        questions.ask(session, actor.resident, "phone", now, ticket=ticket)
+    wanted = ask_phone(session, actor, ticket, now)
+    if wanted:
+        _say(session, conversation, actor, wanted, f"{source_key}:phone", now)
+
+
+def _is_exact(ticket: Ticket) -> bool:
+    return bool(ticket.place_key) and "?" not in ticket.place_key and " or " not in ticket.place_key
+
+
+def _registered_text(ticket: Ticket, place: Address, kind: str, now: datetime) -> str:
+    if kind in NO_FORM:
+        return say("reply.emergency_person") + "\n" + playbook(kind).ask
+    if _is_exact(ticket):
+        return notify.card(ticket, now) if ticket.level == "U1" else _registered(ticket, now)
+    head = say("reply.emergency_registered_noplace", **notify.facts(ticket, now))
+    options = say("list.comma").join(label for label, _ in place.options[:6])
+    return head + "\n" + (say("reply.emergency_which", options=options) if options else playbook(kind).ask)
+
+
+def _registered(ticket: Ticket, now: datetime) -> str:
+    return say("reply.emergency_registered", **notify.facts(ticket, now))
+
+
+def ask_phone(session: Session, actor: Actor, ticket: Ticket, now: datetime) -> str:
+    """The question for a phone number, once the place is known and if there is none; "" otherwise."""
+    if actor.resident is None or ticket.contact_phone or not _is_exact(ticket) or danger(ticket) in NO_FORM:
+        return ""
+    questions.ask(session, actor.resident, "phone", now, ticket=ticket)
+    return say("reply.phone_wanted")
+
+
+def danger(ticket: Ticket) -> str:
+    """Which playbook a ticket was opened by, "" if by none."""
+    return str((ticket.detail or {}).get("danger", ""))
 
 
 def _same_event(
@@ -226,8 +286,11 @@ def _same_event(
         Ticket.status.in_(lifecycle.OPEN),
         Ticket.created_at > now - SAME_EVENT,
     )
+    key, _ = _where(session, community, actor, place)
     for ticket in session.scalars(query.order_by(Ticket.id.desc())):
         if actor.resident and ticket.reporter_id == actor.resident.id:
+            return ticket
+        if key and key == ticket.place_key:
             return ticket
         if found.kind in PUBLIC_KINDS and _overlap(ticket.place_key, place):
             return ticket
@@ -251,18 +314,49 @@ def _join(
     ticket: Ticket,
     conversation: Conversation,
     actor: Actor,
+    found: Emergency,
     place: Address,
     text: str,
     source_key: str,
     now: datetime,
 ) -> None:
     """Another word about a known event: the crews hear it, a clearer place redirects them, nobody is dispatched twice (SC16)."""
+    new = _joins(session, ticket, conversation, actor, now)
+    if new or found.kind not in ("MED", danger(ticket)):
+        _say(session, conversation, actor, _advice(session, actor, found.kind), f"{source_key}:advice", now)
     add_words(session, ticket, actor, place, text, now)
-    _say(session, conversation, actor, _joined_text(session, actor, ticket, now), f"{source_key}:joined", now)
+    if found.kind == "MED" != danger(ticket):
+        answer = someone_is_ill(ticket)
+    else:
+        answer = say("reply.emergency_joined", **notify.facts(ticket, now), duty_line=duty_line(session, actor))
+    _say(session, conversation, actor, answer, f"{source_key}:joined", now)
 
 
-def _joined_text(session: Session, actor: Actor, ticket: Ticket, now: datetime) -> str:
-    return say("reply.emergency_joined", **notify.facts(ticket, now), duty_line=duty_line(session, actor))
+def _joins(session: Session, ticket: Ticket, conversation: Conversation, actor: Actor, now: datetime) -> bool:
+    """Count somebody else who tells of a known event; whether this is their first word about it."""
+    person = actor.resident or actor.staff
+    joined = list((ticket.detail or {}).get("joined", []))
+    if person is None or conversation.id in (ticket.conversation_id, *joined):
+        return False
+    ticket.detail = {**(ticket.detail or {}), "joined": [*joined, conversation.id]}
+    verbs.record(session, ticket, actor, "join", now)
+    questions.ask(session, person, "emergency", now, ticket=ticket)
+    return True
+
+
+def someone_is_ill(ticket: Ticket) -> str:
+    """Note it for the crews; what to tell the resident."""
+    ticket.detail = {**(ticket.detail or {}), "medical": True}
+    return say("reply.emergency_medical")
+
+
+def noted_text(session: Session, actor: Actor, ticket: Ticket) -> str:
+    """Answer to words that change nothing; whoever has left the house is told once to stay outside."""
+    text = say("reply.emergency_noted", duty_line=duty_line(session, actor))
+    if danger(ticket) not in EVACUATED or ticket.detail.get("stay_out"):
+        return text
+    ticket.detail = {**ticket.detail, "stay_out": True}
+    return say("reply.emergency_stay_out") + text
 
 
 def duty_line(session: Session, actor: Actor) -> str:
@@ -301,3 +395,55 @@ def unanswered(session: Session, data: dict[str, str], words: str, community_id:
         notify.push(
             session, staff, say("push.suspected", words=words), key=f"{key}:{staff.id}", now=now, priority=notify.URGENT
         )
+
+
+# --- afterwards -------------------------------------------------------------------------------------------------------
+
+
+def under_control(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> None:
+    """The crew says the danger is over: the leaders are asked to look, nothing closes by itself (domain.md §3.1)."""
+    if not relations(session, ticket, actor) & {lifecycle.HANDLER, lifecycle.SUPERVISOR}:
+        raise NotAllowed(action="control")
+    if ticket.status not in lifecycle.OPEN or not danger(ticket):
+        raise WrongStatus(status=ticket.status, action="control")
+    ticket.contact_at = None
+    event = verbs.record(session, ticket, actor, "control", now, note=words)
+    told = [*leaders(session, ticket.community_id, ticket.department), *managers(session, ticket.community_id)]
+    for staff in {one.id: one for one in told}.values():
+        notify.tell_staff(session, staff, ticket, event, "push.control", now, by=actor.name, words=words)
+    notify.tell_reporter(session, ticket, event, "push.control_told", now)
+
+
+def stand_down(session: Session, ticket: Ticket, actor: Actor, note: str, now: datetime) -> None:
+    """A leader closes by hand. After a danger everybody who reported it hears so, the repair that is left gets a ticket
+    of its own, and somebody asks the next day how it is (domain.md §3.4 h)."""
+    verbs.resolve(session, ticket, actor, note, now)
+    if not danger(ticket):
+        return
+    ticket.contact_at = None
+    ticket.callback_at = (now.astimezone(LOCAL) + timedelta(days=1)).replace(hour=10, minute=0, second=0, microsecond=0)
+    for chat_id in ticket.detail.get("joined", []):
+        chat = session.get_one(Conversation, chat_id)
+        person = chat.identity.resident or chat.identity.staff
+        text = say("push.resolved_joined", **notify.facts(ticket, now))
+        notify.push(session, person, text, key=f"t{ticket.id}:resolved:{chat_id}", now=now, conversation_id=chat_id)
+    _follow_up(session, ticket, actor, now)
+
+
+def _follow_up(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
+    code = FOLLOW_UP.get(danger(ticket))
+    if code is None:
+        return
+    report = Report(
+        kind="BX",
+        code=code,
+        symptom=say(f"follow_up.{danger(ticket)}", **notify.facts(ticket, now)),
+        source_key=f"follow_up:{ticket.id}",
+        place_key=ticket.place_key,
+        place_text=ticket.place_text,
+        public_area=ticket.public_area,
+        reporter_staff=actor.staff,
+        source="follow_up",
+        linked=ticket,
+    )
+    verbs.open_ticket(session, ticket.community_id, report, now)

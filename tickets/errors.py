@@ -85,6 +85,12 @@ class UnknownPerson(DeskError):
     code = "unknown_person"
 
 
+class BadWording(DeskError):
+    """Staff words that no resident should read."""
+
+    code = "bad_wording"
+
+
 class BadInput(DeskError):
     """The value given cannot be used."""
 

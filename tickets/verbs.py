@@ -19,7 +19,9 @@ from storage.models import (
     Attachment,
     Conversation,
     Draft,
+    Household,
     OpenQuestion,
+    Residency,
     Resident,
     Staff,
     Ticket,
@@ -628,6 +630,7 @@ def agree_appointment(session: Session, ticket: Ticket, actor: Actor, now: datet
     if ticket.status not in lifecycle.OPEN or ticket.appointment_start_at is None:
         raise WrongStatus(status=ticket.status, action="agree")
     event = record(session, ticket, actor, "appointment_agreed", now)
+    _tell_household(session, ticket, now)
     questions.withdraw(session, ticket, "appointment")
     notify.tell_reporter(session, ticket, event, "push.appointment_fixed", now)
     if ticket.handler:
@@ -649,6 +652,7 @@ def change_appointment(
         raise WrongStatus(status=ticket.status, action="change")
     questions.withdraw(session, ticket, "appointment")
     old = notify.window_text(ticket, now)
+    first = not ticket.appointment_start_at and not ticket.wanted_label
     if start and end:
         _set_appointment(ticket, start, end)
         ticket.wanted_label, ticket.wanted_start_at, ticket.wanted_end_at = label, start, end
@@ -657,7 +661,10 @@ def change_appointment(
     event = record(session, ticket, actor, "appointment_changed", now, note=label, old=old)
     if ticket.handler:
         notify.tell_staff(session, ticket.handler, ticket, event, "push.time_changed_staff", now, old=old)
-    notify.tell_reporter(session, ticket, event, "push.time_changed", now)
+    key = "push.time_noted" if first else "push.time_changed" if ticket.handler else "push.time_changed_unowned"
+    notify.tell_reporter(session, ticket, event, key, now)
+    if ticket.accepted_at:
+        _tell_household(session, ticket, now)
 
 
 def set_out(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
@@ -670,6 +677,31 @@ def set_out(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> No
     ticket.on_the_way_at = now
     event = record(session, ticket, actor, "on_the_way", now)
     notify.tell_reporter(session, ticket, event, "push.on_the_way", now)
+    _tell_household(session, ticket, now)
+
+
+def _tell_household(session: Session, ticket: Ticket, now: datetime) -> None:
+    """Before a visit that somebody else asked for, the flat's own people hear of it; once for each flat (SC04)."""
+    if ticket.public_area or not ticket.place_key or ticket.kind != "BX":
+        return
+    if ticket.reporter and lives_at(session, ticket.reporter, ticket.place_key):
+        return
+    for person in _people_at(session, ticket):
+        text_ = say("push.household_notice", **notify.facts(ticket, now))
+        notify.push(
+            session, person, text_, key=f"t{ticket.id}:{ticket.place_key}:household:{person.id}", now=now, ticket=ticket
+        )
+
+
+def _people_at(session: Session, ticket: Ticket) -> list[Resident]:
+    query = (
+        select(Resident)
+        .join(Residency, Residency.resident_id == Resident.id)
+        .join(Household, Household.id == Residency.household_id)
+        .where(Household.community_id == ticket.community_id, Household.key == ticket.place_key)
+        .where(Residency.verified_at.is_not(None), Residency.ended_at.is_(None))
+    )
+    return list(session.scalars(query.order_by(Resident.id)))
 
 
 def arrive(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:

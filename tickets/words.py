@@ -83,9 +83,68 @@ def drops_draft(text: str) -> bool:
     return _has("drops_draft", text)
 
 
+def dropped(text: str) -> str | None:
+    """「算了不报了 我想问下物业费怎么交」: what is left after the taking back, "" for nothing; None if it does not begin so."""
+    pieces = re.split(r"([\s，。！？；,.!?;]+)", text.strip())
+    kept = 0
+    while kept < len(pieces) and _whole("drop_clause", pieces[kept]):
+        kept += 2
+    return "".join(pieces[kept:]).strip() if kept else None
+
+
+def _whole(name: str, text: str) -> bool:
+    return bool(_patterns()[name].fullmatch(normalize(text).text.strip("，。！？~. ")))
+
+
+def hesitates(text: str) -> bool:
+    """「算了」, 「再说吧」 alone: not enough to give up a registered job (domain.md §5.5)."""
+    return _whole("hesitates", text)
+
+
+def only_correcting(text: str) -> bool:
+    """「写错了」 alone: what is right still has to be said."""
+    return _whole("only_correcting", text)
+
+
+def corrects(text: str) -> bool:
+    """Begins by taking back what was said before: 不对, 说错了, 不是马桶."""
+    return _has("corrects", text)
+
+
+def yes_cancel(text: str) -> bool:
+    return _has("yes_cancel", text) and not _has("no_cancel", text)
+
+
+def no_cancel(text: str) -> bool:
+    return _has("no_cancel", text)
+
+
+def all_of_them(text: str) -> bool:
+    """都取消: all of the offered choices."""
+    return _has("all_of_them", text)
+
+
+@cache
+def _things() -> re.Pattern[str]:
+    words = yaml.safe_load((DATA / "dict" / "understanding.yml").read_text("utf-8"))
+    return re.compile(words["thing"])
+
+
+def things_in(text: str) -> frozenset[str]:
+    """The broken things a text names: 灯, 马桶, 门锁 …"""
+    return frozenset(_things().findall(normalize(text).text))
+
+
 def list_named(text: str) -> str:
     """Which list of tickets a leader asks for in plain words, "" if none."""
     return next((name for name in ("unaccepted", "overdue", "waiting", "open_jobs") if _has(f"list_{name}", text)), "")
+
+
+def resumes_draft(text: str) -> bool | None:
+    """Yes or no to 「刚才说到一半的还需要登记吗」, None if the text is about something else."""
+    if _has("resume_no", text):
+        return False
+    return True if _has("resume_yes", text) else None
 
 
 def self_check_yes(text: str) -> bool:

@@ -113,6 +113,7 @@ class WebChannel:
         self._community_id, self._files, self._secret, self._demo = community_id, files, secret, demo
         self._max_photo_mb = max_photo_mb
         self._receive: Receive | None = None
+        self._guesses = logins.Guesses()
         self._stopping = False
         self.bell = Bell()
 
@@ -140,7 +141,7 @@ class WebChannel:
             )
             if chat is None:
                 raise RetryLater(60.0, "no web chat")
-            row = _append(
+            row, _ = _append(
                 session,
                 chat,
                 mine=False,
@@ -213,19 +214,23 @@ class WebChannel:
 
         if "person" in body and not self._demo:
             raise ApiError(403, "bad_login")
+        sender, now = request.client.host if request.client else "", self._clock()
+        if self._guesses.too_many(sender, now):
+            raise ApiError(429, "too_many")
         found = await asyncio.to_thread(login)
         if found is None:
+            self._guesses.failed(sender, now)
             raise ApiError(401, "bad_login")
         return _json({"token": found[0], "me": found[1]})
 
     def _who(self, session: Session, body: dict[str, Any]) -> Identity | None:
         now = self._clock()
         if "person" in body and self._demo:
-            return logins.by_person(session, self._community_id, str(body["person"]))
+            return logins.by_person(session, self._community_id, clean(str(body["person"])))
         if "link" in body:
-            return logins.by_link(session, self._community_id, str(body["link"]), self._secret, now)
+            return logins.by_link(session, self._community_id, clean(str(body["link"])), self._secret, now)
         if "code" in body:
-            return logins.by_code(session, str(body["code"]), now)
+            return logins.by_code(session, clean(str(body["code"])), now)
         return None
 
     async def _logout(self, request: Request) -> Response:
@@ -276,7 +281,11 @@ class WebChannel:
     async def _post_photo(self, request: Request) -> Response:
         conversation_id, sender = await self._speaker(request)
         limit = self._max_photo_mb * 1024 * 1024
-        if int(request.headers.get("content-length") or 0) > limit + MAX_JSON_BYTES:
+        # Browsers always say how much they send; without that a part would be spooled to disk without any limit.
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal():
+            raise ApiError(411, "bad_request")
+        if int(length) > limit + MAX_JSON_BYTES:
             raise ApiError(413, "photo_too_large", limit=self._max_photo_mb)
         async with request.form(max_files=1, max_fields=4, max_part_size=limit + 1024) as form:
             upload = form.get("photo")
@@ -307,11 +316,10 @@ class WebChannel:
     def _mine(self, conversation_id: int, client_id: str, kind: str, text: str, image_key: str) -> tuple[int, bool]:
         with self._sessions.begin() as session:
             chat = session.get_one(Conversation, conversation_id)
-            before = session.scalar(select(func.max(WebMessage.id)).where(WebMessage.conversation_id == chat.id)) or 0
-            row = _append(
+            row, fresh = _append(
                 session, chat, mine=True, key=client_id, at=self._clock(), kind=kind, text=text, image_key=image_key
             )
-            return row.id, row.id > before
+            return row.id, fresh
 
     # --- messages out -------------------------------------------------------------------------------------------------
 
@@ -343,7 +351,7 @@ class WebChannel:
     async def _events(self, request: Request) -> Response:
         conversation_id, _ = await self._speaker(request)
         header = request.headers.get("last-event-id", "")
-        after = int(header) if header.isdigit() else _number(request, "after", 0)
+        after = _whole(header, _number(request, "after", 0))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no", **_HEADERS}
         stream = self._stream(request, conversation_id, after)
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
@@ -441,8 +449,8 @@ def _client_id(value: object) -> str:
 def _content(body: dict[str, Any]) -> tuple[str, str, str, Location | None]:
     """(kind, text of the bubble, button code, location) of a message body."""
     if body.get("button"):
-        code = str(body["button"])
-        if len(code.encode("utf-8", "replace")) > 64:
+        code = clean(str(body["button"]))
+        if not code or len(code.encode()) > 64:
             raise ApiError(400, "bad_request")
         return "text", clean(str(body.get("label") or ""))[:60] or code, code, None
     if body.get("location"):
@@ -459,7 +467,7 @@ def _place(value: Any) -> tuple[str, str, str, Location | None]:
     try:
         label = clean(str(value.get("label") or ""))[:200]
         place = Location(float(value["latitude"]), float(value["longitude"]), label)
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (TypeError, ValueError, KeyError, AttributeError, OverflowError) as error:
         raise ApiError(400, "bad_request") from error
     if not (-90 <= place.latitude <= 90 and -180 <= place.longitude <= 180):
         raise ApiError(400, "bad_request")
@@ -467,26 +475,32 @@ def _place(value: Any) -> tuple[str, str, str, Location | None]:
 
 
 def _number(request: Request, name: str, default: int) -> int:
-    value = request.query_params.get(name, "")
-    return min(int(value), 2**62) if value.isdigit() and len(value) < 20 else default
+    return _whole(request.query_params.get(name, ""), default)
 
 
-def _append(session: Session, chat: Conversation, *, mine: bool, key: str, at: datetime, **columns: Any) -> WebMessage:
-    """One bubble, once per key. The conversation row is locked first, so that numbers become visible in their order."""
+def _whole(text: str, default: int) -> int:
+    """A whole number of zero or more that the database can hold; anything else is the default."""
+    return min(int(text), 2**62) if text.isascii() and text.isdecimal() and len(text) < 20 else default
+
+
+def _append(
+    session: Session, chat: Conversation, *, mine: bool, key: str, at: datetime, **columns: Any
+) -> tuple[WebMessage, bool]:
+    """One bubble, once per key, and whether it is new. The conversation row is locked first, so that numbers become visible in their order."""
     session.execute(select(Conversation.id).where(Conversation.id == chat.id).with_for_update())
     query = select(WebMessage).where(
         WebMessage.conversation_id == chat.id, WebMessage.mine == mine, WebMessage.key == key
     )
     known = session.scalar(query)
     if known:
-        return known
+        return known, False
     row = WebMessage(conversation_id=chat.id, mine=mine, key=key, at=at, **columns)
     try:
         with session.begin_nested():
             session.add(row)
     except IntegrityError:
-        return session.scalars(query).one()
-    return row
+        return session.scalars(query).one(), False
+    return row, True
 
 
 def _sizes(session: Session, keys: list[str]) -> dict[str, tuple[int, int]]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
-from playwright.sync_api import Browser, Locator, Page, Playwright, expect
+from PIL import Image
+from playwright.sync_api import Browser, FilePayload, Locator, Page, Playwright, expect
 
 CHROMIUM = Path("/usr/bin/chromium")
 ARGS = (
@@ -29,6 +31,13 @@ def chromium_path() -> Path | None:
 def launch(playwright: Playwright) -> Browser:
     expect.set_options(timeout=PATIENCE_MS)
     return playwright.chromium.launch(executable_path=chromium_path(), args=list(ARGS))
+
+
+def picture(image: Image.Image | None = None, quality: int = 80) -> FilePayload:
+    """A JPEG as the file picker hands it over."""
+    out = io.BytesIO()
+    (image or Image.linear_gradient("L").resize((640, 480))).convert("RGB").save(out, "JPEG", quality=quality)
+    return {"name": "photo.jpg", "mimeType": "image/jpeg", "buffer": out.getvalue()}
 
 
 class Phone:
@@ -63,6 +72,15 @@ class Phone:
         self.at("quick-command").get_by_text(label, exact=True).click()
         return self.hear(*wanted)
 
+    def send_photo(self, photo: FilePayload, caption: str = "") -> None:
+        """Choose a picture, look at it, send it."""
+        self.at("photo-input").set_input_files([photo])
+        expect(self.at("photo-preview").locator("img")).to_be_visible()
+        self.at("photo-caption").fill(caption)
+        self.at("photo-send").click()
+        expect(self.at("photo-preview")).to_be_hidden()
+        expect(self.messages(caption, sender="me").last.locator("img")).to_be_visible()
+
     # --- seeing -------------------------------------------------------------------------------------------------------
 
     def messages(self, text: str = "", *, sender: str = "") -> Locator:
@@ -76,7 +94,9 @@ class Phone:
         return self.messages(text, sender="desk")
 
     def reply(self, label: str) -> Locator:
-        return self.log.locator('[data-testid="quick-reply"]:not([aria-disabled="true"])').get_by_text(label, exact=True)
+        return self.log.locator('[data-testid="quick-reply"]:not([aria-disabled="true"])').get_by_text(
+            label, exact=True
+        )
 
     def hear(self, *wanted: str) -> Locator:
         """The newest bubble of the desk that holds every `wanted` piece, once it is there."""

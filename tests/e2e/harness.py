@@ -71,6 +71,14 @@ class Stack:
         self.wait_healthy(120)
         return self
 
+    def run_command(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """`guanjia` with this product's settings."""
+        command = [sys.executable, "-m", "bot", *words]
+        return subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=120)
+
+    def health(self) -> dict[str, str]:
+        return dict(httpx.get(f"{self.url}/healthz", timeout=10).json())
+
     def wait_healthy(self, seconds: float) -> None:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
@@ -89,9 +97,12 @@ class Stack:
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(40)
 
+    def pid(self, child: str) -> int:
+        return int((self.folder / "run" / f"{child}.pid").read_text())
+
     def kill(self, child: str) -> None:
         """kill -9 one of rasa, actions, bot."""
-        os.kill(int((self.folder / "run" / f"{child}.pid").read_text()), signal.SIGKILL)
+        os.kill(self.pid(child), signal.SIGKILL)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -146,9 +157,9 @@ class Stack:
 class Person:
     """One person with the web chat open."""
 
-    def __init__(self, url: str, person_id: str) -> None:
+    def __init__(self, url: str, person_id: str, **login_with: str) -> None:
         self.http = httpx.Client(base_url=url, timeout=40)
-        login = self.http.post("/api/session", json={"person": person_id})
+        login = self.http.post("/api/session", json=login_with or {"person": person_id})
         assert login.status_code == 200, login.text
         self.http.headers["Authorization"] = f"Bearer {login.json()['token']}"
         self.seen = self.http.get("/api/messages", params={"limit": 1}).json()["last"]

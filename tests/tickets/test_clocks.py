@@ -13,7 +13,7 @@ from tickets import questions, verbs
 
 # The clocks are the same statements on both databases; only the tests that touch every one of them run on both.
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-MINUTE, QUARTER = timedelta(minutes=1), timedelta(minutes=15)
+MINUTE, FIVE, QUARTER = timedelta(minutes=1), timedelta(minutes=5), timedelta(minutes=15)
 
 
 def told_at(desk: Desk, start: datetime, end: datetime, step: timedelta = MINUTE) -> list[tuple[str, str, str]]:
@@ -56,7 +56,7 @@ def test_urgent_unaccepted_climbs_at_5_10_15_30(desk: Desk) -> None:
     for name in ("钱师傅", "吴师傅", "郑师傅"):
         desk.worker(name, ["plumber"])
     ticket = desk.report("W01")
-    rows = only(told_at(desk, NOW, at("09:40")), "accept_reminder", "unaccepted_leader")
+    rows = only(told_at(desk, NOW, at("09:40"), FIVE), "accept_reminder", "unaccepted_leader")
     assert rows == [
         ("09:05", "王师傅", "accept_reminder"),
         ("09:10", "李工", "unaccepted_leader"),
@@ -75,12 +75,12 @@ def test_urgent_unaccepted_climbs_at_5_10_15_30(desk: Desk) -> None:
 
 def test_an_accepted_one_is_left_alone(desk: Desk) -> None:
     desk.accepted("W01")
-    assert only(told_at(desk, NOW, at("09:19")), "accept_reminder", "unaccepted_leader", "timed_out") == []
+    assert only(told_at(desk, NOW, at("09:19"), FIVE), "accept_reminder", "unaccepted_leader", "timed_out") == []
 
 
 def test_an_ordinary_offer_runs_out_and_nobody_left_is_the_supervisors_matter(desk: Desk) -> None:
     ticket = desk.report("W02")
-    assert told_at(desk, NOW, at("09:29")) == []
+    assert told_at(desk, NOW, at("09:29"), timedelta(minutes=29)) == []
     assert told_at(desk, at("09:30"), at("09:31")) == [("09:30", "王师傅", "timed_out"), ("09:30", "李工", "nobody")]
     assert (ticket.status, ticket.handler) == ("new", None)
     rows = told_at(desk, at("09:45"), at("13:30"), QUARTER)
@@ -94,7 +94,7 @@ def test_an_ordinary_offer_runs_out_and_nobody_left_is_the_supervisors_matter(de
 def test_the_second_offer_to_run_out_tells_the_supervisor(desk: Desk) -> None:
     desk.worker("钱师傅", ["plumber"])
     desk.report("W02")
-    rows = told_at(desk, NOW, at("10:00"))
+    rows = told_at(desk, NOW, at("10:00"), QUARTER)
     assert only(rows, "refused_twice") == [("10:00", "李工", "refused_twice")]
 
 
@@ -102,7 +102,7 @@ def test_whom_a_leader_named_late_has_his_own_time_to_accept(desk: Desk) -> None
     ticket = desk.report("W02")
     desk.sweep_through(NOW, at("11:30"), QUARTER)
     verbs.assign(desk.session, ticket, desk.staff("王师傅"), desk.actor("李工"), at("11:31"))
-    rows = told_at(desk, at("11:31"), at("12:00"), timedelta(minutes=5))
+    rows = told_at(desk, at("11:31"), at("12:00"), FIVE)
     assert rows == []
     assert (ticket.status, ticket.accept_by) == ("assigned", at("12:01"))
     assert ("12:01", "王师傅", "timed_out") in told_at(desk, at("12:01"), at("12:01"))
@@ -126,7 +126,7 @@ def test_after_a_change_of_class_the_ladder_starts_again(desk: Desk) -> None:
 
 def test_a_grave_complaint_nobody_takes_up_reaches_the_manager_in_20_minutes(desk: Desk) -> None:
     desk.report("T02", kind="TS", level="C1")
-    rows = only(told_at(desk, NOW, at("09:31")), "accept_reminder", "unaccepted_leader")
+    rows = only(told_at(desk, NOW, at("09:31"), FIVE), "accept_reminder", "unaccepted_leader")
     assert rows == [
         ("09:10", "李工", "accept_reminder"),
         ("09:20", "李工", "unaccepted_leader"),
@@ -141,7 +141,7 @@ def test_a_grave_complaint_nobody_takes_up_reaches_the_manager_in_20_minutes(des
 def test_late_for_the_window_the_resident_hears_it_unasked(desk: Desk) -> None:
     ticket = desk.accepted("W04")
     verbs.propose_appointment(desk.session, ticket, desk.handler(ticket), at("15:00"), at("16:00"), at("09:10"))
-    rows = told_at(desk, at("09:15"), at("16:35"), timedelta(minutes=5))
+    rows = told_at(desk, at("09:15"), at("16:35"), FIVE)
     assert rows == [
         ("15:30", "王师傅", "arrive_warning"),
         ("16:00", "王师傅", "arrive_warning"),
@@ -157,12 +157,12 @@ def test_late_for_the_window_the_resident_hears_it_unasked(desk: Desk) -> None:
 def test_whoever_is_there_in_time_hears_nothing(desk: Desk) -> None:
     ticket = desk.accepted("W01")
     verbs.arrive(desk.session, ticket, desk.handler(ticket), at("09:15"))
-    assert told_at(desk, at("09:16"), at("10:30")) == []
+    assert told_at(desk, at("09:16"), at("10:30"), FIVE) == []
 
 
 def test_urgent_arrivals_are_watched_more_closely(desk: Desk) -> None:
     desk.accepted("W01")
-    assert told_at(desk, NOW, at("09:50")) == [
+    assert told_at(desk, NOW, at("09:50"), FIVE) == [
         ("09:20", "王师傅", "arrive_warning"),
         ("09:30", "王师傅", "arrive_warning"),
         ("09:30", "王芳", "late_arrival"),
@@ -343,7 +343,7 @@ def test_an_urgent_repair_is_called_back_next_morning(desk: Desk) -> None:
     ticket = desk.closed("W01", now=at("14:00"))
     assert ticket.callback_at == at("10:00", 13)
     assert told_at(desk, at("14:00"), at("09:59", 13), timedelta(minutes=30)) == []
-    assert told_at(desk, at("10:00", 13), at("12:00", 13)) == [("10:00", "王芳", "callback")]
+    assert told_at(desk, at("10:00", 13), at("12:00", 13), QUARTER) == [("10:00", "王芳", "callback")]
     question = desk.question(ticket, "callback")
     assert question is not None
 
@@ -380,7 +380,7 @@ def test_while_an_emergency_runs_the_resident_hears_something_every_few_minutes(
     assert rows == [("09:03", "王芳", "emergency_trying"), ("09:06", "王芳", "emergency_trying")]
     assert desk.community.settings["duty_phone"] in desk.pushes("王芳")[-1].text
     verbs.accept(desk.session, ticket, desk.actor("小刘"), at("09:08"))
-    rows = only(told_at(desk, at("09:08"), at("09:50")), "emergency_trying", "emergency_contact")
+    rows = only(told_at(desk, at("09:09"), at("09:51"), timedelta(minutes=3)), "emergency_trying", "emergency_contact")
     assert rows == [("09:09", "王芳", "emergency_contact"), ("09:39", "王芳", "emergency_contact")]
 
 
@@ -405,7 +405,7 @@ def test_an_unanswered_safety_question_is_a_suspicion_for_the_duty_people(desk: 
     assert {desk.staff(name).id for name in ("马经理", "李工", "刘队", "客服小周", "小刘")} <= told
     assert all("好像有股煤气味" in row.text and row.priority == 0 for row in desk.fresh())
     desk.seen()
-    desk.sweep_through(at("09:03"), at("09:30"))
+    desk.sweep_through(at("09:03"), at("09:30"), FIVE)
     assert desk.fresh() == []
 
 
@@ -434,7 +434,7 @@ def test_a_half_told_fault_is_asked_about_once_and_dropped_after_a_day(desk: Des
     draft(desk)
     desk.sweep(at("09:09"))
     assert desk.pushes() == []
-    desk.sweep_through(at("09:10"), at("12:00"), timedelta(minutes=5))
+    desk.sweep_through(at("09:10"), at("12:00"), FIVE)
     (row,) = desk.pushes("王芳")
     assert "几栋几单元几室" in row.text
     desk.sweep(at("09:01", 13))

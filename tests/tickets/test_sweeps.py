@@ -38,9 +38,9 @@ def busy_desk(desk: Desk) -> None:
 @pytest.mark.parametrize(
     "steps",
     [
-        [timedelta(minutes=minutes) for minutes in range(1, 34)],
-        [timedelta(minutes=17 * n) for n in range(2, 30)],
-        [timedelta(hours=n) for n in range(1, 120, 7)],
+        [timedelta(minutes=minutes) for minutes in range(1, 20)],
+        [timedelta(minutes=17 * n) for n in range(2, 20)],
+        [timedelta(hours=n) for n in range(1, 100, 7)],
         # A desk that was down for days.
         [timedelta(days=2), timedelta(days=4), timedelta(days=9)],
     ],
@@ -69,8 +69,8 @@ def test_a_day_with_idle_staff_ends_with_everything_escalated_and_nobody_forgott
         kind, code = kinds[number % len(kinds)]
         public = code in ("E07", "L01", "C01", "F05")
         tickets.append(desk.report(code, kind=kind, public_area=public, now=NOW + timedelta(minutes=number)))
-    desk.sweep_through(NOW + timedelta(hours=1), NOW + timedelta(hours=2), timedelta(minutes=10))
-    desk.sweep_through(NOW + timedelta(hours=3), NOW + timedelta(hours=34), timedelta(hours=2))
+    desk.sweep_through(NOW + timedelta(hours=1), NOW + timedelta(hours=2), timedelta(minutes=20))
+    desk.sweep_through(NOW + timedelta(hours=3), NOW + timedelta(hours=34), timedelta(hours=3))
     end = NOW + timedelta(hours=33)
     assert {ticket.status for ticket in tickets} <= {"new", "assigned"}
     assert clocks.open_promises(desk.session, desk.community.id) == []

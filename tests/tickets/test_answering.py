@@ -1,0 +1,375 @@
+"""Replies to what was asked: read from the database alone, done through the verbs, else left to the dialogue."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pytest
+from deskhelp import NOW, Desk, at
+from sqlalchemy import select
+
+from storage.models import Draft, Ticket
+from tickets import answering, clocks, questions, verbs
+from tickets.answering import Outcome, Turn, try_answer
+from tickets.texts import say
+
+
+def answer(desk: Desk, text: str, now: datetime, *, by: str = "王芳") -> Outcome | None:
+    turn = Turn(desk.session, desk.chat(by), desk.actor(by), text, now, f"test:{text}")
+    return try_answer(turn)
+
+
+# --- acceptance and scores --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["1", "好了", "修好了，谢谢", "没问题", "可以了"])
+def test_fixed_closes_and_asks_for_scores_without_filling_any(desk: Desk, text: str) -> None:
+    ticket = desk.done()
+    assert answer(desk, text, at("10:00")) is not None
+    assert (ticket.status, ticket.score_attitude, ticket.score_quality) == ("closed", None, None)
+    assert desk.question(ticket, "score") is not None
+
+
+@pytest.mark.parametrize("text", ["2", "没修好，还在滴", "又坏了", "修是修好了 但是还有点滴 地上弄得都是泥"])
+def test_anything_left_is_the_next_round(desk: Desk, text: str) -> None:
+    ticket = desk.done()
+    assert answer(desk, text, at("10:00")) is not None
+    assert (ticket.status, ticket.round) == ("rework", 2)
+
+
+def test_nobody_came_goes_to_the_supervisor_at_once(desk: Desk) -> None:
+    ticket = desk.done()
+    desk.seen()
+    answer(desk, "没人来过啊", at("10:00"))
+    assert ticket.status == "rework"
+    assert "false_completion" in desk.told()["李工"]
+
+
+def test_a_yes_with_scores_is_both(desk: Desk) -> None:
+    ticket = desk.done()
+    answer(desk, "1 5 4", at("10:00"))
+    assert (ticket.status, ticket.score_attitude, ticket.score_quality) == ("closed", 5, 4)
+    assert desk.question(ticket, "score") is None
+
+
+@pytest.mark.parametrize("text", ["谢谢", "谢谢师傅"])
+def test_bare_thanks_close_nothing(desk: Desk, text: str) -> None:
+    ticket = desk.done()
+    answer(desk, text, at("10:00"))
+    assert ticket.status == "done"
+    assert desk.question(ticket, "acceptance") is not None
+
+
+def test_lukewarm_is_asked_again(desk: Desk) -> None:
+    ticket = desk.done()
+    outcome = answer(desk, "还行吧", at("10:00"))
+    assert outcome is not None
+    assert outcome.reply == say("reply.acceptance_unclear")
+    assert ticket.status == "done"
+
+
+@pytest.mark.parametrize(
+    ("text", "pair"),
+    [("5 4", (5, 4)), ("5", (5, 5)), ("五星", (5, 5)), ("4分", (4, 4)), ("态度5分质量3分", (5, 3)), ("2", (2, 2))],
+)
+def test_scores_are_taken_as_given(desk: Desk, text: str, pair: tuple[int, int]) -> None:
+    ticket = desk.closed()
+    assert answer(desk, text, at("10:00")) is not None
+    assert (ticket.score_attitude, ticket.score_quality) == pair
+    assert desk.question(ticket, "score") is None
+
+
+def test_who_will_not_score_is_left_in_peace(desk: Desk) -> None:
+    ticket = desk.closed()
+    outcome = answer(desk, "不打分了", at("10:00"))
+    assert outcome is not None
+    assert outcome.reply == say("reply.score_skipped")
+    assert (ticket.score_attitude, desk.question(ticket, "score")) == (None, None)
+
+
+def test_a_vague_word_gets_the_numbers_with_none_marked(desk: Desk) -> None:
+    ticket = desk.closed()
+    outcome = answer(desk, "还行吧", at("10:00"))
+    assert outcome is not None
+    assert [label for _, label in outcome.buttons] == ["1分", "2分", "3分", "4分", "5分"]
+    assert ticket.score_attitude is None
+
+
+def test_the_newest_question_is_answered_first(desk: Desk) -> None:
+    older = desk.done("W02", now=at("09:00"))
+    newer = desk.done("E04", now=at("09:30"), symptom="厨房灯不亮", place_key="P1/3/2/1502")
+    answer(desk, "1", at("10:00"))
+    assert (older.status, newer.status) == ("done", "closed")
+
+
+def test_an_answer_after_the_question_ran_out_is_for_the_dialogue(desk: Desk) -> None:
+    ticket = desk.closed()
+    assert answer(desk, "5 4", at("10:00", 15)) is None
+    assert ticket.score_attitude is None
+
+
+def test_the_callback_is_answered_like_an_acceptance(desk: Desk) -> None:
+    good, bad = desk.closed("W01"), desk.closed("W01", by="李强", place_key="P1/3/2/1402")
+    clocks.callbacks(desk.session, at("10:00", 13))
+    outcome = answer(desk, "好用", at("10:10", 13))
+    assert outcome is not None
+    assert outcome.reply == say("reply.callback_ok")
+    assert good.status == "closed"
+    assert desk.history(good, "callback")
+    answer(desk, "还在漏", at("10:10", 13), by="李强")
+    assert (bad.status, bad.round) == ("rework", 2)
+
+
+def test_asking_for_a_person_is_never_an_answer(desk: Desk) -> None:
+    ticket = desk.done()
+    assert answer(desk, "转人工", at("10:00")) is None
+    assert ticket.status == "done"
+
+
+# --- the visit --------------------------------------------------------------------------------------------------------
+
+
+def proposed(desk: Desk) -> Ticket:
+    ticket = desk.accepted()
+    verbs.propose_appointment(desk.session, ticket, desk.handler(ticket), at("15:00"), at("16:00"), at("09:10"))
+    return ticket
+
+
+@pytest.mark.parametrize("text", ["可以", "行", "好的", "没问题"])
+def test_a_yes_agrees_to_the_window(desk: Desk, text: str) -> None:
+    ticket = proposed(desk)
+    desk.seen()
+    assert answer(desk, text, at("09:15")) is not None
+    assert desk.told() == {"王芳": ["appointment_fixed"], "王师傅": ["appointment_agreed"]}
+    assert ticket.appointment_start_at == at("15:00")
+
+
+def test_another_time_is_taken_and_pushed(desk: Desk) -> None:
+    ticket = proposed(desk)
+    desk.seen()
+    answer(desk, "改明天上午", at("09:15"))
+    assert ticket.appointment_start_at is not None
+    assert ticket.appointment_start_at.astimezone(NOW.tzinfo).date() == at("09:00", 13).date()
+    assert ticket.arrive_by == ticket.appointment_end_at
+    assert desk.told() == {"王师傅": ["time_changed_staff"], "王芳": ["time_changed"]}
+
+
+def test_a_no_without_a_time_asks_when(desk: Desk) -> None:
+    ticket = proposed(desk)
+    outcome = answer(desk, "不行，那时候不在家", at("09:15"))
+    assert outcome is not None
+    assert outcome.reply == say("reply.change_when")
+    assert desk.question(ticket, "appointment") is not None
+
+
+def test_not_needed_any_more_cancels(desk: Desk) -> None:
+    ticket = proposed(desk)
+    answer(desk, "不用来了，我自己修好了", at("09:15"))
+    assert ticket.status == "cancelled"
+
+
+def quoted(desk: Desk) -> Ticket:
+    ticket = desk.accepted()
+    verbs.quote(desk.session, ticket, desk.handler(ticket), "换角阀", 3500, at("09:30"))
+    return ticket
+
+
+@pytest.mark.parametrize(
+    ("text", "agreed"), [("同意", True), ("可以，换吧", True), ("不同意", False), ("太贵了不换", False)]
+)
+def test_consent_is_a_plain_yes_or_no(desk: Desk, text: str, agreed: bool) -> None:
+    ticket = quoted(desk)
+    assert answer(desk, text, at("09:35")) is not None
+    assert ticket.detail["quote"]["consent"] is agreed
+
+
+def test_a_question_about_the_price_is_no_consent(desk: Desk) -> None:
+    ticket = quoted(desk)
+    desk.seen()
+    outcome = answer(desk, "怎么这么贵？", at("09:35"))
+    assert outcome is not None
+    assert outcome.reply == say("reply.consent_ask")
+    assert ticket.detail["quote"]["consent"] is None
+    assert desk.told() == {"王师傅": ["detail_staff"]}
+
+
+# --- details, phone, solved -------------------------------------------------------------------------------------------
+
+
+def asked_detail(desk: Desk, code: str = "W04") -> Ticket:
+    ticket = desk.report(code, symptom="马桶堵了")
+    questions.ask(desk.session, desk.resident("王芳"), "detail", NOW, ticket=ticket)
+    return ticket
+
+
+def test_a_detail_can_raise_the_class(desk: Desk) -> None:
+    ticket = asked_detail(desk)
+    outcome = answer(desk, "没溢 就一个卫生间", at("09:01"))
+    assert outcome is not None
+    assert ticket.level == "U1"
+    assert "今天09:31" in outcome.reply
+
+
+def test_a_detail_is_noted_and_passed_on(desk: Desk) -> None:
+    ticket = asked_detail(desk)
+    desk.seen()
+    outcome = answer(desk, "家里有两个卫生间", at("09:01"))
+    assert outcome is not None
+    assert ticket.level == "U2"
+    assert desk.told() == {"王师傅": ["detail_staff"]}
+
+
+def test_a_time_in_the_answer_becomes_the_window(desk: Desk) -> None:
+    ticket = asked_detail(desk)
+    answer(desk, "没溢，明天下午来吧", at("09:01"))
+    assert ticket.wanted_end_at is not None
+    assert ticket.wanted_end_at.astimezone(NOW.tzinfo).date() == at("09:00", 13).date()
+
+
+def test_an_old_detail_question_explains_nothing_any_more(desk: Desk) -> None:
+    asked_detail(desk)
+    assert answer(desk, "家里有两个卫生间", NOW + answering.FRESH_DETAIL + timedelta(minutes=1)) is None
+
+
+def test_a_phone_is_stored_and_echoed_by_its_tail(desk: Desk) -> None:
+    desk.resident("王芳").phone = ""
+    ticket = desk.report()
+    questions.ask(desk.session, desk.resident("王芳"), "phone", NOW, ticket=ticket)
+    outcome = answer(desk, "13900001111", at("09:02"))
+    assert outcome is not None
+    assert (ticket.contact_phone, desk.resident("王芳").phone) == ("13900001111", "13900001111")
+    assert "1111" in outcome.reply
+    assert "13900001111" not in outcome.reply
+
+
+def test_the_registered_number_will_do(desk: Desk) -> None:
+    ticket = desk.report(contact_phone="13900001111")
+    questions.ask(desk.session, desk.resident("王芳"), "phone", NOW, ticket=ticket)
+    assert answer(desk, "就用登记的", at("09:02")) is not None
+    assert ticket.contact_phone == "13800005678"
+
+
+def answered_question(desk: Desk) -> Ticket:
+    ticket = desk.report("Q22", kind="ZX", symptom="装充电桩要业主同意吗")
+    verbs.answer_matter(desk.session, ticket, desk.actor("客服小周"), "需要", at("10:00"))
+    return ticket
+
+
+def test_solved_closes_unsolved_goes_on(desk: Desk) -> None:
+    ticket = answered_question(desk)
+    answer(desk, "解决了", at("10:05"))
+    assert ticket.status == "closed"
+    again = answered_question(desk)
+    answer(desk, "没解决，不太明白", at("10:05"))
+    assert (again.status, again.round) == ("rework", 2)
+
+
+# --- safety -----------------------------------------------------------------------------------------------------------
+
+
+def asked_safety(desk: Desk) -> None:
+    questions.ask(
+        desk.session,
+        desk.resident("王芳"),
+        "safety",
+        NOW,
+        remind_at=NOW + timedelta(minutes=2),
+        danger="GAS",
+        code="G01",
+        level="U0",
+        text="厨房好像有股味道",
+        knowledge=False,
+        conversation=desk.chat("王芳").id,
+    )
+
+
+def tickets(desk: Desk) -> list[Ticket]:
+    return list(desk.session.scalars(select(Ticket)))
+
+
+@pytest.mark.parametrize("text", ["有", "是的有煤气味", "不确定，好像有"])
+def test_anything_but_a_clear_no_is_an_alarm(desk: Desk, text: str) -> None:
+    asked_safety(desk)
+    assert answer(desk, text, at("09:01")) is not None
+    (ticket,) = tickets(desk)
+    assert (ticket.code, ticket.level, ticket.reporter) == ("G01", "U0", desk.resident("王芳"))
+    assert "厨房好像有股味道" in ticket.symptom
+    assert "alarm" in {key for keys in desk.told().values() for key in keys}
+
+
+def test_a_clear_no_hands_the_first_message_to_the_dialogue(desk: Desk) -> None:
+    asked_safety(desk)
+    outcome = answer(desk, "没有", at("09:01"))
+    assert outcome is not None
+    assert outcome.resume == "厨房好像有股味道"
+    assert tickets(desk) == []
+    desk.seen()
+    desk.sweep(at("09:03"))
+    assert desk.fresh() == []
+
+
+# --- drafts and the worker's self-check -------------------------------------------------------------------------------
+
+
+def parked(desk: Desk) -> Draft:
+    kept = Draft(
+        conversation_id=desk.chat("王芳").id, kind="TS", data={"words": "楼上装修太吵"}, parked=True, updated_at=NOW
+    )
+    desk.session.add(kept)
+    desk.session.flush()
+    return kept
+
+
+@pytest.mark.parametrize("text", ["要的", "还要登记", "要", "嗯", "还是登记吧", "对"])
+def test_after_the_emergency_the_half_told_complaint_is_offered_and_taken_up(desk: Desk, text: str) -> None:
+    parked(desk)
+    ticket = desk.report("G01", conversation=desk.chat("王芳"))
+    desk.seen()
+    verbs.resolve(desk.session, ticket, desk.actor("李工"), "燃气公司处理完", at("10:00"))
+    assert desk.told()["王芳"] == ["resolved", "resume_draft"]
+    outcome = answer(desk, text, at("10:01"))
+    assert outcome == Outcome(resume="楼上装修太吵", restart_dialogue=True)
+
+
+@pytest.mark.parametrize("text", ["不用了", "算了", "不要了", "不需要", "不用登记了"])
+def test_or_dropped(desk: Desk, text: str) -> None:
+    questions.ask(desk.session, desk.resident("王芳"), "resume_draft", NOW, draft=parked(desk).id)
+    outcome = answer(desk, text, at("09:05"))
+    assert outcome is not None
+    assert outcome.reply == say("reply.draft_dropped")
+    desk.session.flush()
+    assert desk.session.scalar(select(Draft)) is None
+
+
+def test_or_left_alone_by_other_talk(desk: Desk) -> None:
+    questions.ask(desk.session, desk.resident("王芳"), "resume_draft", NOW, draft=parked(desk).id)
+    assert answer(desk, "厨房灯也不亮了", at("09:05")) is None
+    assert desk.session.scalar(select(Draft)) is not None
+
+
+def test_the_self_check_finishes_the_job(desk: Desk) -> None:
+    ticket = desk.accepted()
+    questions.ask(desk.session, desk.staff("王师傅"), "self_check", at("10:00"), ticket=ticket, note="换了角阀")
+    assert answer(desk, "都没做完", at("10:01"), by="王师傅") is None
+    assert ticket.status == "in_progress"
+    assert answer(desk, "都做好了", at("10:02"), by="王师傅") is not None
+    assert ticket.status == "done"
+    assert "换了角阀" in desk.pushes("王芳")[-1].text
+
+
+def test_questions_are_replaced_not_piled_up(desk: Desk) -> None:
+    ticket = desk.accepted()
+    for start in ("14:00", "15:00"):
+        verbs.propose_appointment(desk.session, ticket, desk.handler(ticket), at(start), at("17:00"), at("09:10"))
+    waiting = questions.waiting(desk.session, desk.resident("王芳"), at("09:11"))
+    assert [question.data["start"] for question in waiting] == [at("15:00").isoformat()]
+
+
+def test_an_answer_about_a_ticket_that_is_over_is_for_the_dialogue(desk: Desk) -> None:
+    ticket = proposed(desk)
+    question = desk.question(ticket, "appointment")
+    assert question is not None
+    verbs.cancel(desk.session, ticket, desk.actor("客服小周"), "重复", at("09:12"))
+    question.state = "open"
+    assert answer(desk, "可以", at("09:15")) is None
+    assert question.state == "withdrawn"
