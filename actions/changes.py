@@ -151,7 +151,10 @@ def correct_latest(desk: Desk) -> bool:
         verbs.correct(desk.session, ticket, desk.actor, desk.now, contact_phone=phone)
         desk.say("reply.phone_noted", tail=phone[-4:])
         return True
-    place = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident, draft=ticket.place_key)
+    place = drafts.affected(
+        desk,
+        read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident, draft=ticket.place_key),
+    )
     if place.action in ("invalid", "conflict"):
         from actions.repair import place_question
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from rasa_sdk import Tracker
-from rasa_sdk.events import SlotSet
+from rasa_sdk.events import FollowupAction, SlotSet
 from sqlalchemy import select
 
 from actions import drafts
@@ -11,12 +13,12 @@ from actions.context import Desk, DeskAction, Events
 from actions.progress import about
 from nlu.slots import find_people, find_phone
 from storage.models import Draft, Staff, Ticket
-from tickets import finding, notify, verbs
+from tickets import finding, notify, questions, verbs
 from tickets.catalog import category
 from tickets.places import read_place
 from tickets.texts import has_text, say
 from tickets.verbs import Report
-from tickets.words import bare_request, drops_draft, gives_up, is_angry, is_grave
+from tickets.words import bare_request, drops_draft, gives_up, is_angry, is_grave, shouts
 
 FAILED_REPAIR = "T02"
 MAX_QUESTIONS = 2
@@ -38,7 +40,8 @@ class ValidateComplaintForm(DeskAction):
             data["words"] = " ".join(filter(None, (data.get("words", ""), words)))
             if not data.get("code") and words:
                 data["code"] = desk.category if desk.category.startswith("T") else "T99"
-            data["angry"] = bool(data.get("angry")) or is_angry(desk.text) or is_grave(desk.text)
+            data["angry"] = bool(data.get("angry")) or is_angry(desk.text) or shouts(desk.text) or is_grave(desk.text)
+            data["faults"] = [*data.get("faults", []), *desk.faults]
             drafts.save(desk, draft, data)
         wanted = _next_slot(desk, draft)
         return [
@@ -109,11 +112,31 @@ class OpenComplaint(DeskAction):
             return cleared
         assert draft is not None
         ticket = open_complaint(desk, words, draft.data.get("code") or "T99", angry=bool(draft.data.get("angry")))
+        faults = _unregistered(desk, list(draft.data.get("faults", [])))
         drafts.drop(desk)
         key = "reply.grievance" if ticket.linked_id else "reply.complaint_opened"
         key = "reply.complaint_opened_grave" if ticket.level == "C1" else key
         desk.say(key, core=_core(words), **notify.facts(ticket, desk.now))
+        if faults:
+            # 「垃圾物业，电梯又坏了」: the complaint is for the leader, but somebody must also mend the lift.
+            drafts.begin_with(desk, faults, words)
+            return [*cleared, FollowupAction("repair_form")]
+        ask_phone(desk, ticket)
         return cleared
+
+
+def ask_phone(desk: Desk, ticket: Ticket) -> None:
+    """A stranger without a number is asked for one, so that somebody can call."""
+    if desk.actor.resident and not ticket.contact_phone:
+        desk.say("reply.phone_wanted_call")
+        questions.ask(desk.session, desk.actor.resident, "phone", desk.now, ticket=ticket)
+
+
+def _unregistered(desk: Desk, faults: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Faults named beside a complaint for which this person has no open ticket yet."""
+    open_ones = finding.open_of(desk.session, desk.actor, kinds=("BX",))
+    known = {one.code for one in open_ones}
+    return [one for one in faults if one["category"] not in known and not about(open_ones, str(one["text"]))]
 
 
 def open_complaint(desk: Desk, words: str, code: str, *, angry: bool = False, kind: str = "TS") -> Ticket:

@@ -98,7 +98,7 @@ def _mark_urgent(desk: Desk, faults: list[dict[str, Any]]) -> None:
 
 def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
     """Faults named in this message. While a form runs only a clear new fault counts, not a word of an answer."""
-    if desk.intent != "report_repair" or bare_request(desk.text):
+    if (desk.intent != "report_repair" and not desk.faults) or bare_request(desk.text):
         return []
     clauses = desk.faults or [{"text": desk.text, "category": desk.category or "X00", "confidence": 1.0}]
     sure = 0.5 if continuing else 0.0
@@ -107,6 +107,15 @@ def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
         for one in clauses
         if float(one.get("confidence", 1.0)) >= sure
     ]
+
+
+def begin_with(desk: Desk, faults: list[dict[str, Any]], words: str) -> None:
+    """A repair draft of faults that were told inside something else, a complaint for example."""
+    draft = begin(desk, "BX")
+    told = [{"code": str(one["category"] or "X00"), "words": str(one["text"]).strip("，,。 ")} for one in faults]
+    data: dict[str, Any] = {"seen": [desk.key], "words": words}
+    data["faults"] = [_placed(desk, fault, data, several=len(told) > 1) for fault in told]
+    save(desk, draft, data)
 
 
 def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], *, several: bool) -> dict[str, Any]:

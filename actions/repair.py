@@ -184,6 +184,7 @@ def _answer(desk: Desk, draft: Draft, tickets: list[Ticket]) -> None:
     if draft.data.get("handover"):
         staff = notify.hand_to_desk(desk.session, desk.conversation, desk.actor, draft.data.get("words", ""), desk.now)
         lines.append(say("reply.handover_missing", who=staff.name if staff else say("role.desk")))
+        lines += _phone_wanted(desk, tickets[0])
     elif fuzzy and desk.actor.resident:
         lines.append(say("reply.place_right", place=fuzzy.place_text))
         buttons = [("say:" + say(key), say(key)) for key in ("button.right", "button.wrong")]
@@ -214,10 +215,14 @@ def _follow_up(desk: Desk, draft: Draft, tickets: list[Ticket]) -> list[str]:
     elif _needs_time(tickets[-1]):
         asked.append(say("reply.ask_time"))
         questions.ask(desk.session, resident, "detail", desk.now, ticket=tickets[-1])
-    if not tickets[0].contact_phone:
-        asked.append(say("reply.phone_wanted"))
-        questions.ask(desk.session, resident, "phone", desk.now, ticket=tickets[0])
-    return asked
+    return asked + _phone_wanted(desk, tickets[0])
+
+
+def _phone_wanted(desk: Desk, ticket: Ticket) -> list[str]:
+    if desk.actor.resident is None or ticket.contact_phone:
+        return []
+    questions.ask(desk.session, desk.actor.resident, "phone", desk.now, ticket=ticket)
+    return [say("reply.phone_wanted")]
 
 
 def _question(draft: Draft, ticket: Ticket) -> str:

@@ -6,12 +6,13 @@ and, with --cv, three folds of the training messages. The table of docs/nlu.md c
 
 from __future__ import annotations
 
+import random
 import re
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,20 @@ def hand(text: str) -> Iterator[str]:
     if text.isdigit():
         yield "h:digits-only"
     yield from (name for name, pattern in _HAND.items() if pattern.search(text))
+
+
+def concepts(text: str) -> Iterator[str]:
+    return c._concept_counts(text).elements()
+
+
+def size(text: str) -> Iterator[str]:
+    yield c._size_step(text)
+
+
+def long_ngrams(text: str) -> Iterator[str]:
+    marked = f"\x02{text}\x03"
+    for length in range(1, 6):
+        yield from (marked[start : start + length] for start in range(len(marked) - length + 1))
 
 
 class Features:
@@ -166,25 +181,29 @@ def pairwise(table: Any, wanted: Any, size: int) -> tuple[Any, Any]:
 @dataclass(frozen=True)
 class Design:
     fit: Fit = support_vectors
-    blocks: tuple[tuple[Names, float], ...] = ((c.features, 1.0),)
+    blocks: tuple[tuple[Names, float], ...] = ((c._char_ngrams, 1.0),)
     views: tuple[str, ...] = ("steps",)
     clauses: bool = False
     essence: bool = False
 
 
-ALL_BLOCKS = ((c.features, 1.0), (words, 0.7), (hand, 0.35))
+WORDY = ((c._char_ngrams, 1.0), (words, 0.7), (hand, 0.35))
+SHIPPED = tuple(zip((c._char_ngrams, concepts, size), c._BLOCK_WEIGHTS, strict=True))
+BOTH = ("steps", "flat")
 DESIGNS = {
     "LR, characters": Design(logistic),
     "SVM, characters": Design(),
-    "SVM, characters + words + hand": Design(blocks=ALL_BLOCKS),
-    "LR, characters + words + hand": Design(logistic, ALL_BLOCKS),
+    "SVM, characters 1–5": Design(blocks=((long_ngrams, 1.0),)),
     "NB-SVM, characters": Design(naive_bayes_vectors),
     "pairwise SVM, characters": Design(pairwise),
+    "LR, characters + words + hand": Design(logistic, WORDY),
+    "SVM, characters + words + hand": Design(blocks=WORDY),
     "SVM, flat codes": Design(views=("flat",)),
-    "average of steps and flat": Design(views=("steps", "flat")),
-    "+ clauses": Design(views=("steps", "flat"), clauses=True),
-    "+ essence (shipped)": Design(views=("steps", "flat"), clauses=True, essence=True),
-    "shipped + words + hand": Design(blocks=ALL_BLOCKS, views=("steps", "flat"), clauses=True, essence=True),
+    "average of steps and flat": Design(views=BOTH),
+    "… + clauses": Design(views=BOTH, clauses=True),
+    "… + essence": Design(views=BOTH, clauses=True, essence=True),
+    "… + concepts (shipped)": Design(blocks=SHIPPED, views=BOTH, clauses=True, essence=True),
+    "shipped + words": Design(blocks=(*SHIPPED, (words, 0.5)), views=BOTH, clauses=True, essence=True),
 }
 
 
@@ -280,6 +299,7 @@ def judge(trained: Trained, cases: Sequence[Case]) -> dict[str, float]:
 
 def cross_validate(design: Design, examples: Sequence[c.Example]) -> dict[str, float]:
     known = sorted(set(examples), key=lambda one: (one.text, one.intent, one.category, one.spans))
+    random.Random(1).shuffle(known)
     totals: Counter[str] = Counter()
     for fold in range(3):
         trained = Trained(design, [one for at, one in enumerate(known) if at % 3 != fold])
@@ -354,7 +374,7 @@ def spans(examples: Sequence[c.Example]) -> None:
 
 
 def main(arguments: Sequence[str]) -> None:
-    examples = [replace(one) for one in c.read_examples(ROOT / "data" / "nlu")]
+    examples = c.read_examples(ROOT / "data" / "nlu")
     print(f"{len(examples)} training messages, threshold {THRESHOLD}\n")
     compare(examples, [word for word in arguments if not word.startswith("-")], "--cv" in arguments)
     latency(examples)

@@ -394,13 +394,9 @@ def _resolve(context: Context, command: Command) -> Reply:
 
 
 def _control(context: Context, command: Command) -> Reply:
-    ticket = _ticket(context, command, lambda: [one for one in _open_jobs(context) if emergencies.danger(one)])
+    ticket = _ticket(context, command, lambda: emergencies.jobs_of(context.session, context.staff))
     emergencies.under_control(context.session, ticket, context.actor, command.values["words"], context.now)
     return _done(ticket)
-
-
-def _open_jobs(context: Context) -> list[Ticket]:
-    return finding.jobs_of(context.session, context.staff)
 
 
 def _gravest(context: Context) -> list[Ticket]:

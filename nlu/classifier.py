@@ -369,6 +369,7 @@ class _Segment:
     complaint: float = 0.0
     category: str = ""
     confidence: float = 0.0
+    accuses: bool = False
 
     def names_fault(self, floor: float) -> bool:
         """Whether these words alone report a fault; the first ones, and those that change the matter, may be vague."""
@@ -406,12 +407,14 @@ class _Segments:
         )
         if categories := self._model._categories(REPAIR, read):
             segment.category, segment.confidence = categories[0]
+        if complaints := self._model._categories(COMPLAINT, read):
+            segment.accuses = complaints[0][0] in _lists()["blame_codes"]
 
     def blame(self) -> bool:
         """Whether the words blame somebody, anywhere or in a clause of their own."""
         if _pattern("grievance").search(self._done.text):
             return True
-        return any(segment.complaint >= _SURE_BLAME for segment in self._all)
+        return any(segment.complaint >= _SURE_BLAME and segment.accuses for segment in self._all)
 
     def faults(self, whole: tuple[str, float] | None) -> list[Clause]:
         """One clause per fault. `whole` is what the message means as one repair; None asks for sure faults only."""

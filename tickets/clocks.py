@@ -83,6 +83,9 @@ def _accept_step(session: Session, ticket: Ticket, step: int, minutes: int, now:
             verbs.escalate(session, ticket, now, "push.accept_reminder", [ticket.handler])
         return
     told = leaders(session, ticket.community_id, ticket.department)
+    if ticket.level == "U0":
+        # Whatever department it falls to, a danger to life is the engineers' matter too (SC06).
+        told = [*told, *leaders(session, ticket.community_id, "engineering")]
     if step >= 3:
         told = [*told, *managers(session, ticket.community_id)]
     people = list({one.id: one for one in told}.values())
@@ -193,7 +196,7 @@ def desk_time(start: datetime, end: datetime) -> timedelta:
 
 def late_promises(session: Session, now: datetime) -> None:
     """Nobody is left waiting past a promised time: shortly before it passes the resident hears a new one, which is watched
-    like the first (domain.md §10.1). From the second time on the manager knows."""
+    like the first. From the second time on the manager knows."""
     query = select(Ticket).where(
         Ticket.status.in_(("assigned", "in_progress", "rework")),
         Ticket.kind.in_(PROMISED),

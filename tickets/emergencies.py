@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from nlu.address import Address
 from nlu.emergency import Emergency, playbook, question_text
-from storage.models import Community, Conversation, Draft, Resident, Staff, Ticket
+from storage.models import Assignment, Community, Conversation, Draft, Resident, Staff, Ticket
 from tickets import lifecycle, notify, questions, verbs
 from tickets.errors import NotAllowed, WrongStatus
 from tickets.people import Actor, home_key, leaders, managers, relations
@@ -374,12 +374,22 @@ def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, te
     else:
         event = verbs.record(session, ticket, actor, "comment", now, note=text)
     told = [*verbs.alarm_list(session, ticket.community_id, now)] if ticket.level == "U0" else []
-    if ticket.handler:
-        told.append(ticket.handler)
+    told += crew(session, ticket)
     for staff in {one.id: one for one in told}.values():
         key = "push.emergency_place" if clearer else "push.emergency_update"
         notify.tell_staff(session, staff, ticket, event, key, now, words=text)
     return clearer
+
+
+def crew(session: Session, ticket: Ticket) -> list[Staff]:
+    """Everybody who was sent and has not refused: who did not confirm in time may be on the way all the same."""
+    query = (
+        select(Staff)
+        .join(Assignment, Assignment.staff_id == Staff.id)
+        .where(Assignment.ticket_id == ticket.id, Assignment.state.in_(("offered", "accepted", "timed_out")))
+        .order_by(Staff.id)
+    )
+    return list(session.scalars(query).unique())
 
 
 def _clearer(ticket: Ticket, place: Address) -> bool:
@@ -402,7 +412,7 @@ def unanswered(session: Session, data: dict[str, str], words: str, community_id:
 
 def under_control(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> None:
     """The crew says the danger is over: the leaders are asked to look, nothing closes by itself (domain.md §3.1)."""
-    if not relations(session, ticket, actor) & {lifecycle.HANDLER, lifecycle.SUPERVISOR}:
+    if actor.staff not in crew(session, ticket) and lifecycle.SUPERVISOR not in relations(session, ticket, actor):
         raise NotAllowed(action="control")
     if ticket.status not in lifecycle.OPEN or not danger(ticket):
         raise WrongStatus(status=ticket.status, action="control")
@@ -412,6 +422,13 @@ def under_control(session: Session, ticket: Ticket, actor: Actor, words: str, no
     for staff in {one.id: one for one in told}.values():
         notify.tell_staff(session, staff, ticket, event, "push.control", now, by=actor.name, words=words)
     notify.tell_reporter(session, ticket, event, "push.control_told", now)
+
+
+def jobs_of(session: Session, staff: Staff) -> list[Ticket]:
+    """The running emergencies this colleague was sent to."""
+    query = select(Ticket).where(Ticket.community_id == staff.community_id, Ticket.status.in_(lifecycle.OPEN))
+    running = session.scalars(query.where(Ticket.level.in_(("U0", "U1"))).order_by(Ticket.id.desc()))
+    return [ticket for ticket in running if danger(ticket) and staff in crew(session, ticket)]
 
 
 def stand_down(session: Session, ticket: Ticket, actor: Actor, note: str, now: datetime) -> None:

@@ -54,6 +54,11 @@ def is_angry(text: str) -> bool:
     return _has("angry", text)
 
 
+def shouts(text: str) -> bool:
+    """「！！！」, read before it is normalised away."""
+    return bool(_patterns()["shouts"].search(text))
+
+
 def gives_up(text: str) -> bool:
     """Done answering questions: 你们看着办, 烦不烦 … (domain.md §5.3)."""
     return _has("gives_up", text)

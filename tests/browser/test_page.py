@@ -46,7 +46,7 @@ def test_what_is_no_picture_is_refused_in_words(phone: Any) -> None:
 def test_markup_is_shown_as_text(phone: Any) -> None:
     visitor: Phone = phone("stranger:43")
     text = '<img src=x onerror="document.title=1"><b>厨房</b>水龙头坏了 &lt;i&gt;'
-    visitor.say(text, ASKS)
+    visitor.say(text)
     visitor.page.reload()
     expect(visitor.mine()).to_have_count(1)
     assert visitor.texts("me") == [text]
@@ -155,7 +155,7 @@ def test_unread_badge_on_a_phone_not_looked_at(stack: Stack, new_page: Any) -> N
     expect(badge).to_be_hidden()
     resident.say("3栋2单元801客厅插座坏了，没有火花没有焦味", "已登记")
     electrician.hear("客厅插座坏了")
-    expect(badge).to_have_text("1")
+    expect(badge).to_have_text(re.compile("^[1-9]$"))
     electrician.input.click()
     expect(badge).to_be_hidden()
 
@@ -180,7 +180,7 @@ def test_quick_replies_with_the_keyboard_alone(phone: Any) -> None:
     visitor.page.keyboard.type("厨房水龙头坏了")
     visitor.page.keyboard.press("Enter")
     visitor.hear(ASKS)
-    visitor.page.keyboard.type("3栋2单元1402")
+    visitor.page.keyboard.type("3栋")
     visitor.page.keyboard.press("Enter")
     replies = visitor.log.get_by_test_id("quick-reply")
     expect(replies.first).to_be_visible()
@@ -194,16 +194,16 @@ def test_quick_replies_with_the_keyboard_alone(phone: Any) -> None:
     expect(visitor.mine(label)).to_have_count(1)
     expect(replies.first).to_have_attribute("aria-disabled", "true")
     visitor.page.keyboard.press("Enter")
-    visitor.hear("已登记")
+    visitor.hear("几室")
     expect(visitor.mine(label)).to_have_count(1)
 
 
 def test_buttons_answered_by_typing_are_closed(phone: Any) -> None:
     visitor: Phone = phone("stranger:62")
     visitor.say("厨房水龙头坏了", ASKS)
-    visitor.say("3栋2单元1402", "哪一")
+    visitor.say("3栋", "哪一")
     label = visitor.log.get_by_test_id("quick-reply").first.inner_text()
-    visitor.say(label, "已登记")
+    visitor.say(label, "几室")
     for reply in visitor.log.get_by_test_id("quick-reply").all():
         expect(reply).to_have_attribute("aria-disabled", "true")
 
@@ -220,8 +220,9 @@ def test_a_narrow_phone_never_scrolls_sideways(phone: Any, big: bool) -> None:
     if big:
         visitor.at("font-toggle").click()
         expect(visitor.at("font-toggle")).to_have_attribute("aria-pressed", "true")
-    visitor.say("厨房水龙头坏了 https://example.com/" + "a" * 200, ASKS)
-    visitor.say("3栋2单元1402", "哪一")
+    visitor.say("https://example.com/" + "a" * 200)
+    visitor.say("厨房水龙头坏了", ASKS)
+    visitor.say("3栋", "哪一")
     assert no_sideways(visitor)
     for button in ("send", "more"):
         box = visitor.at(button).bounding_box()
