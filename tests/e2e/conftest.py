@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e.harness import ROOT, Stack
 
 from bot import training
-from e2e.harness import ROOT, Stack
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,12 @@ def stack(tmp_path: Path, models: Path, server: TelegramServer) -> Iterator[Stac
 
 def _code(stack: Stack, person: str) -> str:
     made = subprocess.run(
-        [sys.executable, "-m", "bot", "code", person], cwd=ROOT, env=stack.env, check=True, capture_output=True, text=True
+        [sys.executable, "-m", "bot", "code", person],
+        cwd=ROOT,
+        env=stack.env,
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return made.stdout.strip().splitlines()[-1]
 
