@@ -21,7 +21,7 @@ from tickets.errors import NoTicket
 from tickets.people import homes_of
 from tickets.places import read_place
 from tickets.texts import say
-from tickets.words import hesitates, no_cancel, only_correcting
+from tickets.words import form_asked_for, hesitates, no_cancel, only_correcting
 
 CORRECTABLE = timedelta(days=2)
 
@@ -33,6 +33,8 @@ class Cancel(DeskAction):
         return "action_cancel"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if form := form_asked_for(desk.text):
+            return [FollowupAction(form)]
         if drafts.drop(desk):
             desk.say("reply.draft_dropped")
             _rest_of(desk)
@@ -119,6 +121,18 @@ class Reschedule(DeskAction):
         label = format_window(window, desk.now)
         verbs.change_appointment(desk.session, ticket, desk.actor, window.start, end, label, desk.now)
         desk.done()
+        return []
+
+
+class Deny(DeskAction):
+    """「不对 4栋」: a no that brings what is right is a correction."""
+
+    def name(self) -> str:
+        return "action_deny"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if not correct_latest(desk):
+            desk.say("reply.denied")
         return []
 
 

@@ -20,7 +20,10 @@ from tickets.texts import has_text, say
 from tickets.verbs import Report
 from tickets.words import bare_request, drops_draft, gives_up, is_angry, is_grave, shouts
 
+# Each has a rule in data/rules/forms.yml.
+INTERRUPTIONS = frozenset({"greet", "ask_question", "ask_progress", "bot_challenge", "cancel", "handoff"})
 FAILED_REPAIR = "T02"
+LEAK_QUARREL, LEAK = "T18", "W03"
 MAX_QUESTIONS = 2
 ENOUGH_WORDS = 26
 
@@ -32,9 +35,15 @@ class ValidateComplaintForm(DeskAction):
         return "validate_complaint_form"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if drafts.interrupted(desk, tracker, INTERRUPTIONS):
+            return []
         draft = drafts.begin(desk, "TS")
         data = dict(draft.data)
-        if desk.key not in data.get("seen", []):
+        if data.get("words") and desk.intent == "report_repair" and desk.faults:
+            # A new problem: the complaint is registered as far as it was told, the fault gets its own ticket.
+            data = {**data, "seen": [*data["seen"], desk.key], "faults": desk.faults, "complete": True}
+            drafts.save(desk, draft, data)
+        elif desk.key not in data.get("seen", []):
             data["seen"] = [*data.get("seen", []), desk.key]
             words = data.pop("unsure", "") or ("" if bare_request(desk.text) else desk.text)
             data["words"] = " ".join(filter(None, (data.get("words", ""), words)))
@@ -53,7 +62,7 @@ class ValidateComplaintForm(DeskAction):
 
 def _next_slot(desk: Desk, draft: Draft) -> str | None:
     data = draft.data
-    if data.get("asked", 0) >= MAX_QUESTIONS or gives_up(desk.text) or data.get("angry"):
+    if data.get("asked", 0) >= MAX_QUESTIONS or gives_up(desk.text) or data.get("angry") or data.get("complete"):
         return None
     if not data.get("words"):
         return "matter"
@@ -112,7 +121,7 @@ class OpenComplaint(DeskAction):
             return cleared
         assert draft is not None
         ticket = open_complaint(desk, words, draft.data.get("code") or "T99", angry=bool(draft.data.get("angry")))
-        faults = _unregistered(desk, list(draft.data.get("faults", [])))
+        faults = _unregistered(desk, _faults_beside(draft, words))
         drafts.drop(desk)
         key = "reply.grievance" if ticket.linked_id else "reply.complaint_opened"
         key = "reply.complaint_opened_grave" if ticket.level == "C1" else key
@@ -125,11 +134,30 @@ class OpenComplaint(DeskAction):
         return cleared
 
 
+class NoteComplaint(DeskAction):
+    """A complaint told while a repair is being taken down: registered as it stands, the repair goes on (fact 12)."""
+
+    def name(self) -> str:
+        return "action_note_complaint"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        code = desk.category if desk.category.startswith("T") else "T99"
+        ticket = open_complaint(desk, desk.text, code, angry=is_angry(desk.text))
+        desk.say("reply.complaint_opened", core=_core(desk.text), **notify.facts(ticket, desk.now))
+        return []
+
+
 def ask_phone(desk: Desk, ticket: Ticket) -> None:
     """A stranger without a number is asked for one, so that somebody can call."""
     if desk.actor.resident and not ticket.contact_phone:
         desk.say("reply.phone_wanted_call")
         questions.ask(desk.session, desk.actor.resident, "phone", desk.now, ticket=ticket)
+
+
+def _faults_beside(draft: Draft, words: str) -> list[dict[str, Any]]:
+    """What has to be mended beside the complaint; a quarrel about a leak is always a leak too."""
+    told = list(draft.data.get("faults", []))
+    return told or ([{"category": LEAK, "text": words}] if draft.data.get("code") == LEAK_QUARREL else [])
 
 
 def _unregistered(desk: Desk, faults: list[dict[str, Any]]) -> list[dict[str, Any]]:

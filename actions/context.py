@@ -18,6 +18,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.executor import CollectingDispatcher
 from sqlalchemy.orm import Session
 
+from storage import mailbox
 from storage.database import Sessions, connect, sessions
 from storage.models import Community, Conversation, Ticket
 from tickets import questions
@@ -123,6 +124,8 @@ class DeskAction(Action, ABC):  # type: ignore[misc]
                 message,
             )
             events = self._guarded(desk, tracker)
+            if desk.answers or desk.handled:
+                mailbox.note_acted(session, desk.key, [_part(*answer) for answer in desk.answers])
         self._speak(desk, dispatcher)
         return events
 
@@ -135,9 +138,12 @@ class DeskAction(Action, ABC):  # type: ignore[misc]
             return []
 
     def _speak(self, desk: Desk, dispatcher: CollectingDispatcher) -> None:
-        for text, buttons in desk.answers:
-            dispatcher.utter_message(
-                text=text, buttons=[{"payload": code, "title": label} for code, label in buttons] or None
-            )
+        for answer in desk.answers:
+            dispatcher.utter_message(**_part(*answer))
         if desk.handled and not desk.answers:
             dispatcher.utter_message(json_message={"handled": True})
+
+
+def _part(text: str, buttons: Buttons) -> dict[str, Any]:
+    """One answer in Rasa's words."""
+    return {"text": text, "buttons": [{"payload": code, "title": label} for code, label in buttons] or None}

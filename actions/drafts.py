@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rasa_sdk import Tracker
 from sqlalchemy import select
 
 from actions.context import Desk
@@ -24,6 +25,7 @@ from tickets.texts import has_text, say
 from tickets.words import bare_request, is_vulnerable, no_hurry, says_urgent
 
 MAX_QUESTIONS = 3
+SURE_INTERRUPTION = 0.6
 SETTLED = ("ok", "echo", "confirm")
 
 
@@ -196,6 +198,18 @@ def _merge_wishes(desk: Desk, data: dict[str, Any]) -> None:
     if no_hurry(desk.text):
         flags["no_hurry"] = True
     data["flags"] = flags
+
+
+def interrupted(desk: Desk, tracker: Tracker, intents: frozenset[str]) -> bool:
+    """Whether the message is other business than the question of the running form; its rule answers, then the form asks on.
+
+    Only a clear reading counts, and never words that name a place or a fault: those are answers.
+    """
+    if not tracker.get_slot("requested_slot") or desk.faults or desk.intent not in intents:
+        return False
+    if float((desk.message.get("intent") or {}).get("confidence") or 0) < SURE_INTERRUPTION:
+        return False
+    return read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident).action == "none"
 
 
 def open_places(draft: Draft) -> list[dict[str, Any]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from rasa_sdk import Tracker
+from sqlalchemy import select
 
 from actions.context import Desk, DeskAction, Events
-from storage.models import Ticket
+from storage.models import OpenQuestion, Ticket
 from tickets import desk_lists, finding, notify, verbs
 from tickets.catalog import category
 from tickets.errors import NoTicket
@@ -14,6 +17,7 @@ from tickets.texts import clock, has_text, say
 from tickets.words import list_named, things_in
 
 SHOWN = 4
+JUST_NOW = timedelta(minutes=1)
 
 
 def meant(desk: Desk, *, kinds: tuple[str, ...] = ()) -> list[Ticket]:
@@ -21,8 +25,25 @@ def meant(desk: Desk, *, kinds: tuple[str, ...] = ()) -> list[Ticket]:
     number = desk.entity("ticket_no")
     if number:
         return [finding.by_number(desk.session, desk.community_id, number, desk.actor)]
+    if picked := _picked(desk):
+        return [picked]
     mine = finding.open_of(desk.session, desk.actor, kinds=kinds)
     return [one for one in mine if desk.category and one.code == desk.category] or about(mine, desk.text) or mine
+
+
+def _picked(desk: Desk) -> Ticket | None:
+    """The ticket just chosen for these words in answer to 「您是说哪一张」."""
+    if desk.actor.resident is None:
+        return None
+    query = select(OpenQuestion).where(
+        OpenQuestion.resident_id == desk.actor.resident.id,
+        OpenQuestion.kind == "cancel_which",
+        OpenQuestion.answered_at >= desk.now - JUST_NOW,
+    )
+    for question in desk.session.scalars(query.order_by(OpenQuestion.id.desc())):
+        if question.data.get("picked") and question.data["text"] == desk.text:
+            return verbs.load(desk.session, question.data["picked"])
+    return None
 
 
 def about(tickets: list[Ticket], text: str) -> list[Ticket]:

@@ -18,6 +18,10 @@ from tickets.verbs import Report
 from tickets.words import drops_draft, gives_up, is_angry
 
 GRIEVANCE = "T02"
+# Each has a rule in data/rules/forms.yml.
+INTERRUPTIONS = frozenset(
+    {"greet", "ask_question", "ask_progress", "bot_challenge", "urge", "cancel", "handoff", "file_complaint"}
+)
 
 
 class ValidateRepairForm(DeskAction):
@@ -27,6 +31,8 @@ class ValidateRepairForm(DeskAction):
         return "validate_repair_form"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if drafts.interrupted(desk, tracker, INTERRUPTIONS):
+            return []
         draft = drafts.begin(desk, "BX")
         _words_of_unsure(desk, draft)
         drafts.merge_fault(desk, draft)

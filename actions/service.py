@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rasa_sdk import Tracker
+from rasa_sdk.events import FollowupAction
 
 from actions import drafts
 from actions.changes import correct_latest
@@ -13,6 +14,7 @@ from tickets import notify, verbs
 from tickets.sla import in_desk_hours, next_desk_opening
 from tickets.texts import clock, has_text, say
 from tickets.verbs import Report
+from tickets.words import form_asked_for
 
 LIKELY = 0.08
 
@@ -81,6 +83,8 @@ class Unsure(DeskAction):
         if desk.actor.staff:
             desk.say("staff.unknown")
             return []
+        if form := form_asked_for(desk.text):
+            return [FollowupAction(form)]
         if correct_latest(desk):
             return []
         readings = [

@@ -224,7 +224,8 @@ class Trained:
         if "flat" in design.views:
             self._add("flat", table, rows, [row.pair for row in rows])
         if "steps" in design.views:
-            self._add("intent", table, rows, [row.intent for row in rows])
+            whole = [at for at, row in enumerate(rows) if row.whole]
+            self._add("intent", table[whole], [rows[at] for at in whole], [rows[at].intent for at in whole])
             for intent in c.CATEGORY_INTENTS:
                 own = [at for at, row in enumerate(rows) if row.intent == intent and row.category]
                 self._add(intent, table[own], [rows[at] for at in own], [rows[at].category for at in own])

@@ -21,13 +21,13 @@ from sqlalchemy.orm import Session
 from bot import commands, logins
 from bot.channels.base import Inbound
 from bot.clock import Clock, system_clock
-from bot.rasa_client import RasaClient, RasaDown, Said
+from bot.rasa_client import RasaClient, RasaDown, Said, joined
 from bot.residents import press
 from nlu.emergency import detect
 from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, PhotoTooLarge, save_photo
-from storage.models import Attachment, Community, Conversation, InboxMessage, Ticket
+from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, Ticket
 from tickets import emergencies, finding, notify, questions, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError
@@ -367,13 +367,15 @@ class Gateway:
         now = self._clock()
         with self._sessions.begin() as session:
             chat = session.get_one(Conversation, conversation_id)
-            rows = mailbox.waiting_inbound(session, conversation_id, now)
+            waiting = mailbox.waiting_inbound(session, conversation_id, now)
+            rows = self._finish_cut_off(session, chat, waiting)
             left: list[tuple[InboxMessage, str]] = []
-            restart = False
+            # After a turn that was cut off, the dialogue engine may believe in a form that has been filled.
+            restart = len(rows) < len(waiting) and not self._has_draft(session, chat)
             if self._screen_together(session, chat, rows):
                 return ForDialogue(sender_of(chat), "", [], {}, 0, True)
             for row in rows:
-                outcome = self._handle(session, chat, row)
+                outcome = self._handle_once(session, chat, row)
                 if outcome.reply:
                     self._say(session, chat, outcome.reply, f"row:{row.id}", outcome.buttons)
                 restart = restart or outcome.restart_dialogue
@@ -382,6 +384,33 @@ class Gateway:
                 else:
                     row.done_at = now
             return self._for_dialogue(session, chat, left, restart)
+
+    def _finish_cut_off(self, session: Session, chat: Conversation, rows: list[InboxMessage]) -> list[InboxMessage]:
+        """A turn that ended after its actions took effect and before its answer was stored (a process was killed) is not
+        taken again: what the actions said is said now. Returns the messages that are still to be handled."""
+        acted = [row for row in rows if "acted" in row.payload]
+        if not acted:
+            return rows
+        for row in acted:
+            said = joined(row.payload["acted"])
+            if said.text:
+                self._say(session, chat, said.text, f"turn:{row.id}", said.buttons)
+        last = acted[-1].id
+        self._close_rows(session, [row.id for row in rows if row.id <= last])
+        return [row for row in rows if row.id > last]
+
+    def _has_draft(self, session: Session, chat: Conversation) -> bool:
+        query = select(Draft.id).where(Draft.conversation_id == chat.id, Draft.parked.is_(False))
+        return session.scalar(query) is not None
+
+    def _handle_once(self, session: Session, chat: Conversation, row: InboxMessage) -> Outcome:
+        """A message that waits for the dialogue engine is not read as an answer a second time."""
+        if "left" in row.payload:
+            return Outcome(resume=row.payload["left"], restart_dialogue=row.payload["restart"])
+        outcome = self._handle(session, chat, row)
+        if outcome.resume:
+            row.payload = {**row.payload, "left": outcome.resume, "restart": outcome.restart_dialogue}
+        return outcome
 
     def _screen_together(self, session: Session, chat: Conversation, rows: list[InboxMessage]) -> bool:
         """「煤气」「味好大」 in two messages is one danger: a burst is also screened as a whole."""

@@ -37,7 +37,7 @@ class RasaClient:
             raise RasaDown(type(error).__name__) from error
         if not isinstance(parts, list):
             raise RasaDown("no list")
-        return _joined(parts)
+        return joined(parts)
 
     async def restart(self, sender: str) -> None:
         """Forget the running form of a conversation; what was said stays in the ticket. Best effort."""
@@ -64,7 +64,8 @@ class RasaClient:
         await self._http.aclose()
 
 
-def _joined(parts: list[Any]) -> Said:
+def joined(parts: list[Any]) -> Said:
+    """The parts of an answer as one message."""
     texts: list[str] = []
     buttons: tuple[tuple[str, str], ...] = ()
     handled = False

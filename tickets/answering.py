@@ -24,6 +24,7 @@ from tickets.places import read_place
 from tickets.texts import say, span
 from tickets.words import (
     all_of_them,
+    asks,
     asks_person,
     corrects,
     dropped,
@@ -34,6 +35,7 @@ from tickets.words import (
     none_of_these,
     resumes_draft,
     self_check_yes,
+    things_in,
     yes_cancel,
 )
 
@@ -285,7 +287,8 @@ def _consent(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | No
 
 def _detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
     ticket = _ticket(turn, question)
-    if answer.window is None and not answer.flags and (ticket.accepted_at or corrects(turn.text)):
+    plain = answer.window is None and not answer.flags and not answer.phone
+    if plain and (ticket.accepted_at or corrects(turn.text) or asks(turn.text) or leaves_topic(turn.text)):
         return None
     questions.answered(question, turn.text, turn.now)
     if answer.phone:
@@ -293,11 +296,31 @@ def _detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | Non
     raised = verbs.add_detail(turn.session, ticket, turn.actor, turn.text, turn.now, flags=dict(answer.flags))
     noted = say("reply.phone_noted", tail=answer.phone[-4:]) if answer.phone else ""
     if answer.window and not answer.window.avoid and answer.window.end:
-        set_window(turn, ticket, answer.window)
+        for one in _told_together(turn, ticket):
+            set_window(turn, one, answer.window)
         return Outcome(noted, resume=answer.fresh)
     if raised:
         noted = say("reply.detail_raised", **notify.facts(ticket, turn.now))
     return Outcome(noted or say("reply.detail_thanks"), resume=answer.fresh)
+
+
+def _told_together(turn: Turn, ticket: Ticket) -> list[Ticket]:
+    """The faults at home that came with `ticket` in one message and have no time yet: one visit time is for all of them."""
+    told, number = str(ticket.source_key or "").rpartition(":")[::2]
+    if not told or not number.isdigit():
+        return [ticket]
+    query = select(Ticket).where(
+        Ticket.source_key.startswith(told + ":"),
+        Ticket.community_id == ticket.community_id,
+        Ticket.kind == "BX",
+        Ticket.public_area.is_(False),
+        Ticket.wanted_label == "",
+        Ticket.status.in_(OPEN),
+        Ticket.id != ticket.id,
+    )
+    together = [ticket, *turn.session.scalars(query)]
+    named = [one for one in together if things_in(turn.text) & things_in(one.symptom)]
+    return [verbs.load(turn.session, one.id) for one in named or together]
 
 
 def _phone(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
@@ -437,7 +460,9 @@ def _which(turn: Turn, question: OpenQuestion) -> Outcome | None:
         return None
     questions.answered(question, turn.text, turn.now)
     if not cancel:
-        return Outcome(resume=f"{question.data['text']} {picked[0].ticket_no}")
+        # The first words are read again; actions/progress.py finds the choice beside them.
+        question.data = {**question.data, "picked": picked[0].id}
+        return Outcome(resume=question.data["text"])
     for ticket in picked:
         verbs.cancel(turn.session, ticket, turn.actor, question.data["text"], turn.now)
     return Outcome()

@@ -633,6 +633,7 @@ def agree_appointment(session: Session, ticket: Ticket, actor: Actor, now: datet
     _tell_household(session, ticket, now)
     questions.withdraw(session, ticket, "appointment")
     notify.tell_reporter(session, ticket, event, "push.appointment_fixed", now)
+    _tell_housemate(session, ticket, actor, event, "push.appointment_fixed", now)
     if ticket.handler:
         notify.tell_staff(session, ticket.handler, ticket, event, "push.appointment_agreed", now)
 
@@ -663,6 +664,7 @@ def change_appointment(
         notify.tell_staff(session, ticket.handler, ticket, event, "push.time_changed_staff", now, old=old)
     key = "push.time_noted" if first else "push.time_changed" if ticket.handler else "push.time_changed_unowned"
     notify.tell_reporter(session, ticket, event, key, now)
+    _tell_housemate(session, ticket, actor, event, key, now)
     if ticket.accepted_at:
         _tell_household(session, ticket, now)
 
@@ -739,6 +741,7 @@ def consent(session: Session, ticket: Ticket, actor: Actor, agreed: bool, note: 
     event = record(session, ticket, actor, "consent", now, note=note, agreed=agreed)
     key = "push.consent_yes" if agreed else "push.consent_no"
     notify.tell_reporter(session, ticket, event, key, now)
+    _tell_housemate(session, ticket, actor, event, key, now)
     if ticket.handler:
         notify.tell_staff(session, ticket.handler, ticket, event, f"{key}_staff", now)
 
@@ -1108,6 +1111,18 @@ def cancel(session: Session, ticket: Ticket, actor: Actor, reason: str, now: dat
             session, worker, ticket, event, "push.cancelled_staff", now, reason=reason or say("reason.none")
         )
     notify.tell_reporter(session, ticket, event, "push.cancelled", now)
+    _tell_housemate(session, ticket, actor, event, "push.cancelled", now)
+
+
+def _tell_housemate(
+    session: Session, ticket: Ticket, actor: Actor, event: TicketEvent, key: str, now: datetime
+) -> None:
+    """Somebody of the same flat acted, not the reporter: they hear the same answer."""
+    person = actor.resident
+    if person is None or person.id == ticket.reporter_id:
+        return
+    text_ = say(key, **notify.facts(ticket, now))
+    notify.push(session, person, text_, key=f"t{ticket.id}:e{event.id}:{key}:{actor.key}", now=now, ticket=ticket)
 
 
 def _ask_phone_check(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:

@@ -74,6 +74,13 @@ def bare_request(text: str) -> bool:
     return bool(_patterns()["bare_request"].fullmatch(normalize(text).text.strip("，。！？~. ")))
 
 
+def form_asked_for(text: str) -> str:
+    """The form that a bare request names, whatever the model makes of two words; "" if it is none."""
+    if not bare_request(text) or _has("bare_question", text):
+        return ""
+    return "complaint_form" if _has("bare_complaint", text) else "repair_form"
+
+
 def is_vulnerable(text: str) -> bool:
     """Someone is affected who cannot help themselves (domain.md §3.5)."""
     return _has("vulnerable", text)
@@ -109,6 +116,11 @@ def hesitates(text: str) -> bool:
 def only_correcting(text: str) -> bool:
     """「写错了」 alone: what is right still has to be said."""
     return _whole("only_correcting", text)
+
+
+def asks(text: str) -> bool:
+    """A question of the resident's own, so not the answer to one of ours."""
+    return _has("asks", text)
 
 
 def corrects(text: str) -> bool:

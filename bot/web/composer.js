@@ -39,6 +39,8 @@ export class Composer {
       class: 'input', rows: '1', maxlength: MAX_TEXT, enterkeyhint: 'send', autocomplete: 'off', placeholder: T.placeholder[this.voice], 'aria-label': T.input, testid: 'input',
     });
     this.input.addEventListener('input', () => this.changed());
+    // a pasted text may have been cut short
+    this.input.addEventListener('input', () => { if (this.input.value.length >= MAX_TEXT) toast(T.textFull(MAX_TEXT)); });
     this.input.addEventListener('keydown', (event) => this.key(event));
     this.sendButton = button(T.send, () => this.send(), { class: 'send', testid: 'send' });
     // keep the keyboard of a phone open after sending

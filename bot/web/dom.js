@@ -105,10 +105,11 @@ export function openLightbox(url, alt, closeLabel) {
   box.showModal();
 }
 
-// --- text with callable numbers ------------------------------------------------------------------
+// --- text with callable numbers, and hours that stay on one line ---------------------------------
 
 const PHONE = /1[3-9]\d(?:[ -]?\d{4}){2}|400[ -]?\d{3}[ -]?\d{4}|0\d{2,3}-\d{3,4}-?\d{4}|0[12]\d{9}|\b(?:110|119|120|122|12345|12315|95598)\b/g;
 const SHORT_NEEDS = /(?:打|拨|拨打|致电|电话|热线|呼叫)[:：\s]{0,2}$/;
+const HOURS = /(\d{1,2}:\d\d[–-]\d{1,2}:\d\d)/;
 const JOINED = /[\dA-Za-z*_-]/;
 
 export function textWithPhones(text, callLabel) {
@@ -117,11 +118,16 @@ export function textWithPhones(text, callLabel) {
   for (const match of text.matchAll(PHONE)) {
     const end = match.index + match[0].length;
     if (!isPhone(text, match.index, end)) continue;
-    out.append(text.slice(from, match.index), phoneLink(match[0], callLabel));
+    out.append(...plain(text.slice(from, match.index)), phoneLink(match[0], callLabel));
     from = end;
   }
-  out.append(text.slice(from));
+  out.append(...plain(text.slice(from)));
   return out;
+}
+
+// "15:00–16:00" must not break after the dash.
+function plain(text) {
+  return text.split(HOURS).map((part, index) => (index % 2 ? h('span', { class: 'hours', text: part }) : part));
 }
 
 function isPhone(text, start, end) {

@@ -43,7 +43,7 @@ export const T = {
   me: '我',
   desk: '物业',
   empty: {
-    resident: '您好，家里哪里坏了、有什么意见或想问的，直接说就行',
+    resident: '您好，家里哪里坏了、\n有什么意见或想问的，直接说就行',
     worker: '派给您的活会出现在这里',
     supervisor: '可以直接问，比如“今天”“超时”',
   },
@@ -65,6 +65,7 @@ export const T = {
   input: '输入消息',
   placeholder: { resident: '请描述问题…', worker: '回复…', supervisor: '想问什么…' },
   send: '发送',
+  textFull: (n) => `一条最多${n}字，后面的请分开发`,
   more: '更多',
   quickCommands: '常用',
   commands: {

@@ -22,7 +22,7 @@ from storage.database import connect, sessions
 from storage.models import Conversation, Draft, InboxMessage, OpenQuestion, OutboxMessage, Resident, Ticket
 from tickets import notify
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.unproven]
 
 CHILDREN = ("rasa", "actions", "bot")
 DELAY = "恢复了就回答您"
@@ -140,7 +140,7 @@ def test_a_push_goes_out_once_when_the_bot_dies_while_sending(desk: Stack) -> No
         desk.wait_healthy(PATIENCE)
         assert sum("已接单" in text for text in heard_from_now_on(resident, "已接单")) == 1
         assert sum("已接单" in text for text in heard_from_now_on(plumber, "已接单")) == 1
-    assert [event.action for event in desk.history(ticket)].count("accept") == 1
+    assert len([event for event in desk.history(ticket) if event.action in ("accept", "grab", "take_over")]) == 1
 
 
 # --- down -------------------------------------------------------------------------------------------------------------
@@ -182,11 +182,11 @@ def test_while_a_part_is_down(desk: Stack, child: str) -> None:
 def test_the_delay_text_does_not_promise_what_it_cannot(desk: Stack) -> None:
     patient = desk.person("stranger:320")
     with kept_down(desk, "rasa"):
-        text = patient.say("物业费怎么交", DELAY, "0571-5555-0100")
+        text = patient.say("厨房水管漏水", DELAY, "0571-5555-0100")
         assert "马上" not in text
     with ticking(desk):
         desk.wait_healthy(PATIENCE)
-        patient.hear("缴费", patience=PATIENCE)
+        patient.hear("几栋", patience=PATIENCE)
 
 
 # --- restarts ---------------------------------------------------------------------------------------------------------
@@ -241,7 +241,8 @@ def test_a_restart_of_everything_loses_nothing_and_leaves_nothing_behind(stack: 
 
     stack.start()
     resident.hear("停水通知")
-    half.hear("几栋")
+    with ticking(stack):
+        assert sum("几栋" in text for text in heard_from_now_on(half, "几栋")) == 1
     with stack.session() as session:
         assert session.scalars(select(Draft)).one().data["faults"][0]["words"]
         assert session.scalars(select(OpenQuestion.kind).where(OpenQuestion.state == "open")).all() != []

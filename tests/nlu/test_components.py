@@ -329,7 +329,7 @@ def test_killed_writers_lose_nothing_they_confirmed(tmp_path: Path, domain: Doma
         for sender in ("a", "b")
     ]
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while any(len((tmp_path / s).read_text().splitlines()) < 60 for s in "ab") and time.monotonic() < deadline:
             time.sleep(0.1)
     finally:

@@ -238,16 +238,13 @@ def test_a_pause_counts_for_nothing(desk: Desk) -> None:
 
 def test_a_later_appointment_takes_the_warnings_back(desk: Desk) -> None:
     ticket = desk.accepted("W04")
-    desk.sweep_through(NOW, at("10:00", 13), timedelta(minutes=30))
+    desk.sweep_through(NOW, at("10:00", 13), timedelta(hours=5))
     verbs.change_appointment(
         desk.session, ticket, desk.actor("王芳"), at("09:00", 16), at("10:00", 16), "周一上午", at("10:05", 13)
     )
-    rows = only(
-        told_at(desk, at("10:30", 13), at("14:00", 16), timedelta(minutes=30)),
-        "finish_warning",
-        "late_finish",
-    )
-    assert rows == [
+    soon = told_at(desk, at("10:30", 13), at("22:30", 15), timedelta(hours=12))
+    rows = told_at(desk, at("01:30", 16), at("14:00", 16), timedelta(minutes=30))
+    assert only(soon + rows, "finish_warning", "late_finish") == [
         ("02:00", "王师傅", "finish_warning"),
         ("09:30", "王师傅", "finish_warning"),
         ("09:30", "李工", "finish_warning"),
@@ -373,7 +370,7 @@ def test_an_answered_question_nobody_comments_on_is_closed_a_day_later(desk: Des
 def test_an_answered_complaint_is_called_back_by_a_person_not_closed(desk: Desk) -> None:
     ticket = desk.report("T02", kind="TS")
     verbs.answer_matter(desk.session, ticket, desk.actor("李工"), "已换人", at("10:00"))
-    rows = told_at(desk, at("10:00"), at("10:00", 15), timedelta(minutes=30))
+    rows = told_at(desk, at("10:00"), at("10:00", 15), timedelta(hours=6))
     assert rows == [("10:00", "李工", "answer_unconfirmed")]
     assert ticket.status == "done"
 

@@ -212,6 +212,13 @@ def test_the_resident_names_another_time_and_the_clock_follows(desk: Desk) -> No
         desk.session, ticket, desk.actor("王芳"), at("14:00", 13), at("16:00", 13), "明天14:00–16:00", at("09:30")
     )
     assert ticket.arrive_by == at("16:00", 13)
+    assert desk.told() == {"王师傅": ["time_changed_staff"], "王芳": ["time_noted"]}
+
+    desk.seen()
+    verbs.change_appointment(
+        desk.session, ticket, desk.actor("王芳"), at("09:00", 14), at("11:00", 14), "6月14日上午", at("09:40")
+    )
+    assert ticket.arrive_by == at("11:00", 14)
     assert desk.told() == {"王师傅": ["time_changed_staff"], "王芳": ["time_changed"]}
 
 
