@@ -13,6 +13,7 @@ from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_question
 from actions.progress import meant
 from nlu.address import Address
+from nlu.answers import read_answer
 from nlu.expected_time import format_window, parse_window
 from nlu.slots import find_phone, find_salutation
 from storage.models import Resident, Ticket
@@ -180,6 +181,27 @@ def correct_latest(desk: Desk) -> bool:
     return True
 
 
+def time_for_latest(desk: Desk) -> bool:
+    """Nothing but a time: when the visit for the newest matter shall be; whether the message held one."""
+    ticket = _correctable(desk)
+    window = parse_window(desk.text, desk.now, asked=True)
+    if ticket is None or window is None or not window.end or window.avoid or desk.actor.resident is None:
+        return False
+    label = format_window(window, desk.now)
+    verbs.change_appointment(desk.session, ticket, desk.actor, window.start, window.end, label, desk.now)
+    desk.done()
+    return True
+
+
+def _add_detail(desk: Desk, ticket: Ticket) -> None:
+    answer = read_answer("detail", desk.text, desk.now, about=ticket.symptom)
+    flags = dict(answer.flags) if answer else {}
+    if verbs.add_detail(desk.session, ticket, desk.actor, desk.text, desk.now, flags=flags):
+        desk.say("reply.detail_raised", **notify.facts(ticket, desk.now))
+    else:
+        desk.say("reply.detail_thanks")
+
+
 def _correctable(desk: Desk) -> Ticket | None:
     mine = [one for one in finding.open_of(desk.session, desk.actor) if one.kind in ("BX", "TS")]
     mine = [one for one in mine if desk.now - one.created_at < CORRECTABLE and one.status != "done"]
@@ -214,7 +236,7 @@ def _contact_asked(desk: Desk, resident: Resident, ticket: Ticket) -> bool:
 
 
 def _somebody_elses(desk: Desk, place: Address, resident: Resident | None) -> bool:
-    if resident is None or place.public:
+    if resident is None or place.public or not homes_of(desk.session, resident):
         return False
     return verbs.home_differs(desk.session, resident, place.key)
 
@@ -226,18 +248,11 @@ class Inform(DeskAction):
         return "action_inform"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if correct_latest(desk):
+        if correct_latest(desk) or time_for_latest(desk):
             return []
         ticket = _correctable(desk)
-        window = parse_window(desk.text, desk.now, asked=True)
-        if ticket is not None and window and window.end and not window.avoid and desk.actor.resident:
-            label = format_window(window, desk.now)
-            verbs.change_appointment(desk.session, ticket, desk.actor, window.start, window.end, label, desk.now)
-            desk.done()
-            return []
         if ticket is not None:
-            verbs.add_detail(desk.session, ticket, desk.actor, desk.text, desk.now)
-            desk.say("reply.detail_thanks")
+            _add_detail(desk, ticket)
             return []
         place = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
         if place.action == "none":

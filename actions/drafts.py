@@ -22,10 +22,11 @@ from tickets.catalog import category
 from tickets.people import home_key
 from tickets.places import place_display, read_place
 from tickets.texts import has_text, say
-from tickets.words import bare_request, is_vulnerable, no_hurry, says_urgent
+from tickets.words import adds, bare_request, is_vulnerable, no_hurry, says_urgent, things_in
 
 MAX_QUESTIONS = 3
-SURE_INTERRUPTION = 0.6
+SURE = 0.6
+GUESS = 0.3
 SETTLED = ("ok", "echo", "confirm")
 
 
@@ -80,13 +81,27 @@ def merge_fault(desk: Desk, draft: Draft) -> None:
     data["words"] = " ".join(filter(None, (data.get("words", ""), desk.text)))
     faults = list(data.get("faults", []))
     known = {fault["code"] for fault in faults}
-    for fault in _told_faults(desk, bool(faults)):
-        if fault["code"] not in known or not faults:
-            faults.append(fault)
+    told = _told_faults(desk, bool(faults))
+    if faults and not adds(desk.text):
+        # 「有水」 answers our question about the water; another word of the same kind is not another fault.
+        answer = read_answer("detail", desk.text, desk.now)
+        told = [] if answer and answer.flags else [one for one in told if one["code"][0] not in {c[0] for c in known}]
+    faults += [fault for fault in told if fault["code"] not in known or not faults]
+    if not faults:
+        _merge_place(desk, data)
     data["faults"] = [_placed(desk, fault, data, several=len(faults) > 1) for fault in faults]
     _merge_wishes(desk, data)
     _mark_urgent(desk, data["faults"])
     save(desk, draft, data)
+
+
+def _merge_place(desk: Desk, data: dict[str, Any]) -> None:
+    """「我是1栋的」「101」 before anything is said to be broken: kept for the fault that follows."""
+    before = data.get("place") or {}
+    draft_key = before.get("place_key") or None
+    place = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident, draft=draft_key)
+    if place.action != "none":
+        data["place"] = _place_fields(desk, "X00", affected(desk, place), before)
 
 
 def _mark_urgent(desk: Desk, faults: list[dict[str, Any]]) -> None:
@@ -103,12 +118,18 @@ def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
     if (desk.intent != "report_repair" and not desk.faults) or bare_request(desk.text):
         return []
     clauses = desk.faults or [{"text": desk.text, "category": desk.category or "X00", "confidence": 1.0}]
-    sure = 0.5 if continuing else 0.0
+    sure = 0.5 if continuing else 0.0 if _names_something(desk) else GUESS
     return [
         {"code": str(one["category"] or "X00"), "words": str(one["text"]).strip("，,。 ")}
         for one in clauses
-        if float(one.get("confidence", 1.0)) >= sure
+        if float(one.get("confidence", 1.0)) >= sure and not bare_request(str(one["text"]))
     ]
+
+
+def _names_something(desk: Desk) -> bool:
+    """Whether a fault was surely told. 「太慢了吧」 read as a repair by the narrowest margin is no reason to send a plumber."""
+    sure = float((desk.message.get("intent") or {}).get("confidence") or 1.0) >= SURE
+    return sure or bool(things_in(desk.text))
 
 
 def begin_with(desk: Desk, faults: list[dict[str, Any]], words: str) -> None:
@@ -122,6 +143,7 @@ def begin_with(desk: Desk, faults: list[dict[str, Any]], words: str) -> None:
 
 def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], *, several: bool) -> dict[str, Any]:
     """The fault with the best place known: its own clause, the message, the earlier draft, the registered home."""
+    fault = fault if fault.get("place_key") else {**(data.get("place") or {}), **fault}
     own = fault["words"] if several and fault["words"] in desk.text else desk.text
     draft_key = fault.get("place_key") or None
     place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=draft_key)
@@ -207,7 +229,7 @@ def interrupted(desk: Desk, tracker: Tracker, intents: frozenset[str]) -> bool:
     """
     if not tracker.get_slot("requested_slot") or desk.faults or desk.intent not in intents:
         return False
-    if float((desk.message.get("intent") or {}).get("confidence") or 0) < SURE_INTERRUPTION:
+    if float((desk.message.get("intent") or {}).get("confidence") or 0) < SURE:
         return False
     return read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident).action == "none"
 

@@ -11,7 +11,6 @@ from actions.context import Desk, DeskAction, Events
 from storage.models import OpenQuestion, Ticket
 from tickets import desk_lists, finding, notify, verbs
 from tickets.catalog import category
-from tickets.errors import NoTicket
 from tickets.people import staff_named
 from tickets.texts import clock, has_text, say
 from tickets.words import list_named, things_in
@@ -91,7 +90,8 @@ class Urge(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         tickets = [one for one in meant(desk) if one.status != "done"]
         if not tickets:
-            raise NoTicket
+            desk.say("reply.no_ticket")
+            return []
         ticket = min(tickets, key=lambda one: (one.level, one.finish_by or desk.now))
         ticket = verbs.load(desk.session, ticket.id)
         before = ticket.urge_count

@@ -90,6 +90,10 @@ class AskLocation(DeskAction):
         _count_question(desk, draft)
         fault = drafts.open_places(draft)[0]
         text = place_question(fault)
+        if text == draft.data.get("place_question"):
+            text = say("reply.ask_place_more", question=text)
+        else:
+            drafts.save(desk, draft, {**draft.data, "place_question": text})
         key = f"ask.{category(fault['code']).ask}"
         if not draft.data.get("fault_asked") and not draft.data.get("flags") and has_text(key):
             text = f"{text}\n{say(key)}"

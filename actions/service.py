@@ -6,7 +6,7 @@ from rasa_sdk import Tracker
 from rasa_sdk.events import FollowupAction
 
 from actions import drafts
-from actions.changes import correct_latest
+from actions.changes import correct_latest, time_for_latest
 from actions.complaint import open_complaint
 from actions.context import Desk, DeskAction, Events
 from storage.models import Draft
@@ -85,7 +85,7 @@ class Unsure(DeskAction):
             return []
         if form := form_asked_for(desk.text):
             return [FollowupAction(form)]
-        if correct_latest(desk):
+        if correct_latest(desk) or time_for_latest(desk):
             return []
         readings = [
             str(one["name"]) for one in desk.message.get("intent_ranking") or [] if float(one["confidence"]) > LIKELY

@@ -29,6 +29,7 @@ from tickets.words import (
     corrects,
     dropped,
     gives_up,
+    is_greeting,
     is_medical,
     leaves_topic,
     no_cancel,
@@ -83,6 +84,19 @@ def try_answer(turn: Turn) -> Outcome | None:
         outcome = _emergency(turn, question) if question.kind == "emergency" else _ordinary(turn, question)
         if outcome is not None:
             return outcome
+    return _told_despite(turn, waiting)
+
+
+def _told_despite(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
+    """What made us ask whether it is dangerous was a report too: talk that is no answer takes it up, so that it is not lost.
+
+    The question stays open: nobody said that it is safe.
+    """
+    for question in waiting:
+        data = question.data
+        if question.kind == "safety" and not (data.get("knowledge") or data.get("passed") or is_greeting(turn.text)):
+            question.data = {**data, "passed": True}
+            return Outcome(resume=f"{data['text']}，{turn.text}")
     return None
 
 
@@ -175,6 +189,8 @@ def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | Non
     if answer.verdict != "no":
         emergencies.confirmed(turn.session, turn.conversation, turn.actor, question.data, turn.text, turn.now)
         return Outcome()
+    if question.data.get("passed"):
+        return Outcome(say("reply.safety_good"))
     if question.data.get("knowledge"):
         return Outcome(say("reply.safety_clear"))
     return Outcome(resume=question.data["text"])
@@ -290,7 +306,11 @@ def _detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | Non
     plain = answer.window is None and not answer.flags and not answer.phone
     if plain and (ticket.accepted_at or corrects(turn.text) or asks(turn.text) or leaves_topic(turn.text)):
         return None
-    questions.answered(question, turn.text, turn.now)
+    if plain and not question.data.get("heard"):
+        # 「马桶」「堵了」「没有 两个卫生间」: the answer may still come.
+        question.data = {**question.data, "heard": True}
+    else:
+        questions.answered(question, turn.text, turn.now)
     if answer.phone:
         verbs.correct(turn.session, ticket, turn.actor, turn.now, contact_phone=answer.phone)
     raised = verbs.add_detail(turn.session, ticket, turn.actor, turn.text, turn.now, flags=dict(answer.flags))

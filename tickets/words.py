@@ -118,6 +118,11 @@ def only_correcting(text: str) -> bool:
     return _whole("only_correcting", text)
 
 
+def adds(text: str) -> bool:
+    """还有, 另外: what follows is a matter of its own."""
+    return _has("adds", text)
+
+
 def asks(text: str) -> bool:
     """A question of the resident's own, so not the answer to one of ours."""
     return _has("asks", text)

@@ -55,6 +55,7 @@ def test_a_sweep_run_twice_changes_nothing_the_second_time(desk: Desk, steps: li
         assert desk.snapshot() == before, step
 
 
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 def test_a_day_with_idle_staff_ends_with_everything_escalated_and_nobody_forgotten(desk: Desk) -> None:
     codes = ["W01", "W02", "W04", "E01", "E04", "E07", "D03", "A02", "C01", "L01", "F05", "X00", "S05", "G01", "P02"]
     kinds = [("BX", code) for code in codes] + [
