@@ -30,7 +30,7 @@ test: lint data-check ## everything that must pass: set-up, lint, types, data, t
 	@echo "== tests"
 	@$(BIN)/python -m pytest -m "not e2e and not browser" $(PYTEST_ARGS)
 	@echo "== tests with real processes and browsers"
-	@$(BIN)/python -m pytest -m "(e2e or browser) and not unproven" $(PYTEST_ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/python -m pytest -m "e2e or browser" $(PYTEST_ARGS) || [ $$? -eq 5 ]
 
 lint: sync-dev ## ruff (rules and format) and mypy
 	@echo "== lint"

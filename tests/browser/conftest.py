@@ -28,7 +28,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "tests/browser/" in item.path.as_posix():
             item.add_marker(pytest.mark.browser)
             item.add_marker(pytest.mark.e2e)
-            item.add_marker(pytest.mark.unproven)
 
 
 @pytest.fixture(scope="package")

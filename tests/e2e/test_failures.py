@@ -22,7 +22,7 @@ from storage.database import connect, sessions
 from storage.models import Conversation, Draft, InboxMessage, OpenQuestion, OutboxMessage, Resident, Ticket
 from tickets import notify
 
-pytestmark = [pytest.mark.e2e, pytest.mark.unproven]
+pytestmark = pytest.mark.e2e
 
 CHILDREN = ("rasa", "actions", "bot")
 DELAY = "恢复了就回答您"

@@ -10,7 +10,7 @@ from e2e import test_repair_loop
 from e2e.harness import Stack
 from sqlalchemy import create_engine, make_url, text
 
-pytestmark = [pytest.mark.e2e, pytest.mark.unproven]
+pytestmark = pytest.mark.e2e
 
 # The same tests, with the `stack` of this module.
 test_leak_from_sentence_to_closed = test_repair_loop.test_leak_from_sentence_to_closed_and_rated

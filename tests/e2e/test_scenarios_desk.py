@@ -14,7 +14,7 @@ from e2e.harness import THURSDAY, Person, Stack
 from nlu.emergency import playbook
 from storage.models import Conversation, Draft, OutboxMessage, Staff, Ticket
 
-pytestmark = [pytest.mark.e2e, pytest.mark.unproven]
+pytestmark = pytest.mark.e2e
 
 FRIDAY = THURSDAY + timedelta(days=1)
 DUTY_PHONE, GAS_PHONE = "0571-5555-0100", "0571-5555-0177"

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from storage.models import Draft, InboxMessage, OutboxMessage, Ticket
 
-pytestmark = [pytest.mark.e2e, pytest.mark.unproven]
+pytestmark = pytest.mark.e2e
 
 # Never in a message to a resident: internal words, hollow promises, blame.
 BANNED = ("工单", "派工", "闭环", "请冷静", "耐心等待", "不知道", "不归我", "没办法", "免费", "亲，", "不满意")
