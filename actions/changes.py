@@ -150,6 +150,7 @@ class Correct(DeskAction):
         if ticket is None or only_correcting(desk.text):
             desk.say("reply.correct_what")
             return []
+        desk.note_for_review("corrected", ticket.symptom, str(ticket.source_key or desk.key))
         # 「不是马桶 是地漏」: nothing the register or a phone could hold, so the worker reads it as it was said.
         verbs.add_detail(desk.session, ticket, desk.actor, desk.text, desk.now)
         desk.say("reply.words_corrected" if ticket.handler else "reply.detail_thanks")

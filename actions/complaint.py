@@ -44,8 +44,9 @@ class ValidateComplaintForm(DeskAction):
             data = {**data, "seen": [*data["seen"], desk.key], "faults": desk.faults, "complete": True}
             drafts.save(desk, draft, data)
         elif desk.key not in data.get("seen", []):
-            data["seen"] = [*data.get("seen", []), desk.key]
-            words = data.pop("unsure", "") or ("" if bare_request(desk.text) else desk.text)
+            unsure = drafts.take_unsure(desk, draft, "file_complaint")
+            data = {**draft.data, "seen": [*data.get("seen", []), desk.key]}
+            words = unsure or ("" if bare_request(desk.text) else desk.text)
             data["words"] = " ".join(filter(None, (data.get("words", ""), words)))
             if not data.get("code") and words:
                 data["code"] = desk.category if desk.category.startswith("T") else "T99"

@@ -18,14 +18,18 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.executor import CollectingDispatcher
 from sqlalchemy.orm import Session
 
-from storage import mailbox
+from nlu.slots import mask_text
+from storage import mailbox, reviews
 from storage.database import Sessions, connect, sessions
-from storage.models import Community, Conversation, Ticket
+from storage.models import Community, Conversation, ReviewItem, Ticket
 from tickets import questions
 from tickets.errors import DeskError
 from tickets.notify import facts
 from tickets.people import Actor, actor_of
 from tickets.texts import say
+
+DOUBT = 0.6
+"""Below this confidence a message goes to the review list, also when it was acted on."""
 
 Events = list[dict[str, Any]]
 Buttons = Sequence[tuple[str, str]]
@@ -72,6 +76,33 @@ class Desk:
     @property
     def faults(self) -> list[dict[str, Any]]:
         return list(self.message.get("faults") or [])
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the model was not sure what the message wants."""
+        read = self.message.get("intent") or {}
+        return read.get("name") == "nlu_fallback" or float(read.get("confidence") or 1.0) < DOUBT
+
+    def note_for_review(self, why: str, words: str, key: str, suggested: str = "") -> None:
+        """Keep `words` until a person says what they mean (`guanjia nlu review`); numbers that name somebody are starred out."""
+        if not words.strip():
+            return
+        ranking = [one for one in self.message.get("intent_ranking") or [] if one["name"] != "nlu_fallback"]
+        best: dict[str, Any] = ranking[0] if ranking else {"name": self.intent, "confidence": 0.0}
+        reviews.note(
+            self.session,
+            ReviewItem(
+                community_id=self.community_id,
+                source_key=key[:200],
+                at=self.now,
+                text=mask_text(words),
+                why=why,
+                intent=str(best["name"]),
+                category=self.category,
+                confidence=float(best["confidence"]),
+                suggested=suggested,
+            ),
+        )
 
     def entity(self, name: str) -> str:
         return next((str(e["value"]) for e in self.message.get("entities") or [] if e.get("entity") == name), "")
@@ -126,6 +157,8 @@ class DeskAction(Action, ABC):  # type: ignore[misc]
             events = self._guarded(desk, tracker)
             if desk.answers or desk.handled:
                 mailbox.note_acted(session, desk.key, [_part(*answer) for answer in desk.answers])
+            if desk.doubtful:
+                desk.note_for_review("unsure", desk.text, desk.key)
         self._speak(desk, dispatcher)
         return events
 

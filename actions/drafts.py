@@ -22,7 +22,8 @@ from tickets.catalog import category
 from tickets.people import home_key
 from tickets.places import place_display, read_place
 from tickets.texts import has_text, say
-from tickets.words import adds, bare_request, is_vulnerable, no_hurry, says_urgent, things_in
+from tickets.urgency import facts_in
+from tickets.words import adds, bare_request, says_urgent, things_in
 
 MAX_QUESTIONS = 3
 SURE = 0.6
@@ -48,14 +49,36 @@ def find(desk: Desk, kind: str) -> Draft | None:
 
 
 def begin(desk: Desk, kind: str) -> Draft:
-    """The draft of this kind; another kind's draft makes room."""
+    """The draft of this kind; another kind's draft makes room, and leaves behind the words nobody could place."""
     draft = find(desk, kind)
     if draft is None:
+        kept = _unplaced(desk)
         drop(desk)
-        draft = Draft(conversation_id=desk.conversation.id, kind=kind, data={}, updated_at=desk.now)
+        draft = Draft(conversation_id=desk.conversation.id, kind=kind, data=kept, updated_at=desk.now)
         desk.session.add(draft)
         desk.session.flush()
     return draft
+
+
+def _unplaced(desk: Desk) -> dict[str, Any]:
+    draft = desk.session.scalar(select(Draft).where(Draft.conversation_id == desk.conversation.id))
+    return {name: draft.data[name] for name in ("unsure", "unsure_key") if draft and name in draft.data}
+
+
+def take_unsure(desk: Desk, draft: Draft, means: str) -> str:
+    """The words that were not understood, once the resident has said what they are (「我要报修」); "" if there are none.
+
+    Whoever tells something new instead has moved on. A person will label the words later (`guanjia nlu review`).
+    """
+    words = str(draft.data.get("unsure", ""))
+    if not words:
+        return ""
+    key = str(draft.data.get("unsure_key", desk.key))
+    save(desk, draft, {name: value for name, value in draft.data.items() if name not in ("unsure", "unsure_key")})
+    if not bare_request(desk.text):
+        return ""
+    desk.note_for_review("corrected", words, key, suggested=means)
+    return words
 
 
 def drop(desk: Desk) -> bool:
@@ -211,15 +234,7 @@ def _merge_wishes(desk: Desk, data: dict[str, Any]) -> None:
     phone = find_phone(desk.text)
     if phone:
         data["phone"] = phone
-    flags = dict(data.get("flags", {}))
-    answer = read_answer("detail", desk.text, desk.now)
-    if answer:
-        flags.update(answer.flags)
-    if is_vulnerable(desk.text):
-        flags["vulnerable"] = True
-    if no_hurry(desk.text):
-        flags["no_hurry"] = True
-    data["flags"] = flags
+    data["flags"] = {**data.get("flags", {}), **facts_in(desk.text, desk.now)}
 
 
 def interrupted(desk: Desk, tracker: Tracker, intents: frozenset[str]) -> bool:

@@ -30,7 +30,13 @@ class AnswerQuestion(DeskAction):
         if drops_draft(desk.text) and drafts.drop(desk):
             desk.say("reply.draft_dropped")
         if bare_request(desk.text):
-            desk.say("reply.ask_question")
+            draft = drafts.find(desk, "BX")
+            words = drafts.take_unsure(desk, draft, "ask_question") if draft else ""
+            if not words:
+                desk.say("reply.ask_question")
+                return []
+            drafts.drop(desk)
+            answer_question(desk, words)
             return []
         answer_question(desk, desk.text)
         # 「我家灯不亮 顺便问下物业费」: the fault beside the question is taken up next.

@@ -53,13 +53,12 @@ class ValidateRepairForm(DeskAction):
 
 def _words_of_unsure(desk: Desk, draft: Draft) -> None:
     """What was said before 「您是要报修吗」 is the fault, not the word 报修 that answered it."""
-    words = draft.data.get("unsure")
+    words = drafts.take_unsure(desk, draft, "report_repair")
     if words:
         desk.text, desk.message = (
             words,
             {**desk.message, "text": words, "faults": [], "intent": {"name": "report_repair"}},
         )
-        drafts.save(desk, draft, {key: value for key, value in draft.data.items() if key != "unsure"})
 
 
 def _next_slot(desk: Desk, draft: Draft) -> str | None:

@@ -98,7 +98,7 @@ class Unsure(DeskAction):
         if draft.data.get("unsure"):
             self._give_to_person(desk, draft)
             return []
-        drafts.save(desk, draft, {**draft.data, "unsure": desk.text})
+        drafts.save(desk, draft, {**draft.data, "unsure": desk.text, "unsure_key": desk.key})
         offered = [name for name in readings if has_text(f"reading.{name}")][:2]
         buttons = [("say:" + say(f"reading.{name}"), say(f"reading.{name}")) for name in offered]
         buttons.append(("say:" + say("reading.handoff"), say("reading.handoff")))

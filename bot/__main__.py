@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import secrets
+import sys
 import time
 from pathlib import Path
 
@@ -16,8 +17,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from bot import training
 from bot.clock import system_clock
 from bot.settings import Settings, SettingsError, load_settings
+from nlu.register import Register
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="管家: the property-desk chatbot.")
+nlu_app = typer.Typer(no_args_is_help=True, help="Improve the understanding from use.")
+app.add_typer(nlu_app, name="nlu")
 
 
 def _settings() -> Settings:
@@ -86,6 +90,8 @@ def _train_if_needed(settings: Settings, *, force: bool) -> None:
     started = time.monotonic()
     training.train(_models(settings))
     typer.echo(f"Trained in {time.monotonic() - started:.0f} s.")
+    if training.swap(settings.rasa_url, _secret(settings), training.model_path(_models(settings))):
+        typer.echo("The running product uses the new model from now on.")
 
 
 @app.command()
@@ -149,22 +155,74 @@ def _quiet_logs(level: str) -> None:
 
 
 @app.command()
-def parse(text: str) -> None:
-    """Show what the running model understands of a sentence, with place and danger check."""
-    from nlu.emergency import detect
+def parse(
+    text: str = typer.Argument("", help="The message; with --jsonl messages come line by line on standard input."),
+    jsonl: bool = typer.Option(False, help="One JSON object per line of standard input, in its order."),
+    community: str = typer.Option("", help="Whose register places are checked against; `none` reads by grammar alone."),
+) -> None:
+    """Show what the trained model and the parsers read in a message; nothing has to be running."""
+    from bot.understanding import Reader, load_trained
 
     settings = _settings()
+    archive = training.model_path(_models(settings))
+    if not archive.is_file():
+        typer.echo("There is no language model yet. Run: guanjia train", err=True)
+        raise typer.Exit(1)
+    reader = Reader(*load_trained(archive), _register(settings, community or settings.community))
+    if not jsonl:
+        typer.echo(json.dumps(reader.read(text, system_clock()), ensure_ascii=False, indent=2))
+        return
+    for line in sys.stdin.buffer:
+        message = line.decode("utf-8", "replace").rstrip("\r\n")
+        typer.echo(json.dumps(reader.read(message, system_clock()), ensure_ascii=False))
+
+
+@nlu_app.command("review")
+def nlu_review(show: bool = typer.Option(False, "--list", help="Only list what waits.")) -> None:
+    """Label messages that were not understood, one after another; then `guanjia train` learns them."""
+    from bot import nlu_review as reviewing
+    from storage import reviews
+    from storage.database import connect, sessions
+    from storage.models import Community
+
+    settings = _settings()
+    with sessions(connect(settings.database_url))() as session:
+        community = session.scalar(select(Community.id).where(Community.code == settings.community))
+        waiting = reviews.waiting(session, community) if community else []
+        typer.echo(f"{len(waiting)} messages wait for a label.")
+        if show or community is None:
+            for item in waiting:
+                typer.echo(reviewing.shown(item))
+            return
+        session.rollback()
+        data = training.ROOT / "data" / "nlu"
+        added = reviewing.review(session, community, data, system_clock(), input, typer.echo)
+    typer.echo(
+        f"{added} added to data/nlu/{reviewing.FILE}. `guanjia train` learns them." if added else "Nothing added."
+    )
+
+
+def _register(settings: Settings, code: str) -> Register | None:
+    """The register of a community in the database; the demo's comes from its file while there is no database."""
+    from bot.demo import demo_register
+    from storage.database import connect, is_there, read_sessions
+    from storage.models import Community
+    from tickets.places import register_of
+
+    if code == "none":
+        return None
     try:
-        response = httpx.post(
-            f"{settings.rasa_url}/model/parse", params={"token": _secret(settings)}, json={"text": text}, timeout=10
-        )
-        understood = response.json()
-    except httpx.HTTPError as error:
-        typer.echo(f"Rasa does not answer at {settings.rasa_url}: start it with `guanjia run`.", err=True)
-        raise typer.Exit(1) from error
-    danger = detect(text)
-    understood["emergency"] = {"kind": danger.kind, "verdict": danger.verdict} if danger else None
-    typer.echo(json.dumps(understood, ensure_ascii=False, indent=2))
+        if is_there(settings.database_url):
+            with read_sessions(connect(settings.database_url))() as session:
+                found = session.scalar(select(Community.id).where(Community.code == code))
+                if found is not None:
+                    return register_of(session, found)
+    except SQLAlchemyError as error:
+        typer.echo(f"The database cannot be used ({type(error).__name__}).", err=True)
+    if code == "demo":
+        return demo_register()
+    typer.echo(f"There is no community {code!r}. `--community none` reads places by grammar alone.", err=True)
+    raise typer.Exit(1)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 import yaml
 from sqlalchemy import select
@@ -17,9 +18,19 @@ from storage.register import load_community, load_people
 from tickets.texts import DATA
 
 
+def demo_register() -> Register:
+    """The demo community's register, read from its file."""
+    return Register.from_spec(_register_spec())
+
+
+def _register_spec() -> dict[str, Any]:
+    spec: dict[str, Any] = yaml.safe_load((DATA / "demo" / "register.yml").read_text("utf-8"))
+    return spec
+
+
 def load_demo(session: Session, code: str, now: datetime) -> Community:
     """Load it if it is not there yet. Everyone gets a web chat, so that pushes wait for them until they look."""
-    spec = yaml.safe_load((DATA / "demo" / "register.yml").read_text("utf-8"))
+    spec = _register_spec()
     people = yaml.safe_load((DATA / "demo" / "people.yml").read_text("utf-8"))
     places = [asdict(place) for place in Register.from_spec(spec).places.values()]
     community = load_community(session, code, spec, places, people["settings"])

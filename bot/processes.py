@@ -60,7 +60,11 @@ class Child:
                 preexec_fn=_dies_with_parent,
             )
         self.started, self.ready = time.monotonic(), False
-        (self.log.parent.parent / "run" / f"{self.name}.pid").write_text(str(self.process.pid))
+        pid_file = self.log.parent.parent / "run" / f"{self.name}.pid"
+        # In one step, so that nobody reads half a number.
+        partial = pid_file.with_suffix(".new")
+        partial.write_text(str(self.process.pid))
+        partial.replace(pid_file)
 
     def answers(self) -> bool:
         try:

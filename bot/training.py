@@ -10,6 +10,8 @@ import sys
 import warnings
 from pathlib import Path
 
+import httpx
+
 ROOT = Path(__file__).resolve().parent.parent
 MODEL_NAME = "guanjia"
 SOURCES = ("domain.yml", "config.yml", "uv.lock")
@@ -75,3 +77,15 @@ def train(models: Path) -> Path:
         raise RuntimeError(f"rasa train ended with code {result.code}")
     (models / "fingerprint.json").write_text(json.dumps({"fingerprint": made_of}), "utf-8")
     return Path(result.model)
+
+
+def swap(rasa_url: str, token: str, model: Path) -> bool:
+    """Let a running Rasa take over the new model without a restart; whether one was running and did.
+
+    Rasa answers on with the old model while it loads, so no message is lost.
+    """
+    try:
+        answer = httpx.put(f"{rasa_url}/model", params={"token": token}, json={"model_file": str(model)}, timeout=120)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code == 204

@@ -73,6 +73,84 @@ def resolve(
     return replace(_combine(answers, register), spans=reading.spans, name=reading.name, phone=reading.phone)
 
 
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The levels of a place as a text states them; "" was not said. `floor` is a label, `area` a public place."""
+
+    phase: str = ""
+    building: str = ""
+    unit: str = ""
+    floor: str = ""
+    room: str = ""
+    area: str = ""
+    key: str = ""
+
+
+def stated(text: str) -> Levels | None:
+    """The first place a text states, by grammar alone: for when no register can say what exists (domain.md §4.1)."""
+    lexicon, words = _lexicon(_unregistered()), wording()["unregistered"]
+    text = re.sub(words["name"], lambda found: " " * len(found[0]), text)
+    reading = _read(text, lexicon, ())
+    if not reading.parts and len(text) <= _BARE_CHARS:
+        # A message that is only a number may be a room; with more around it a number is not trusted.
+        reading = _read(text, lexicon, (_Parts(),))
+    if not reading.parts:
+        room = re.search(words["room"], text)
+        return _levels(_Parts(room=room["room"])) if room else None
+    parts = reading.parts[0]
+    parts = _stating(parts, parts.alts[0]) if parts.alts else parts
+    if parts.empty or (parts.relation and not _states_home(parts) and not parts.area):
+        return None
+    return _levels(parts)
+
+
+_BARE_CHARS = 12
+
+
+@cache
+def _unregistered() -> Register:
+    return Register.from_spec(wording()["unregistered"])
+
+
+def _levels(parts: _Parts) -> Levels:
+    phase = parts.phase.removesuffix(wording()["marks"]["phase"])
+    building = parts.between or parts.building
+    if parts.room or not parts.door:
+        room = parts.room
+    else:
+        room = parts.floor + parts.door.zfill(2) if parts.door.isdigit() else parts.floor + parts.door
+    floor = parts.floor + (f"-{parts.floor_to}" if parts.floor_to else "")
+    named = [phase or UNKNOWN, building or UNKNOWN, parts.unit or UNKNOWN]
+    if parts.area:
+        key = PUBLIC + "/".join([*named, f"F{floor}" if floor else NO_LEVEL, parts.area])
+    else:
+        key = "/".join([*named, room or (f"F{floor}" if floor else UNKNOWN)])
+    return Levels(phase, building, parts.unit, floor, room, parts.area, key)
+
+
+def levels_of(key: str, register: Register) -> Levels:
+    """The levels of a resolved key; "?" and "-" become "", and so does what several possible places do not share."""
+    found = [_one_key(one, register) for one in key.split(" (source?")[0].split(" + ")[0].split(" or ")]
+    shared = {
+        name: getattr(found[0], name) if len({getattr(one, name) for one in found}) == 1 else ""
+        for name in ("phase", "building", "unit", "floor", "room", "area")
+    }
+    return Levels(**shared, key=key)
+
+
+def _one_key(key: str, register: Register) -> Levels:
+    pieces = [piece.strip("?-") for piece in key.removeprefix(PUBLIC).split("/")]
+    phase, building, unit, fourth, area, *_ = [*pieces, "", "", "", "", ""]
+    if key.startswith(PUBLIC):
+        return Levels(phase, building, unit, fourth.replace("F", ""), "", area)
+    place = register.places.get(key)
+    if place is not None:
+        return Levels(phase, building, unit, place.floor.strip(NO_LEVEL), place.room)
+    if fourth.startswith("F"):
+        return Levels(phase, building, unit, fourth.removeprefix("F"))
+    return Levels(phase, building, unit, "", fourth)
+
+
 # --- folding -------------------------------------------------------------------------------------------------------
 
 

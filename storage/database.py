@@ -7,7 +7,7 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.orm import Session, sessionmaker
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -22,6 +22,12 @@ def connect(url: str) -> Engine:
     event.listen(engine, "connect", _tune_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def is_there(url: str) -> bool:
+    """False for a SQLite file that does not exist yet, which connecting would make."""
+    path = make_url(url).database
+    return not url.startswith("sqlite") or bool(path and Path(path).is_file())
 
 
 def _begin_sqlite(connection: Connection) -> None:

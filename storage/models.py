@@ -470,3 +470,27 @@ class Counter(Base):
     __tablename__ = "counters"
     name: Mapped[str] = mapped_column(String(60), primary_key=True)
     value: Mapped[int] = mapped_column(default=0)
+
+
+class ReviewItem(Base):
+    """A message the model was not sure of, or got wrong, kept (masked) until a person says what it means."""
+
+    __tablename__ = "review_items"
+    __table_args__ = (
+        UniqueConstraint("community_id", "source_key"),
+        CheckConstraint("state in ('open','labelled','dropped')", name="state"),
+        CheckConstraint("why in ('unsure','corrected')", name="why"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"))
+    source_key: Mapped[str] = mapped_column(String(200))
+    at: Mapped[datetime]
+    text: Mapped[str] = mapped_column(Text)
+    why: Mapped[str] = mapped_column(String(10))
+    intent: Mapped[str] = mapped_column(String(40))
+    category: Mapped[str] = mapped_column(String(4), default="")
+    confidence: Mapped[float]
+    suggested: Mapped[str] = mapped_column(String(40), default="")
+    state: Mapped[str] = mapped_column(String(10), default="open", index=True)
+    label: Mapped[str] = mapped_column(String(40), default="")
+    labelled_at: Mapped[datetime | None]

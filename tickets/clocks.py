@@ -78,7 +78,10 @@ def _offer_ran_out(ticket: Ticket, now: datetime) -> bool:
 
 
 def _accept_step(session: Session, ticket: Ticket, step: int, minutes: int, now: datetime, *, timed_out: bool) -> None:
-    if step == 1 and ticket.handler:
+    """One step up the ladder: the last is the manager's, the one before the supervisor's; before that the worker is
+    reminded, and the next one gets the offer when it runs out (domain.md §7.4)."""
+    left = len(sla_classes()[ticket.level].accept_steps) - step
+    if left >= 2 and ticket.handler:
         if not timed_out:
             verbs.escalate(session, ticket, now, "push.accept_reminder", [ticket.handler])
         return
@@ -86,7 +89,7 @@ def _accept_step(session: Session, ticket: Ticket, step: int, minutes: int, now:
     if ticket.level == "U0":
         # Whatever department it falls to, a danger to life is the engineers' matter too (SC06).
         told = [*told, *leaders(session, ticket.community_id, "engineering")]
-    if step >= 3:
+    if left == 0:
         told = [*told, *managers(session, ticket.community_id)]
     people = list({one.id: one for one in told}.values())
     verbs.escalate(session, ticket, now, "push.unaccepted_leader", people, minutes=minutes)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
+from nlu.answers import read_answer
 from tickets.catalog import category
 from tickets.sla import raise_level
+from tickets.words import is_vulnerable, no_hurry
 
 # Facts of an answer that raise a class by one, with the category families they say anything about ("" = all).
 RAISING = {
@@ -36,3 +39,14 @@ def level_for(code: str, flags: Mapping[str, bool], *, urgent_said: bool = False
     if flags.get("no_hurry") and level == "U2":
         return "U3"
     return level
+
+
+def facts_in(text: str, now: datetime) -> dict[str, bool]:
+    """What a message says that changes the class of its fault: overflowing, cannot_shut, vulnerable, no_hurry … (§3.5)."""
+    answer = read_answer("detail", text, now)
+    found = dict(answer.flags) if answer else {}
+    if is_vulnerable(text):
+        found["vulnerable"] = True
+    if no_hurry(text):
+        found["no_hurry"] = True
+    return found

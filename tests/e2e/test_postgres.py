@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from e2e import test_repair_loop
 from e2e.harness import Stack
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Engine, text
 
 pytestmark = pytest.mark.e2e
 
@@ -18,17 +18,15 @@ test_not_fixed_goes_back = test_repair_loop.test_not_fixed_goes_back_to_the_same
 
 
 @pytest.fixture
-def stack(tmp_path: Path, models: Path, postgres: str) -> Iterator[Stack]:
+def stack(tmp_path: Path, models: Path, postgres: Engine) -> Iterator[Stack]:
     """A fresh product on a database of its own, like the one of the other tests."""
     name = f"e2e_{tmp_path.name[-12:]}".lower()
-    admin = create_engine(postgres, isolation_level="AUTOCOMMIT")
-    with admin.connect() as connection:
+    with postgres.connect() as connection:
         connection.execute(text(f'create database "{name}"'))
-    url = make_url(postgres).set(database=name).render_as_string(hide_password=False)
+    url = postgres.url.set(database=name).render_as_string(hide_password=False)
     running = Stack(tmp_path, models, database_url=url).start()
     yield running
     running.stop()
-    admin.dispose()
 
 
 def test_it_really_is_postgresql(stack: Stack) -> None:

@@ -1,0 +1,268 @@
+"""How well messages are understood: `python benchmarks/nlu_report.py [--folds 5] [--wrong]`.
+
+Two judges. Cross-validation: the training messages in folds, each read by a model that never saw it. Held out: the files of
+tests/nlu/held_out, written by writers who have not read the training messages. Prints intent and category scores, spans,
+several faults in one message, emergencies and near emergencies, calibration, and the pairs that are confused most.
+docs/nlu.md quotes it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bot.demo import demo_register  # noqa: E402
+from bot.understanding import Reader  # noqa: E402
+from nlu.classifier import Example, read_examples, train  # noqa: E402
+from nlu.emergency import detect  # noqa: E402
+from nlu.spans import train_tagger  # noqa: E402
+
+HELD_OUT = ROOT / "tests" / "nlu" / "held_out"
+NOW = datetime(2025, 6, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
+LABELS = ("location", "symptom")
+BINS = (0.0, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.01)
+
+Spans = set[tuple[int, int, str]]
+
+
+def held_out(name: str) -> list[dict[str, Any]]:
+    lines = (HELD_OUT / f"{name}.jsonl").read_text("utf-8").splitlines()
+    return [json.loads(line) for line in lines if line]
+
+
+# --- counting -----------------------------------------------------------------------------------------------------------
+
+
+def f1_table(pairs: Sequence[tuple[str, str]]) -> dict[str, tuple[float, float, float, int]]:
+    """Precision, recall, F1 and support of every wanted label, from (wanted, said)."""
+    right = Counter(wanted for wanted, said in pairs if wanted == said)
+    wanted, said = Counter(one for one, _ in pairs), Counter(one for _, one in pairs)
+    table = {}
+    for label, count in sorted(wanted.items()):
+        precision = right[label] / said[label] if said[label] else 0.0
+        recall = right[label] / count
+        total = precision + recall
+        table[label] = (precision, recall, 2 * precision * recall / total if total else 0.0, count)
+    return table
+
+
+def macro(table: dict[str, tuple[float, float, float, int]]) -> float:
+    return sum(row[2] for row in table.values()) / len(table)
+
+
+class SpanCount:
+    """Exact spans, spans that touch one of the same label, and characters."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[tuple[str, str]] = Counter()
+
+    def add(self, wanted: Spans, said: Spans) -> None:
+        for label in LABELS:
+            a, b = [s for s in wanted if s[2] == label], [s for s in said if s[2] == label]
+            self.counts[label, "wanted"] += len(a)
+            self.counts[label, "said"] += len(b)
+            self.counts[label, "exact"] += len(set(a) & set(b))
+            self.counts[label, "wanted touched"] += sum(any(_touch(x, y) for y in b) for x in a)
+            self.counts[label, "said touched"] += sum(any(_touch(x, y) for y in a) for x in b)
+            chars_a, chars_b = _chars(a), _chars(b)
+            self.counts[label, "chars wanted"] += len(chars_a)
+            self.counts[label, "chars said"] += len(chars_b)
+            self.counts[label, "chars both"] += len(chars_a & chars_b)
+
+    def show(self, where: str) -> None:
+        for label in LABELS:
+            count = {name: self.counts[label, name] for _, name in self.counts}
+            exact = 2 * count["exact"] / max(count["wanted"] + count["said"], 1)
+            precision = count["said touched"] / max(count["said"], 1)
+            recall = count["wanted touched"] / max(count["wanted"], 1)
+            overlap = 2 * precision * recall / max(precision + recall, 1e-9)
+            chars = 2 * count["chars both"] / max(count["chars wanted"] + count["chars said"], 1)
+            print(f"| {where} | {label} | {exact:.3f} | {overlap:.3f} | {chars:.3f} | {count['wanted']} |")
+
+
+def _touch(one: tuple[int, int, str], other: tuple[int, int, str]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _chars(spans: Iterable[tuple[int, int, str]]) -> set[int]:
+    return {at for start, end, _ in spans for at in range(start, end)}
+
+
+def marked(case: dict[str, Any]) -> Spans:
+    """The spans of a held-out case; its substrings stand in the order of the text."""
+    found: Spans = set()
+    for label in LABELS:
+        at = 0
+        for piece in case.get(label, ()):
+            start = case["text"].index(piece, at)
+            at = start + len(piece)
+            found.add((start, at, label))
+    return found
+
+
+def said_spans(read: dict[str, Any]) -> Spans:
+    return {(one["start"], one["end"], label) for label in LABELS for one in read[label]}
+
+
+# --- the parts of the report --------------------------------------------------------------------------------------------
+
+
+def show_labels(title: str, pairs: Sequence[tuple[str, str]], *, rows: bool = True) -> None:
+    table = f1_table(pairs)
+    right = sum(wanted == said for wanted, said in pairs) / len(pairs)
+    print(f"\n### {title}: accuracy {right:.3f}, macro-F1 {macro(table):.3f}, {len(pairs)} messages")
+    if rows:
+        print("\n| label | precision | recall | F1 | messages |\n|---|---|---|---|---|")
+        for label, (precision, recall, f1, count) in table.items():
+            print(f"| {label} | {precision:.2f} | {recall:.2f} | {f1:.2f} | {count} |")
+
+
+def show_confused(pairs: Sequence[tuple[str, str]], most: int = 15) -> None:
+    wrong = Counter((wanted, said) for wanted, said in pairs if wanted != said)
+    print("\nConfused most (wanted → said): " + ", ".join(f"{a} → {b} {n}" for (a, b), n in wrong.most_common(most)))
+
+
+def show_calibration(rows: Sequence[tuple[float, bool]]) -> None:
+    print("\n| confidence | messages | mean confidence | right |\n|---|---|---|---|")
+    for low, high in pairwise(BINS):
+        inside = [row for row in rows if low <= row[0] < high]
+        if inside:
+            mean = sum(row[0] for row in inside) / len(inside)
+            right = sum(row[1] for row in inside) / len(inside)
+            print(f"| {low:.2f}–{min(high, 1):.2f} | {len(inside)} | {mean:.3f} | {right:.3f} |")
+
+
+def cross_validate(examples: Sequence[Example], folds: int, rows: bool) -> None:
+    known = sorted(set(examples), key=lambda one: (one.text, one.intent, one.category))
+    random.Random(1).shuffle(known)
+    intents: list[tuple[str, str]] = []
+    codes: list[tuple[str, str]] = []
+    sure: list[tuple[float, bool]] = []
+    spans = SpanCount()
+    for fold in range(folds):
+        learn = [one for at, one in enumerate(known) if at % folds != fold]
+        model, tagger = train(learn), train_tagger((one.text, one.spans) for one in learn)
+        reader = Reader(model, tagger, None)
+        for one in known[fold::folds]:
+            said = model.predict(one.text)
+            intents.append((one.intent, said.intent))
+            sure.append((said.confidence, said.intent == one.intent))
+            if one.category:
+                codes.append((one.category, said.category if said.intent == one.intent else "other intent"))
+            if one.intent in ("report_repair", "file_complaint"):
+                spans.add({(a, b, label) for a, b, label in one.spans}, {*said_spans(reader.read(one.text, NOW))})
+        print(f"fold {fold + 1} of {folds} read", file=sys.stderr)
+    print(f"\n## {folds} folds of the training messages")
+    show_labels("Intents", intents, rows=rows)
+    show_confused(intents)
+    show_labels("Categories", codes, rows=rows)
+    show_confused(codes)
+    show_calibration(sure)
+    _span_head()
+    spans.show("folds")
+
+
+def _span_head() -> None:
+    print("\n| spans | | exact F1 | overlap F1 | character F1 | marked |\n|---|---|---|---|---|---|")
+
+
+def judge_held_out(reader: Reader, rows: bool, wrong: bool) -> None:
+    print("\n## Held out")
+    intents: list[tuple[str, str]] = []
+    codes: list[tuple[str, str]] = []
+    urgent: list[tuple[str, str]] = []
+    sure: list[tuple[float, bool]] = []
+    spans = SpanCount()
+    for name in ("repair", "complaint", "question", "dialogue", "out_of_scope"):
+        for case in held_out(name):
+            read = reader.read(case["text"], NOW)
+            intents.append((case["intent"], read["intent"]))
+            sure.append((read["confidence"], read["intent"] == case["intent"]))
+            if case.get("category"):
+                said = read["category"] if read["intent"] == case["intent"] else "other intent"
+                codes.append((case["category"], said or ""))
+            if case.get("urgency"):
+                urgent.append((case["urgency"], read["urgency"] or "none"))
+            if name in ("repair", "complaint"):
+                spans.add(marked(case), said_spans(read))
+            if wrong and (read["intent"], read["category"] or "") != (case["intent"], case.get("category", "")):
+                print(
+                    f"{case['intent']} {case.get('category', '')} ≠ {read['intent']} {read['category']}: {case['text']}"
+                )
+    show_labels("Intents", intents, rows=rows)
+    show_confused(intents)
+    show_labels("Categories", codes, rows=rows)
+    show_confused(codes)
+    show_labels("Urgency of repairs", urgent)
+    show_calibration(sure)
+    _span_head()
+    spans.show("held out")
+
+
+def judge_faults(reader: Reader, wrong: bool) -> None:
+    cases = held_out("faults")
+    right = same = 0
+    for case in cases:
+        said = [fault["category"] for fault in reader.read(case["text"], NOW)["faults"]]
+        wanted = [fault["category"] for fault in case["faults"]]
+        same += len(said) == len(wanted)
+        right += said == wanted
+        if wrong and said != wanted:
+            print(f"{wanted} ≠ {said}: {case['text']}")
+    print(f"\nSeveral faults: as many as wanted in {same}/{len(cases)}, all categories too in {right}/{len(cases)}")
+
+
+def judge_emergencies(wrong: bool) -> None:
+    alarms, near = held_out("emergencies"), held_out("near_emergencies")
+    missed = [case for case in alarms if not _verdict(case["text"], ("alarm",))]
+    silent = [case for case in alarms if not _verdict(case["text"], ("alarm", "check", "advise"))]
+    false = [case for case in near if _verdict(case["text"], ("alarm",))]
+    asked = [case for case in near if not case.get("ask") and _verdict(case["text"], ("check",))]
+    print(
+        f"\nEmergencies: {len(alarms) - len(missed)}/{len(alarms)} raise the alarm, {len(missed) - len(silent)} ask first,"
+    )
+    print(f"{len(silent)} are missed. Near emergencies: {len(false)}/{len(near)} raise a false alarm (precision")
+    hits = len(alarms) - len(missed)
+    print(f"{hits / max(hits + len(false), 1):.3f}), {len(asked)} are asked about for nothing.")
+    if wrong:
+        for title, cases in (("not an alarm", missed), ("missed", silent), ("false alarm", false), ("asked", asked)):
+            for case in cases:
+                print(f"{title} {case.get('emergency') or ''}: {case['text']}")
+
+
+def _verdict(text: str, verdicts: tuple[str, ...]) -> bool:
+    found = detect(text)
+    return found is not None and found.verdict in verdicts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folds", type=int, default=5, help="0 leaves cross-validation out")
+    parser.add_argument("--wrong", action="store_true", help="print every held-out message that was read wrongly")
+    parser.add_argument("--short", action="store_true", help="totals only")
+    options = parser.parse_args()
+    examples = read_examples(ROOT / "data" / "nlu")
+    print(f"{len(examples)} training messages")
+    if options.folds:
+        cross_validate(examples, options.folds, not options.short)
+    tagger = train_tagger((one.text, one.spans) for one in examples)
+    reader = Reader(train(examples), tagger, demo_register())
+    judge_held_out(reader, not options.short, options.wrong)
+    judge_faults(reader, options.wrong)
+    judge_emergencies(options.wrong)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Everything that can be read from one message, without a running product: what `guanjia parse` prints.
+
+The trained model is taken straight out of Rasa's archive, so that reading starts in a second and needs no Rasa. The running
+product uses the same parts: the model inside Rasa, danger in the gateway, places and urgency in the desk.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from nlu.address import Levels, levels_of, resolve, stated
+from nlu.classifier import REPAIR, Model
+from nlu.emergency import Emergency, detect
+from nlu.expected_time import parse_window
+from nlu.register import Register
+from nlu.slots import find_phone, find_scores, find_ticket_no
+from nlu.spans import Span, Tagger
+from tickets.urgency import facts_in, level_for
+from tickets.words import says_urgent
+
+NODE = "components/train_nlu.components.DeskClassifier0/"
+RANKING_LENGTH = 5
+_DIGITS = 4
+
+Json = dict[str, Any]
+
+
+def load_trained(archive: Path) -> tuple[Model, Tagger]:
+    """Classifier and span tagger of a trained model. Raises FileNotFoundError if nothing was trained yet."""
+    with tarfile.open(archive) as packed, TemporaryDirectory() as folder:
+        for name in ("model.npz", "spans.crf"):
+            source = packed.extractfile(NODE + name)
+            assert source is not None
+            (Path(folder) / name).write_bytes(source.read())
+        return Model.load(Path(folder) / "model.npz"), Tagger.load(Path(folder) / "spans.crf")
+
+
+class Reader:
+    """Reads messages one by one. Without a register places are read by grammar alone."""
+
+    def __init__(self, model: Model, tagger: Tagger, register: Register | None) -> None:
+        self._model, self._tagger, self._register = model, tagger, register
+
+    def read(self, text: str, now: datetime) -> Json:
+        """What `text` means; offsets refer to it as it was given. Total: any string gives an answer."""
+        said = self._model.predict(text)
+        danger = detect(text)
+        alarm = danger if danger and danger.verdict == "alarm" else None
+        spans = self._tagger.find(text)
+        intent, category = said.intent, said.category
+        if alarm is not None:
+            intent, category = REPAIR, alarm.code
+        faults = self._faults(text, said.faults, spans, alarm, now)
+        if alarm is None and intent == REPAIR and faults:
+            category = faults[0]["category"]
+        window = parse_window(text, now)
+        return {
+            "text": text,
+            "intent": intent,
+            "confidence": round(said.confidence, _DIGITS),
+            "ranking": [
+                {"name": name, "confidence": round(one, _DIGITS)} for name, one in said.ranking[:RANKING_LENGTH]
+            ],
+            "category": category or None,
+            "urgency": min((fault["urgency"] for fault in faults), default=None),
+            "emergency": alarm.kind if alarm else None,
+            "safety_question": danger.question or None if danger else None,
+            "faults": faults,
+            "grievance": said.grievance,
+            "location": _marked(spans, "location"),
+            "symptom": _marked(spans, "symptom"),
+            "place": self._place(text),
+            "expected_time": _time(window),
+            "phone": find_phone(text) or None,
+            "ticket_no": find_ticket_no(text) or None,
+            "score": _score(text),
+        }
+
+    def _faults(
+        self, text: str, clauses: Sequence[Any], spans: Sequence[Span], alarm: Emergency | None, now: datetime
+    ) -> list[Json]:
+        told = [(one.category, one.start, one.end) for one in clauses]
+        if alarm is not None and len(told) < 2:
+            told = [(alarm.code, 0, len(text))]
+        found = [self._fault(text, *one, spans, now, alone=len(told) == 1) for one in told]
+        if alarm is not None:
+            first = next((one for one in found if one["category"] == alarm.code), found[0])
+            first["category"], first["urgency"] = alarm.code, alarm.level
+        return found
+
+    def _fault(
+        self, text: str, code: str, start: int, end: int, spans: Sequence[Span], now: datetime, *, alone: bool
+    ) -> Json:
+        inside = [span for span in spans if alone or start <= span.start < end]
+        words = text if alone else text[start:end]
+        return {
+            "category": code,
+            "urgency": level_for(code, facts_in(words, now), urgent_said=says_urgent(words)),
+            "symptom": _marked(inside, "symptom"),
+            "location": _marked(inside, "location"),
+            "place": self._place(words) or (None if alone else self._place(text)),
+        }
+
+    def _place(self, text: str) -> Json | None:
+        if self._register is None:
+            return _levels(stated(text))
+        found = resolve(text, self._register)
+        return None if found.action == "none" else _levels(levels_of(found.key, self._register))
+
+
+def _levels(place: Levels | None) -> Json | None:
+    if place is None:
+        return None
+    names = ("phase", "building", "unit", "floor", "room", "area", "key")
+    return {name: getattr(place, name) or None for name in names}
+
+
+def _marked(spans: Sequence[Span], label: str) -> list[Json]:
+    return [{"text": one.text, "start": one.start, "end": one.end} for one in spans if one.label == label]
+
+
+def _time(window: Any) -> Json | None:
+    if window is None:
+        return None
+    ends = window.end.isoformat() if window.end else None
+    return {"start": window.start.isoformat(), "end": ends, "avoid": bool(window.avoid), "label": window.label}
+
+
+def _score(text: str) -> int | list[int] | None:
+    """One mark, or attitude and quality."""
+    marks = find_scores(text).marks
+    return list(marks) if len(marks) > 1 else marks[0] if marks else None
