@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nlu.address import Levels, levels_of, resolve, stated
-from nlu.classifier import REPAIR, Model
+from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Clause, Model, Prediction
 from nlu.emergency import Emergency, detect
-from nlu.expected_time import parse_window
+from nlu.expected_time import Window, parse_window
 from nlu.register import Register
 from nlu.slots import find_phone, find_scores, find_ticket_no
 from nlu.spans import Span, Tagger
@@ -48,24 +48,19 @@ class Reader:
 
     def read(self, text: str, now: datetime) -> Json:
         """What `text` means; offsets refer to it as it was given. Total: any string gives an answer."""
-        said = self._model.predict(text)
-        danger = detect(text)
+        said, spans, danger = self._model.predict(text), self._tagger.find(text), detect(text)
         alarm = danger if danger and danger.verdict == "alarm" else None
-        spans = self._tagger.find(text)
         intent, category = said.intent, said.category
-        if alarm is not None:
-            intent, category = REPAIR, alarm.code
         faults = self._faults(text, said.faults, spans, alarm, now)
-        if alarm is None and intent == REPAIR and faults:
+        if alarm is not None and not _surely_talk(said):
+            intent, category = REPAIR, alarm.code
+        elif intent == REPAIR and faults:
             category = faults[0]["category"]
-        window = parse_window(text, now)
         return {
             "text": text,
             "intent": intent,
             "confidence": round(said.confidence, _DIGITS),
-            "ranking": [
-                {"name": name, "confidence": round(one, _DIGITS)} for name, one in said.ranking[:RANKING_LENGTH]
-            ],
+            "ranking": [_ranked(*entry) for entry in said.ranking[:RANKING_LENGTH]],
             "category": category or None,
             "urgency": min((fault["urgency"] for fault in faults), default=None),
             "emergency": alarm.kind if alarm else None,
@@ -75,14 +70,11 @@ class Reader:
             "location": _marked(spans, "location"),
             "symptom": _marked(spans, "symptom"),
             "place": self._place(text),
-            "expected_time": _time(window),
-            "phone": find_phone(text) or None,
-            "ticket_no": find_ticket_no(text) or None,
-            "score": _score(text),
+            **_exact_values(text, now),
         }
 
     def _faults(
-        self, text: str, clauses: Sequence[Any], spans: Sequence[Span], alarm: Emergency | None, now: datetime
+        self, text: str, clauses: Sequence[Clause], spans: Sequence[Span], alarm: Emergency | None, now: datetime
     ) -> list[Json]:
         told = [(one.category, one.start, one.end) for one in clauses]
         if alarm is not None and len(told) < 2:
@@ -113,6 +105,14 @@ class Reader:
         return None if found.action == "none" else _levels(levels_of(found.key, self._register))
 
 
+def _surely_talk(said: Prediction) -> bool:
+    """A letter that tells of past dangers, or a question about them, stays what it is, whatever alarm it may cause."""
+    return said.intent in (COMPLAINT, QUESTION) and said.confidence >= _SURE
+
+
+_SURE = 0.8
+
+
 def _levels(place: Levels | None) -> Json | None:
     if place is None:
         return None
@@ -120,11 +120,25 @@ def _levels(place: Levels | None) -> Json | None:
     return {name: getattr(place, name) or None for name in names}
 
 
+def _ranked(name: str, confidence: float) -> Json:
+    return {"name": name, "confidence": round(confidence, _DIGITS)}
+
+
+def _exact_values(text: str, now: datetime) -> Json:
+    """What the parsers read exactly."""
+    return {
+        "expected_time": _time(parse_window(text, now)),
+        "phone": find_phone(text) or None,
+        "ticket_no": find_ticket_no(text) or None,
+        "score": _score(text),
+    }
+
+
 def _marked(spans: Sequence[Span], label: str) -> list[Json]:
     return [{"text": one.text, "start": one.start, "end": one.end} for one in spans if one.label == label]
 
 
-def _time(window: Any) -> Json | None:
+def _time(window: Window | None) -> Json | None:
     if window is None:
         return None
     ends = window.end.isoformat() if window.end else None
