@@ -21,7 +21,7 @@ def upgrade() -> None:
     sa.Column('why', sa.String(length=10), nullable=False),
     sa.Column('intent', sa.String(length=40), nullable=False),
     sa.Column('category', sa.String(length=4), nullable=False),
-    sa.Column('confidence', sa.Float(), nullable=False),
+    sa.Column('confidence', sa.Double(), nullable=False),
     sa.Column('suggested', sa.String(length=40), nullable=False),
     sa.Column('state', sa.String(length=10), nullable=False),
     sa.Column('label', sa.String(length=40), nullable=False),
