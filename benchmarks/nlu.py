@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import jieba
 import numpy as np
 import yaml
 from scipy.sparse import csr_matrix, diags, hstack
@@ -26,9 +25,9 @@ sys.path.insert(0, str(ROOT))
 
 from nlu import classifier as c  # noqa: E402
 from nlu.spans import train_tagger  # noqa: E402
+from nlu.words import cut  # noqa: E402
 
 HELDOUT = ROOT / "tests" / "nlu" / "heldout"
-WORDS = Path(__file__).with_name("nlu_words.txt")
 THRESHOLD = float(yaml.safe_load((ROOT / "config.yml").read_text("utf-8"))["pipeline"][0]["threshold"])
 
 Case = tuple[str, str, str]
@@ -61,17 +60,9 @@ HAND = {
 _HAND = {f"h:{name}": re.compile(pattern) for name, pattern in HAND.items()}
 
 
-def tokenizer() -> jieba.Tokenizer:
-    jieba.setLogLevel(40)
-    made = jieba.Tokenizer()
-    made.initialize()
-    made.load_userdict(str(WORDS))
-    return made
-
-
-def words(text: str, cut: jieba.Tokenizer = tokenizer()) -> Iterator[str]:  # noqa: B008
+def words(text: str) -> Iterator[str]:
     previous = "^"
-    for word in cut.cut(text, HMM=False):
+    for word in cut(text):
         yield f"w:{word}"
         yield f"b:{previous}|{word}"
         previous = word
@@ -323,7 +314,7 @@ def compare(examples: Sequence[c.Example], wanted: Sequence[str], folds: bool) -
         if wanted and not any(word in name for word in wanted):
             continue
         if not design.essence:
-            c._essence = lambda text: c._DIGITS.sub(c._mask_digits, text.lower())
+            c._essence = lambda text: c.DIGITS.sub(c.mask_digits, text.lower())
         try:
             trained = Trained(design, examples)
             for where in ("chat", "letters"):

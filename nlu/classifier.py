@@ -21,10 +21,9 @@ import numpy.typing as npt
 import yaml
 
 from nlu.normalize import Normalized, normalize
+from nlu.words import DICT_DIR, DIGITS, concepts, longest_word, mask_digits
 
-DICT_DIR = Path(__file__).resolve().parents[1] / "data" / "dict"
 LISTS_PATH = DICT_DIR / "understanding.yml"
-CONCEPTS_PATH = DICT_DIR / "concepts.yml"
 
 REPAIR = "report_repair"
 COMPLAINT = "file_complaint"
@@ -86,7 +85,6 @@ class Prediction:
 
 # --- features ------------------------------------------------------------------------------------------------------
 
-_DIGITS = re.compile(r"[0-9]+")
 _ADDRESS_MARK = "\x04"
 _PHONE_MARK = "\x05"
 _MIN_ESSENCE = 4
@@ -101,14 +99,6 @@ def _lists() -> dict[str, Any]:
 @cache
 def _pattern(name: str) -> re.Pattern[str]:
     return re.compile(_lists()[name])
-
-
-def _mask_digits(match: re.Match[str]) -> str:
-    """Which number was written never matters to the meaning, only its shape; single digits stay."""
-    digits = match.group()
-    if len(digits) == 1:
-        return digits
-    return "0000000" if len(digits) == 11 else "0" * min(len(digits), 5)
 
 
 def prepare(text: str) -> str:
@@ -127,22 +117,7 @@ def _essence(normalized: str) -> str:
     for courtesy in ("greeting", "thanks"):
         rest = _pattern(courtesy).sub("", text)
         text = rest if len(rest) >= _MIN_ESSENCE else text
-    return _DIGITS.sub(_mask_digits, text)
-
-
-@cache
-def _concepts() -> dict[str, tuple[str, ...]]:
-    """For each known word, what it stands for."""
-    found: dict[str, list[str]] = {}
-    for concept, words in yaml.safe_load(CONCEPTS_PATH.read_text(encoding="utf-8")).items():
-        for word in dict.fromkeys(words.lower().split()):
-            found.setdefault(_DIGITS.sub(_mask_digits, word), []).append(concept)
-    return {word: tuple(concepts) for word, concepts in found.items()}
-
-
-@cache
-def _longest_word() -> int:
-    return max(map(len, _concepts()))
+    return DIGITS.sub(mask_digits, text)
 
 
 def features(prepared: str) -> tuple[Counter[str], Counter[str], Counter[str]]:
@@ -160,9 +135,9 @@ def _char_ngrams(prepared: str) -> Iterator[str]:
 
 def _concept_counts(prepared: str) -> Counter[str]:
     """`k:lamp`, `k:dead`, and together `k:dead+lamp`; a long letter holds too many pairs for them to mean anything."""
-    known = _concepts()
+    known = concepts()
     counts: Counter[str] = Counter()
-    for length in range(1, _longest_word() + 1):
+    for length in range(1, longest_word() + 1):
         for start in range(len(prepared) - length + 1):
             for concept in known.get(prepared[start : start + length], ()):
                 counts[f"k:{concept}"] += 1

@@ -17,7 +17,7 @@ from rasa.nlu.extractors.extractor import EntityExtractorMixin
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from nlu import classifier, normalize, slots, spans
+from nlu import classifier, normalize, slots, spans, words
 from nlu.classifier import Clause, Example, Model, Prediction
 from nlu.spans import Tagger
 
@@ -26,7 +26,7 @@ FALLBACK_INTENT = "nlu_fallback"
 _MODEL_FILE = "model.npz"
 _TAGGER_FILE = "spans.crf"
 _RANKING_LENGTH = 10
-_CODE = (classifier, spans, normalize, slots)
+_CODE = (classifier, spans, normalize, slots, words)
 _DIGITS = 4
 
 
@@ -91,7 +91,7 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
         """Word lists and the code of the features: editing one must retrain, which Rasa cannot see by itself."""
         digest = hashlib.sha256()
         code = (Path(str(module.__file__)) for module in _CODE)
-        for path in [*sorted(classifier.DICT_DIR.iterdir()), *code]:
+        for path in [*sorted(words.DICT_DIR.iterdir()), *code]:
             if path.is_file():
                 digest.update(path.name.encode() + path.read_bytes())
         return digest.hexdigest()

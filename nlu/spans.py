@@ -6,8 +6,10 @@ Addresses are read by grammar and register (nlu/address.py); these spans only cu
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from operator import add
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import pycrfsuite
 
 from nlu.normalize import Normalized, normalize
+from nlu.words import concepts, cut, longest_word
 
 MAX_CHARS = 400
 """Spans are looked for in the first part of a letter only."""
@@ -23,6 +26,7 @@ _OUTSIDE = "O"
 _DIGIT = re.compile(r"[0-9]")
 _NUMERALS = frozenset("一二三四五六七八九十两幺零〇")
 _EDGE = "^"
+_SURE = 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,27 +61,54 @@ class Tagger:
         done = normalize(text[:MAX_CHARS])
         if not done.text:
             return []
-        tags = self._crf.tag(_observations(done.text))
-        return [self._span(done, *piece) for piece in _pieces(tags)]
+        self._crf.set(_observations(done.text))
+        found = [
+            self._span(done, start, end, label, chance)
+            for label, begin, inside in self._labels
+            for start, end, chance in _stretches(
+                self._chances(begin, len(done.text)), self._chances(inside, len(done.text))
+            )
+        ]
+        return _apart(found)
 
-    def _span(self, done: Normalized, start: int, end: int, label: str) -> Span:
-        chances = [self._crf.marginal(f"{'B' if at == start else 'I'}-{label}", at) for at in range(start, end)]
+    @cached_property
+    def _labels(self) -> tuple[tuple[str, str, str], ...]:
+        """Each label with its two tags, "" for a tag that no training message had."""
+        tags = frozenset(self._crf.labels())
+        names = sorted({tag[2:] for tag in tags if tag != _OUTSIDE})
+        pairs = ((name, f"B-{name}", f"I-{name}") for name in names)
+        return tuple((name, begin, inside if inside in tags else "") for name, begin, inside in pairs if begin in tags)
+
+    def _chances(self, tag: str, size: int) -> list[float]:
+        marginal = self._crf.marginal
+        return [marginal(tag, at) for at in range(size)] if tag else [0.0] * size
+
+    def _span(self, done: Normalized, start: int, end: int, label: str, chance: float) -> Span:
         first, last = done.source_span(start, end)
-        return Span(first, last, label, done.original[first:last], round(min(chances), 3))
+        return Span(first, last, label, done.original[first:last], round(chance, 3))
 
 
-def _pieces(tags: Sequence[str]) -> list[tuple[int, int, str]]:
-    """BIO tags to (start, end, label); an I without its B opens a span too."""
-    found: list[tuple[int, int, str]] = []
-    for at, tag in enumerate(tags):
-        if tag == _OUTSIDE:
-            continue
-        label = tag[2:]
-        if tag[0] == "I" and found and found[-1][1] == at and found[-1][2] == label:
-            found[-1] = (found[-1][0], at + 1, label)
-        else:
-            found.append((at, at + 1, label))
-    return found
+def _stretches(begins: Sequence[float], goes_on: Sequence[float]) -> Iterator[tuple[int, int, float]]:
+    """Runs of characters that more likely than `_SURE` belong to a span. Whoever marked the messages left out more than they
+    marked too much, so less than even chance is enough."""
+    start: int | None = None
+    sums = [*map(add, begins, goes_on), 0.0]
+    for at, chance in enumerate(sums):
+        inside = chance > _SURE
+        if start is not None and (not inside or (begins[at] > goes_on[at] and begins[at] > _SURE)):
+            yield start, at, min(sums[start:at])
+            start = None
+        if inside and start is None:
+            start = at
+
+
+def _apart(found: Iterable[Span]) -> list[Span]:
+    """Where two labels claim the same words the surer one keeps them."""
+    kept: list[Span] = []
+    for one in sorted(found, key=lambda span: -span.confidence):
+        if one.text.strip() and all(one.end <= other.start or other.end <= one.start for other in kept):
+            kept.append(one)
+    return sorted(kept, key=lambda span: span.start)
 
 
 def _shape(char: str) -> str:
@@ -87,7 +118,15 @@ def _shape(char: str) -> str:
 
 
 def _observations(text: str) -> list[list[str]]:
-    """What the model may look at around each character: single ones two away, pairs and triples around it."""
+    """What the model may look at around each character: characters, the word it is in, and what the words stand for."""
+    rows = _char_observations(text)
+    _add_words(text, rows)
+    _add_concepts(text, rows)
+    return rows
+
+
+def _char_observations(text: str) -> list[list[str]]:
+    """Single characters up to two away, pairs and triples around it."""
     shaped = [_shape(char) for char in text]
     padded = [_EDGE, _EDGE, *shaped, _EDGE, _EDGE]
     rows: list[list[str]] = []
@@ -110,6 +149,38 @@ def _observations(text: str) -> list[list[str]]:
             ]
         )
     return rows
+
+
+def _add_words(text: str, rows: list[list[str]]) -> None:
+    """The word around a character, where in it the character stands, and the words before and after."""
+    words = list(cut(text))
+    at = 0
+    for before, word, after in zip([_EDGE, *words], words, [*words[1:], _EDGE], strict=False):
+        for place in range(len(word)):
+            part = "s" if len(word) == 1 else "b" if place == 0 else "e" if place == len(word) - 1 else "m"
+            rows[at] += [
+                f"part{part}",
+                f"word{word}",
+                f"wordbefore{before}",
+                f"wordafter{after}",
+                f"{before}|{word}",
+                f"{word}||{after}",
+            ]
+            at += 1
+
+
+def _add_concepts(text: str, rows: list[list[str]]) -> None:
+    known, size = concepts(), len(text)
+    marks: list[set[str]] = [set() for _ in range(size)]
+    for start in range(size):
+        for end in range(start + 1, min(start + longest_word(), size) + 1):
+            for concept in known.get(text[start:end], ()):
+                for at in range(start, end):
+                    marks[at].add(("B" if at == start else "I") + concept)
+    for at, row in enumerate(rows):
+        for distance in (-2, -1, 0, 1, 2):
+            if 0 <= at + distance < size:
+                row += [f"k{distance}{mark}" for mark in sorted(marks[at + distance])]
 
 
 def train_tagger(examples: Iterable[tuple[str, tuple[tuple[int, int, str], ...]]]) -> Tagger:

@@ -27,7 +27,7 @@ from rasa.shared.nlu.training_data.loading import load_data
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from nlu import classifier
+from nlu import classifier, words
 from nlu.components import FALLBACK_INTENT, DeskClassifier
 from nlu.spans import Tagger, train_tagger
 from nlu.tracker_store import BoundedTrackerStore
@@ -99,7 +99,7 @@ def test_editing_a_word_list_changes_the_fingerprint(tmp_path: Path, monkeypatch
     before = DeskClassifier.fingerprint_addon(CONFIG)
     assert before == DeskClassifier.fingerprint_addon(CONFIG)
     (tmp_path / "words.yml").write_text("a: b", "utf-8")
-    monkeypatch.setattr(classifier, "DICT_DIR", tmp_path)
+    monkeypatch.setattr(words, "DICT_DIR", tmp_path)
     assert DeskClassifier.fingerprint_addon(CONFIG) != before
 
 

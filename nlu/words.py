@@ -1,0 +1,58 @@
+"""Words and what they stand for: jieba with the trade's own dictionary, and the concepts behind different words for one thing."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import jieba
+import yaml
+
+DICT_DIR = Path(__file__).resolve().parents[1] / "data" / "dict"
+CONCEPTS_PATH = DICT_DIR / "concepts.yml"
+WORDS_PATH = DICT_DIR / "words.txt"
+
+DIGITS = re.compile(r"[0-9]+")
+
+
+def mask_digits(match: re.Match[str]) -> str:
+    """Which number was written never matters to the meaning, only its shape; single digits stay."""
+    digits = match.group()
+    if len(digits) == 1:
+        return digits
+    return "0000000" if len(digits) == 11 else "0" * min(len(digits), 5)
+
+
+@cache
+def concepts() -> dict[str, tuple[str, ...]]:
+    """For each known word, what it stands for."""
+    found: dict[str, list[str]] = {}
+    for concept, words in yaml.safe_load(CONCEPTS_PATH.read_text(encoding="utf-8")).items():
+        for word in dict.fromkeys(words.lower().split()):
+            found.setdefault(DIGITS.sub(mask_digits, word), []).append(concept)
+    return {word: tuple(concepts) for word, concepts in found.items()}
+
+
+@cache
+def longest_word() -> int:
+    return max(map(len, concepts()))
+
+
+@cache
+def _tokenizer() -> jieba.Tokenizer:
+    jieba.setLogLevel(logging.WARNING)
+    made = jieba.Tokenizer()
+    made.initialize()
+    made.load_userdict(str(WORDS_PATH))
+    for word in concepts():
+        if len(word) > 1:
+            made.add_word(word)
+    return made
+
+
+def cut(text: str) -> Iterator[str]:
+    """The words of a text, without guessing at unknown ones; joined they are the text again."""
+    yield from _tokenizer().cut(text, HMM=False)

@@ -1,0 +1,83 @@
+"""What `guanjia parse` reads, with a model trained on a part of the messages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bot.demo import demo_register
+from bot.understanding import Reader
+from nlu.classifier import read_examples, train
+from nlu.spans import train_tagger
+
+ROOT = Path(__file__).resolve().parents[2]
+NOW = datetime(2025, 6, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
+FIELDS = {
+    *("text", "intent", "confidence", "ranking", "category", "urgency", "emergency", "safety_question", "faults"),
+    *("grievance", "location", "symptom", "place", "expected_time", "phone", "ticket_no", "score"),
+}
+
+
+@cache
+def parts() -> tuple[Any, Any]:
+    some = read_examples(ROOT / "data" / "nlu")[::5]
+    return train(some), train_tagger((one.text, one.spans) for one in some)
+
+
+@cache
+def reader(registered: bool = True) -> Reader:
+    return Reader(*parts(), demo_register() if registered else None)
+
+
+def test_two_faults_each_with_its_own_place_symptom_and_class() -> None:
+    text = "楼道灯坏了好几天了 还有我家3栋2单元1502马桶堵了 明天下午来 电话13800001111"
+    found = reader().read(text, NOW)
+    assert set(found) == FIELDS
+    assert found["intent"] == "report_repair"
+    assert [fault["category"] for fault in found["faults"]] == ["E07", "W04"]
+    assert [fault["urgency"] for fault in found["faults"]] == ["U3", "U2"]
+    assert found["urgency"] == "U2"
+    assert found["faults"][0]["place"]["area"] == "楼道"
+    assert found["faults"][1]["place"]["key"] == "P1/3/2/1502"
+    assert found["phone"] == "13800001111"
+    assert found["expected_time"]["label"]
+    for span in (*found["location"], *found["symptom"], *(s for f in found["faults"] for s in f["symptom"])):
+        assert text[span["start"] : span["end"]] == span["text"]
+
+
+def test_an_emergency_is_a_repair_of_its_code_and_class() -> None:
+    found = reader().read("厨房一股煤气味", NOW)
+    assert (found["emergency"], found["intent"], found["category"], found["urgency"]) == (
+        "GAS",
+        "report_repair",
+        "G01",
+        "U0",
+    )
+
+
+def test_without_a_register_places_are_read_by_grammar_alone() -> None:
+    place = reader(False).read("28号楼3单元1203厨房漏水", NOW)["place"]
+    assert (place["building"], place["unit"], place["room"]) == ("28", "3", "1203")
+    assert reader(True).read("28号楼3单元1203厨房漏水", NOW)["place"]["key"] == "invalid"
+
+
+@pytest.mark.parametrize(("text", "score"), [("给4分吧", 4), ("态度5分质量3分", [5, 3]), ("你好", None)])
+def test_scores(text: str, score: Any) -> None:
+    assert reader().read(text, NOW)["score"] == score
+
+
+@settings(max_examples=60, deadline=None)
+@given(text=st.text(max_size=120))
+def test_any_text_gives_an_answer(text: str) -> None:
+    for registered in (True, False):
+        found = reader(registered).read(text, NOW)
+        assert set(found) == FIELDS
+        for span in (*found["location"], *found["symptom"]):
+            assert text[span["start"] : span["end"]] == span["text"]

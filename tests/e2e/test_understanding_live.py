@@ -1,0 +1,82 @@
+"""The understanding of a running product: read line by line, doubts kept for review, the model swapped in the middle of a talk."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+
+import pytest
+from e2e.harness import ROOT, Stack
+from sqlalchemy import select
+
+from bot import training
+from storage.models import ReviewItem
+
+pytestmark = pytest.mark.e2e
+
+LINES = [
+    "3栋2单元1502厨房水管漏水",
+    "",
+    "物业费怎么交",
+    "/restart",
+    "厨房好大一股煤气味",
+    "💧" * 40,
+    "\u0000\ud7ff坏\u200b了",
+]
+
+
+def parse(stack: Stack, *options: str, lines: list[str]) -> list[dict[str, object]]:
+    """`guanjia parse --jsonl`."""
+    command = [sys.executable, "-m", "bot", "parse", "--jsonl", *options]
+    told = "".join(line + "\n" for line in lines).encode()
+    done = subprocess.run(command, cwd=ROOT, env=stack.env, input=told, capture_output=True, timeout=120, check=True)
+    return [json.loads(line) for line in done.stdout.decode().splitlines()]
+
+
+def test_lines_come_back_in_order(stack: Stack) -> None:
+    for options in ((), ("--community", "none")):
+        found = parse(stack, *options, lines=LINES)
+        assert [one["text"] for one in found] == LINES
+        assert found[0]["intent"] == "report_repair"
+        assert found[0]["place"]["room"] == "1502"  # type: ignore[index]
+        assert found[2]["category"] == "Q01"
+        assert found[4]["emergency"] == "GAS"
+    shown = stack.run_command("parse", "马桶堵了", "--community", "nowhere")
+    assert shown.returncode == 1
+    assert "nowhere" in shown.stderr
+
+
+def test_doubts_are_kept_masked_and_a_choice_says_what_was_meant(stack: Stack) -> None:
+    person = stack.person("stranger:501")
+    first = person.say("那啥 13812345678 嗯嗯就那个呗", "您是想")
+    assert "转人工" in str(person.heard[-1])
+    person.say("我要报修")
+    with stack.session() as session:
+        [item] = session.scalars(select(ReviewItem)).all()
+    assert (item.why, item.suggested, item.state) == ("corrected", "report_repair", "open")
+    assert "13812345678" not in item.text
+    assert "138****5678" in item.text
+    listed = stack.run_command("nlu", "review", "--list")
+    assert "1 messages wait" in listed.stdout
+    assert item.text in listed.stdout
+    assert first
+
+
+def test_a_new_model_takes_over_while_people_talk(stack: Stack) -> None:
+    swapped: list[bool] = []
+    model = training.model_path(stack.folder / "models")
+    rasa = f"http://127.0.0.1:{stack.env['GUANJIA_RASA_PORT']}"
+    secret = (stack.folder / "secret").read_text("utf-8").strip()
+    swap = threading.Thread(target=lambda: swapped.append(training.swap(rasa, secret, model)))
+    people = [stack.person(f"stranger:{510 + number}") for number in range(6)]
+    swap.start()
+    for number, person in enumerate(people):
+        person.send(f"二期1栋{number + 5}01厨房水龙头滴水 13900001111")
+    for person in people:
+        assert "已登记" in person.hear("BX", patience=60)
+    swap.join(120)
+    assert swapped == [True]
+    assert len(stack.tickets(kind="BX")) == len(people)
+    people[0].say("在吗", "请说")
