@@ -31,6 +31,7 @@ _NEAR_CHARS = 12
 # Same length as what it hides, outside every word list, so offsets stay and nothing matches across it by accident.
 _MASK = "\ue000"
 _BREAK = "；"
+_GUARD_CONDITIONS = ("before", "after", "trigger", "around", "unless", "whole", "whole_unless")
 _CLAUSE_END = re.compile(r"[，。！？；\n]")
 _SENTENCE_END = re.compile(r"[。！？\n]")
 
@@ -99,6 +100,14 @@ class Guard:
     trigger: re.Pattern[str] | None
     around: re.Pattern[str] | None
     unless: re.Pattern[str] | None
+    whole: re.Pattern[str] | None = None
+    whole_unless: re.Pattern[str] | None = None
+
+    def applies_to(self, text: str) -> bool:
+        """Whether the message as a whole leaves room for this doubt; asked once per message, so cost stays linear."""
+        if self.whole is not None and not self.whole.search(text):
+            return False
+        return self.whole_unless is None or not self.whole_unless.search(text)
 
     def fits(self, context: _Context) -> bool:
         wanted = (
@@ -192,7 +201,7 @@ class _Compiler:
         outcome = item["outcome"]
         if outcome not in (None, "check", "advise"):
             raise ValueError(f"guard {name}: outcome must be null, check or advise, not {outcome!r}")
-        parts = {key: self.optional(item.get(key)) for key in ("before", "after", "trigger", "around", "unless")}
+        parts = {key: self.optional(item.get(key)) for key in _GUARD_CONDITIONS}
         # The part after a double underscore only tells variants of one guard apart.
         return Guard(name=name.split("__")[0], outcome=outcome, question=item.get("question", ""), **parts)
 
@@ -206,7 +215,7 @@ def detect(text: str, rules: EmergencyRules | None = None) -> Emergency | None:
     """The most dangerous thing one message says, or None. Never raises, whatever the text."""
     rules = rules if rules is not None else _default_rules()
     message = _Message.read(normalize(text), rules)
-    found = [hit for kind in rules.kinds if (hit := _strongest(kind, message, rules))]
+    found = [hit for kind in rules.kinds if (hit := _strongest(kind, message))]
     found = _without_yielding(found, rules)
     if not found:
         return None
@@ -251,12 +260,14 @@ class _Message:
     text: str
     plain: str
     source: Normalized
+    guards: tuple[Guard, ...]
+    """Those the message as a whole leaves room for."""
 
     @classmethod
     def read(cls, source: Normalized, rules: EmergencyRules) -> _Message:
         text = rules.mask.sub(lambda m: _MASK * len(m.group()), source.text)
         text = rules.breaks.sub(lambda m: _BREAK * len(m.group()), text)
-        return cls(text, source.text, source)
+        return cls(text, source.text, source, tuple(g for g in rules.guards if g.applies_to(source.text)))
 
     def context(self, match: re.Match[str]) -> _Context:
         start, end = match.span()
@@ -299,11 +310,11 @@ def _head(text: str, border: re.Pattern[str], *, keep_end: bool = False) -> str:
     return text[: match.end() if keep_end else match.start()]
 
 
-def _strongest(kind: Kind, message: _Message, rules: EmergencyRules) -> Emergency | None:
+def _strongest(kind: Kind, message: _Message) -> Emergency | None:
     best: Emergency | None = None
     for trigger in kind.triggers:
         for match in trigger.pattern.finditer(message.text):
-            hit = _judge(kind, trigger, match, message, rules)
+            hit = _judge(kind, trigger, match, message)
             if hit is not None and (best is None or _STRENGTH[hit.verdict] < _STRENGTH[best.verdict]):
                 best = hit
                 if hit.verdict == "alarm":
@@ -311,9 +322,7 @@ def _strongest(kind: Kind, message: _Message, rules: EmergencyRules) -> Emergenc
     return best
 
 
-def _judge(
-    kind: Kind, trigger: Trigger, match: re.Match[str], message: _Message, rules: EmergencyRules
-) -> Emergency | None:
+def _judge(kind: Kind, trigger: Trigger, match: re.Match[str], message: _Message) -> Emergency | None:
     """One matched trigger: refuted (None), doubted (check or advise) or believed (alarm)."""
     context = message.context(match)
     if trigger.unless is not None and trigger.unless.search(context.near):
@@ -322,7 +331,7 @@ def _judge(
     name, question = trigger.guard, trigger.question
     if trigger.soften is not None and trigger.soften.search(context.near):
         verdict = "check"
-    guard = next((g for g in rules.guards if g.fits(context)), None)
+    guard = next((g for g in message.guards if g.fits(context)), None)
     if guard is not None:
         # Doubt upon doubt: a weak trigger that a guard also refutes is not worth a question.
         if guard.outcome is None or trigger.verdict == "check":

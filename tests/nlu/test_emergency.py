@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 
 from nlu.emergency import MESSAGES_PATH, RULES_PATH, detect, load_rules, playbook, question_text
 
-BANK: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "cases" / "emergency.yml").read_text(encoding="utf-8"))
+CASES = Path(__file__).parent / "cases"
+BANK: dict[str, Any] = yaml.safe_load((CASES / "emergency.yml").read_text(encoding="utf-8"))
 RAW_MESSAGES: dict[str, Any] = yaml.safe_load(MESSAGES_PATH.read_text(encoding="utf-8"))
 RULES = load_rules()
 KINDS = [kind.name for kind in RULES.kinds]
@@ -80,6 +82,23 @@ def test_the_bank_is_as_large_as_promised_and_has_no_doubles() -> None:
     assert len(BANK["silent"]) >= 120
     for says in (alarms, BANK["silent"]):
         assert len(says) == len(set(says))
+
+
+def development_set(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (CASES / name).read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def test_the_development_emergencies_alarm() -> None:
+    missed = [row["text"] for row in development_set("emergencies.jsonl") if verdict_of(row["text"]) != "alarm"]
+    assert len(missed) <= 3, missed
+
+
+def test_the_near_emergencies_raise_few_alarms_and_few_questions() -> None:
+    rows = [(row, verdict_of(row["text"])) for row in development_set("near_emergencies.jsonl")]
+    false_alarms = [row["text"] for row, verdict in rows if verdict == "alarm"]
+    needless = [row["text"] for row, verdict in rows if verdict in ("check", "advise") and not row["ask"]]
+    assert len(false_alarms) <= 3, false_alarms
+    assert len(needless) <= 5, needless
 
 
 @pytest.mark.parametrize(
