@@ -1,6 +1,6 @@
 # Plain POSIX make. Needs python3.11 and make on the PATH; everything else is fetched into .tools/ and .venv/.
 .POSIX:
-.PHONY: help run test lint format soak bench data-check clean uv sync-run sync-dev
+.PHONY: help run test lint format soak bench data-check nlu-report clean uv sync-run sync-dev
 
 BIN = .venv/bin
 PYTEST_ARGS =
@@ -45,12 +45,16 @@ format: sync-dev ## put the code into its format, mend what can be mended
 soak: sync-dev ## long run under load with processes being killed
 	@[ -f benchmarks/soak.py ] || { echo "There is no benchmarks/soak.py."; exit 0; }; exec $(BIN)/python benchmarks/soak.py
 
-bench: sync-dev ## measure with every script of benchmarks/ (the long one is soak)
-	@for script in benchmarks/*.py; do case $$script in *soak.py | *\*.py) continue ;; esac; \
+bench: sync-dev ## measure with the scripts of benchmarks/ (without the long ones: soak, nlu)
+	@for script in benchmarks/*.py; do case $$script in *soak.py | *nlu.py | *nlu_report.py | *\*.py) continue ;; esac; \
 	echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 data-check: sync-dev ## check the language data (data/)
-	@if [ -f nlu/data_check.py ]; then echo "== data"; exec $(BIN)/python -m nlu.data_check; fi
+	@echo "== data"
+	@exec $(BIN)/python -m nlu.data_check
+
+nlu-report: sync-dev ## how well messages are understood: cross-validation and held-out sets
+	@exec $(BIN)/python benchmarks/nlu_report.py
 
 clean: ## remove what make has made; your data in var/ stays
 	rm -rf .venv .tools .rasa .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,6 +1,7 @@
 """What does the resident want, and about what? Linear models over characters and concepts, averaged and made honest.
 
-Pure: numpy at run time, scikit-learn only while training. Two views of the same message are averaged: intent first and
+Pure: numpy at run time, scikit-learn only while training. Features are characters, the concepts of our own dictionary, and what
+the words mean elsewhere (nlu/vectors.py). Two views of the same message are averaged: intent first and
 category within it, and all (intent, category) pairs side by side. How this design won, and its numbers: docs/nlu.md.
 """
 
@@ -21,6 +22,7 @@ import numpy.typing as npt
 import yaml
 
 from nlu.normalize import Normalized, normalize
+from nlu.vectors import DESCRIPTION, WordVectors, packaged
 from nlu.words import DICT_DIR, DIGITS, concepts, longest_word, mask_digits
 
 LISTS_PATH = DICT_DIR / "understanding.yml"
@@ -31,7 +33,7 @@ QUESTION = "ask_question"
 OUT_OF_SCOPE = "out_of_scope"
 CATEGORY_INTENTS = (REPAIR, COMPLAINT, QUESTION)
 
-FEATURES_VERSION = 3
+FEATURES_VERSION = 4
 MAX_CHARS = 800
 """A message is read this far; a pasted book must not cost a second."""
 
@@ -39,6 +41,7 @@ _LONGEST_NGRAM = 3
 _MAX_PAIRED_CONCEPTS = 14
 _SIZE_STEPS = (1, 2, 4, 6, 9, 13, 18, 25, 40, 80, 160)
 _BLOCK_WEIGHTS = (1.0, 0.5, 0.1)
+_VECTOR_WEIGHT = 0.6
 _INTENT = "intent"
 _PAIR = "pair"
 
@@ -183,6 +186,7 @@ class Model:
 
     vocabulary: tuple[str, ...]
     idf: Floats
+    vectors: WordVectors
     heads: dict[str, Head] = field(default_factory=dict)
 
     @property
@@ -234,7 +238,7 @@ class Model:
         }
 
     def vector(self, prepared: str) -> tuple[list[int], Floats]:
-        """Columns and values of one prepared text; empty when nothing is known of it."""
+        """Columns and values of one prepared text."""
         columns: list[int] = []
         parts = [np.zeros(0, np.float32)]
         index = self._index
@@ -245,6 +249,10 @@ class Model:
                 values = (1 + np.log(np.array([count for _, count in known], np.float64))) * self.idf[own]
                 parts.append((values * (weight / np.sqrt(values @ values))).astype(np.float32))
                 columns += own
+        # What its words mean elsewhere: dense columns behind those of the vocabulary.
+        size = len(self.vocabulary)
+        columns += range(size, size + DESCRIPTION)
+        parts.append(self.vectors.describe(prepared) * np.float32(_VECTOR_WEIGHT))
         return columns, np.concatenate(parts)
 
     @cached_property
@@ -274,8 +282,9 @@ class Model:
 
     def save(self, path: Path) -> None:
         """Write one compressed npz with the names as JSON inside; nothing executable."""
-        arrays: dict[str, npt.NDArray[Any]] = {"idf": self.idf}
+        arrays: dict[str, npt.NDArray[Any]] = {"idf": self.idf, "vectors": self.vectors.table}
         names: dict[str, Any] = {"version": FEATURES_VERSION, "vocabulary": self.vocabulary, "heads": {}}
+        names["words"] = self.vectors.words
         for name, head in self.heads.items():
             names["heads"][name] = {"labels": head.labels, "temperature": head.temperature}
             arrays[f"weights:{name}"] = head.weights
@@ -297,7 +306,8 @@ class Model:
                 )
                 for name, about in names["heads"].items()
             }
-            return Model(tuple(names["vocabulary"]), stored["idf"], heads)
+            vectors = WordVectors(tuple(names["words"]), stored["vectors"])
+            return Model(tuple(names["vocabulary"]), stored["idf"], vectors, heads)
 
 
 def _ranked(labels: Sequence[str], chances: Chances) -> tuple[tuple[str, float], ...]:
@@ -450,7 +460,7 @@ def _is_another(head: _Segment, segment: _Segment) -> bool:
 # --- training ------------------------------------------------------------------------------------------------------
 
 _MIN_DOCUMENTS = 2
-_FOLDS = 3
+_FOLDS = 4
 _COST = 2.0
 _SEED = 20250612
 _MIN_CROP = 4
@@ -512,7 +522,7 @@ def _vocabulary(rows: Sequence[_Row]) -> Model:
         documents.update(name for block in features(row.prepared) for name in block)
     kept = sorted(name for name, count in documents.items() if count >= _MIN_DOCUMENTS)
     counts = np.array([documents[name] for name in kept])
-    return Model(tuple(kept), (np.log((1 + len(messages)) / (1 + counts)) + 1).astype(np.float32))
+    return Model(tuple(kept), (np.log((1 + len(messages)) / (1 + counts)) + 1).astype(np.float32), packaged())
 
 
 def _table(model: Model, rows: Sequence[_Row]) -> Any:
@@ -522,7 +532,7 @@ def _table(model: Model, rows: Sequence[_Row]) -> Any:
     starts = np.cumsum([0] + [len(columns) for columns, _ in vectors])
     columns = np.concatenate([np.asarray(columns, np.int32) for columns, _ in vectors])
     values = np.concatenate([values for _, values in vectors])
-    return csr_matrix((values, columns, starts), shape=(len(rows), len(model.vocabulary)))
+    return csr_matrix((values, columns, starts), shape=(len(rows), len(model.vocabulary) + DESCRIPTION))
 
 
 def _fit_head(table: Any, rows: Sequence[_Row], labels: Sequence[str]) -> Head:
@@ -554,16 +564,13 @@ def fit_linear(table: Any, wanted: npt.NDArray[Any], size: int) -> tuple[Floats,
 
 def _temperature(table: Any, rows: Sequence[_Row], wanted: npt.NDArray[Any], size: int) -> float:
     """The divisor that makes confidences honest on messages that were held back."""
-    fold = np.array([row.group % _FOLDS for row in rows])
-    whole = np.array([row.whole for row in rows])
-    scores = np.zeros((len(wanted), size))
-    for number in range(_FOLDS):
-        out = fold == number
-        if out.all() or not out.any():
-            continue
-        weights, bias = fit_linear(table[~out], wanted[~out], size)
-        scores[out] = table[out] @ weights + bias
-    return min(_TEMPERATURES, key=lambda temperature: _log_loss(scores[whole] / temperature, wanted[whole]))
+    out = np.array([row.group % _FOLDS == 0 for row in rows])
+    judged = out & np.array([row.whole for row in rows])
+    if out.all() or not judged.any():
+        return 1.0
+    weights, bias = fit_linear(table[~out], wanted[~out], size)
+    scores = table[judged] @ weights + bias
+    return min(_TEMPERATURES, key=lambda temperature: _log_loss(scores / temperature, wanted[judged]))
 
 
 def _log_loss(scores: Chances, wanted: npt.NDArray[Any]) -> float:

@@ -17,7 +17,7 @@ from rasa.nlu.extractors.extractor import EntityExtractorMixin
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from nlu import classifier, normalize, slots, spans, words
+from nlu import classifier, normalize, slots, spans, vectors, words
 from nlu.classifier import Clause, Example, Model, Prediction
 from nlu.spans import Tagger
 
@@ -26,7 +26,7 @@ FALLBACK_INTENT = "nlu_fallback"
 _MODEL_FILE = "model.npz"
 _TAGGER_FILE = "spans.crf"
 _RANKING_LENGTH = 10
-_CODE = (classifier, spans, normalize, slots, words)
+_CODE = (classifier, spans, normalize, slots, vectors, words)
 _DIGITS = 4
 
 

@@ -56,3 +56,13 @@ def _tokenizer() -> jieba.Tokenizer:
 def cut(text: str) -> Iterator[str]:
     """The words of a text, without guessing at unknown ones; joined they are the text again."""
     yield from _tokenizer().cut(text, HMM=False)
+
+
+def pieces(text: str) -> Iterator[str]:
+    """The words of a text and the shorter words inside long ones."""
+    yield from _tokenizer().cut_for_search(text, HMM=False)
+
+
+def word_known(word: str) -> bool:
+    """Whether `cut` can find this word."""
+    return bool(_tokenizer().FREQ.get(word))
