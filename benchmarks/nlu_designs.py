@@ -1,11 +1,12 @@
 """Compare ways to understand a message: `python benchmarks/nlu_designs.py [--cv] [design …]`.
 
-Every design learns from data/nlu and is judged on messages it never saw: tests/nlu/heldout (written before any tuning)
+Every design learns from data/nlu and is judged on messages it never saw: tests/nlu/held_out (written without reading the training messages)
 and, with --cv, three folds of the training messages. The table of docs/nlu.md comes from here.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import sys
@@ -27,7 +28,12 @@ from nlu import classifier as c  # noqa: E402
 from nlu.spans import train_tagger  # noqa: E402
 from nlu.words import cut  # noqa: E402
 
-HELDOUT = ROOT / "tests" / "nlu" / "heldout"
+HELD_OUT = ROOT / "tests" / "nlu" / "held_out"
+SETS = {
+    "desk": ("repair", "complaint", "question", "dialogue", "out_of_scope"),
+    "chat": ("chat",),
+    "letters": ("letters",),
+}
 THRESHOLD = float(yaml.safe_load((ROOT / "config.yml").read_text("utf-8"))["pipeline"][0]["threshold"])
 
 Case = tuple[str, str, str]
@@ -35,14 +41,10 @@ Names = Callable[[str], Iterator[str]]
 Fit = Callable[[Any, Any, int], tuple[Any, Any]]
 
 
-def heldout(name: str) -> list[Case]:
-    raw = yaml.safe_load((HELDOUT / f"{name}.yml").read_text("utf-8"))
-    return [
-        (text, intent, "" if code == "-" else code)
-        for intent, codes in raw.items()
-        for code, texts in codes.items()
-        for text in texts
-    ]
+def held_out(name: str) -> list[Case]:
+    lines = [line for file in SETS[name] for line in (HELD_OUT / f"{file}.jsonl").read_text("utf-8").splitlines()]
+    rows = [json.loads(line) for line in lines]
+    return [(row["text"], row["intent"], row.get("category", "")) for row in rows]
 
 
 # --- features that were tried -----------------------------------------------------------------------------------------
@@ -317,8 +319,8 @@ def compare(examples: Sequence[c.Example], wanted: Sequence[str], folds: bool) -
             c._essence = lambda text: c.DIGITS.sub(c.mask_digits, text.lower())
         try:
             trained = Trained(design, examples)
-            for where in ("chat", "letters"):
-                show(name, where, judge(trained, heldout(where)))
+            for where in SETS:
+                show(name, where, judge(trained, held_out(where)))
             if folds:
                 show(name, "folds", cross_validate(design, examples))
         finally:
@@ -332,8 +334,8 @@ def latency(examples: Sequence[c.Example]) -> None:
     started = time.perf_counter()
     tagger = train_tagger((one.text, one.spans) for one in examples)
     print(f"span tagger: {time.perf_counter() - started:.1f} s")
-    for where in ("chat", "letters"):
-        texts = [text for text, _, _ in heldout(where)]
+    for where in SETS:
+        texts = [text for text, _, _ in held_out(where)]
         model.predict(texts[0])
         for name, read in (("predict", model.predict), ("spans", tagger.find)):
             times = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -29,7 +30,8 @@ from nlu.classifier import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-HELDOUT = Path(__file__).parent / "heldout"
+HELD_OUT = Path(__file__).parent / "held_out"
+SETS = ("repair", "complaint", "question", "dialogue", "out_of_scope", "chat")
 THRESHOLD = float(yaml.safe_load((ROOT / "config.yml").read_text("utf-8"))["pipeline"][0]["threshold"])
 
 Judged = list[tuple[str, str, Prediction]]
@@ -45,14 +47,9 @@ def model() -> Model:
     return train(examples())
 
 
-def judged(model: Model, name: str) -> Judged:
-    raw = yaml.safe_load((HELDOUT / f"{name}.yml").read_text("utf-8"))
-    return [
-        (intent, "" if code == "-" else code, model.predict(text))
-        for intent, codes in raw.items()
-        for code, texts in codes.items()
-        for text in texts
-    ]
+def judged(model: Model, *names: str) -> Judged:
+    rows = [json.loads(line) for name in names for line in (HELD_OUT / f"{name}.jsonl").read_text("utf-8").splitlines()]
+    return [(row["intent"], row.get("category", ""), model.predict(row["text"])) for row in rows]
 
 
 def share(hits: list[bool]) -> float:
@@ -60,7 +57,8 @@ def share(hits: list[bool]) -> float:
 
 
 def faults() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = yaml.safe_load((HELDOUT / "faults.yml").read_text("utf-8"))
+    cases = Path(__file__).parent / "cases" / "faults.yml"
+    found: list[dict[str, Any]] = yaml.safe_load(cases.read_text("utf-8"))
     return found
 
 
@@ -68,10 +66,10 @@ def faults() -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("name", "intents", "first", "third"), [("chat", 0.92, 0.87, 0.92), ("letters", 0.9, 0.9, 0.94)]
+    ("names", "intents", "first", "third"), [(SETS, 0.92, 0.87, 0.92), (("letters",), 0.92, 0.92, 0.95)]
 )
-def test_held_out_floor(model: Model, name: str, intents: float, first: float, third: float) -> None:
-    found = judged(model, name)
+def test_held_out_floor(model: Model, names: tuple[str, ...], intents: float, first: float, third: float) -> None:
+    found = judged(model, *names)
     coded = [(intent, code, said) for intent, code, said in found if code]
     assert share([said.intent == intent for intent, _, said in found]) >= intents
     assert share([said.intent == intent and said.category == code for intent, code, said in coded]) >= first
@@ -81,20 +79,20 @@ def test_held_out_floor(model: Model, name: str, intents: float, first: float, t
 
 
 def test_every_intent_is_understood(model: Model) -> None:
-    found = judged(model, "chat")
+    found = judged(model, *SETS)
     for wanted in {intent for intent, _, _ in found}:
         assert share([said.intent == wanted for intent, _, said in found if intent == wanted]) >= 0.6, wanted
 
 
 def test_out_of_scope_is_caught_and_residents_are_not_turned_away(model: Model) -> None:
-    found = judged(model, "chat")
+    found = judged(model, *SETS)
     fallback = [(intent, said.intent == OUT_OF_SCOPE or said.confidence < THRESHOLD) for intent, _, said in found]
     assert share([back for intent, back in fallback if intent == OUT_OF_SCOPE]) >= 0.9
     assert share([back for intent, back in fallback if intent != OUT_OF_SCOPE]) <= 0.05
 
 
 def test_confidence_is_honest(model: Model) -> None:
-    found = judged(model, "chat")
+    found = judged(model, *SETS)
     right = share([said.intent == intent for intent, _, said in found])
     assert abs(float(np.mean([said.confidence for _, _, said in found])) - right) <= 0.06
     sure = [said.intent == intent for intent, _, said in found if said.confidence >= 0.9]
@@ -111,15 +109,25 @@ def test_an_address_a_phone_and_politeness_change_nothing(model: Model) -> None:
 # --- several faults ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("case", faults(), ids=lambda case: case["text"])
-def test_faults(model: Model, case: dict[str, Any]) -> None:
-    said = model.predict(case["text"])
-    assert said.intent == "report_repair"
-    assert len(said.faults) == len(case["codes"]), said.faults
-    for clause, codes in zip(said.faults, case["codes"], strict=True):
-        assert clause.category in codes.split("|")
-        assert case["text"][clause.start : clause.end] == clause.text
-    assert said.grievance == case.get("grievance", False)
+def test_faults(model: Model) -> None:
+    """As many faults as were told, each with its category. One sentence more or less is no bug; a rule that broke is."""
+    wrong = []
+    for case in faults():
+        said = model.predict(case["text"])
+        assert all(case["text"][clause.start : clause.end] == clause.text for clause in said.faults)
+        codes = [clause.category for clause in said.faults]
+        same = len(codes) == len(case["codes"]) and all(
+            code in wanted.split("|") for code, wanted in zip(codes, case["codes"], strict=True)
+        )
+        if not (same and said.intent == "report_repair" and said.grievance == case.get("grievance", False)):
+            wrong.append((case["text"], said.intent, codes, said.grievance))
+    assert len(wrong) <= 0.15 * len(faults()), wrong
+
+
+def test_two_faults_in_one_breath(model: Model) -> None:
+    """SC02."""
+    said = model.predict("楼道灯坏了好几天了 还有我家马桶堵了 急")
+    assert (said.intent, [clause.category for clause in said.faults]) == ("report_repair", ["E07", "W04"])
 
 
 def test_a_single_fault_keeps_the_category_of_the_message(model: Model) -> None:
@@ -132,7 +140,7 @@ def test_a_single_fault_keeps_the_category_of_the_message(model: Model) -> None:
 
 def test_categories_belong_to_the_intent(model: Model) -> None:
     codes = {intent: {one.category for one in examples() if one.intent == intent} for intent in CATEGORY_INTENTS}
-    for intent, _, said in judged(model, "chat"):
+    for intent, _, said in judged(model, *SETS):
         allowed = codes.get(said.intent, {""})
         assert said.category in allowed, intent
 

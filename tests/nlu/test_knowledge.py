@@ -18,7 +18,7 @@ from nlu.knowledge import FOLDER, PLACEHOLDERS, UNANSWERED, Entry, Hit, Knowledg
 from nlu.normalize import normalize
 
 HELD_OUT: Mapping[str, Any] = yaml.safe_load(
-    (Path(__file__).parent / "heldout" / "questions.yml").read_text(encoding="utf-8")
+    (Path(__file__).parent / "held_out" / "knowledge.yml").read_text(encoding="utf-8")
 )
 WORDING: Mapping[str, Any] = HELD_OUT["wording"]
 CONFIGURED = {name: f"<{name}>" for name in PLACEHOLDERS}
