@@ -86,7 +86,7 @@ def _train_if_needed(settings: Settings, *, force: bool) -> None:
     if not force and training.is_current(_models(settings)):
         typer.echo("Language model is up to date.")
         return
-    typer.echo("Training the language model (about a minute) …")
+    typer.echo("Training the language model (about two minutes) …")
     started = time.monotonic()
     training.train(_models(settings))
     typer.echo(f"Trained in {time.monotonic() - started:.0f} s.")

@@ -8,9 +8,11 @@ category within it, and all (intent, category) pairs side by side. How this desi
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import combinations, pairwise
@@ -490,16 +492,23 @@ def train(examples: Iterable[Example]) -> Model:
         raise ValueError("no training examples")
     model = _vocabulary(rows)
     table = _table(model, rows)
+    # Fitting leaves the interpreter, so the heads are fitted side by side.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        fits = {name: _fit_head(pool, table[at], [rows[n] for n in at], labels) for name, at, labels in _tasks(rows)}
+        model.heads = {name: finish() for name, finish in fits.items()}
+    return model
+
+
+def _tasks(rows: Sequence[_Row]) -> Iterator[tuple[str, list[int], list[str]]]:
+    """Every head: its name, the rows it learns from, and their labels; the longest first."""
+    yield _PAIR, list(range(len(rows))), [row.pair for row in rows]
     # A clause out of its message is no model of a short answer: without it fewer answers are taken for faults.
     whole = [number for number, row in enumerate(rows) if row.whole]
-    model.heads[_INTENT] = _fit_head(table[whole], [rows[at] for at in whole], [rows[at].intent for at in whole])
-    model.heads[_PAIR] = _fit_head(table, rows, [row.pair for row in rows])
+    yield _INTENT, whole, [rows[at].intent for at in whole]
     for intent in CATEGORY_INTENTS:
         numbers = [number for number, row in enumerate(rows) if row.intent == intent and row.category]
         if numbers:
-            own = [rows[number] for number in numbers]
-            model.heads[intent] = _fit_head(table[numbers], own, [row.category for row in own])
-    return model
+            yield intent, numbers, [rows[at].category for at in numbers]
 
 
 def _rows(examples: Sequence[Example]) -> Iterator[_Row]:
@@ -535,12 +544,19 @@ def _table(model: Model, rows: Sequence[_Row]) -> Any:
     return csr_matrix((values, columns, starts), shape=(len(rows), len(model.vocabulary) + DESCRIPTION))
 
 
-def _fit_head(table: Any, rows: Sequence[_Row], labels: Sequence[str]) -> Head:
+def _fit_head(pool: Executor, table: Any, rows: Sequence[_Row], labels: Sequence[str]) -> Callable[[], Head]:
+    """Start fitting one head; the call returned waits for it."""
     names = tuple(sorted(set(labels)))
     number = {name: place for place, name in enumerate(names)}
     wanted = np.array([number[label] for label in labels])
-    weights, bias = fit_linear(table, wanted, len(names))
-    return Head(names, weights.astype(np.float16), bias, _temperature(table, rows, wanted, len(names)))
+    fitted = pool.submit(fit_linear, table, wanted, len(names))
+    temperature = pool.submit(_temperature, table, rows, wanted, len(names))
+
+    def finish() -> Head:
+        weights, bias = fitted.result()
+        return Head(names, weights.astype(np.float16), bias, temperature.result())
+
+    return finish
 
 
 def fit_linear(table: Any, wanted: npt.NDArray[Any], size: int) -> tuple[Floats, Floats]:

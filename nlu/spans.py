@@ -186,7 +186,7 @@ def _add_concepts(text: str, rows: list[list[str]]) -> None:
 def train_tagger(examples: Iterable[tuple[str, tuple[tuple[int, int, str], ...]]]) -> Tagger:
     """Fit on texts with (start, end, label) spans; the same examples give the same tagger in whatever order they come."""
     trainer: Any = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
-    trainer.set_params({"c1": 0.05, "c2": 0.02, "max_iterations": 80, "feature.minfreq": 1})
+    trainer.set_params({"c1": 0.05, "c2": 0.02, "max_iterations": 45, "feature.minfreq": 2})
     for text, spans in sorted(set(examples)):
         done = normalize(text[:MAX_CHARS])
         if done.text:
