@@ -225,7 +225,8 @@ def _move(desk: Desk, ticket: Ticket, place: Address) -> None:
         desk.say("reply.place_confirm", buttons, place=place.display)
         questions.ask(desk.session, resident, "confirm_address", desk.now, ticket=ticket)
         return
-    desk.say("reply.place_corrected" if ticket.handler else "reply.place_corrected_unowned", place=place.display)
+    told = ticket.handler is not None and ticket.kind == "BX"
+    desk.say("reply.place_corrected" if told else "reply.place_corrected_unowned", place=place.display)
     if resident and _somebody_elses(desk, place, resident) and not _contact_asked(desk, resident, ticket):
         desk.say("reply.contact_there")
         questions.ask(desk.session, resident, "phone", desk.now, ticket=ticket, contact=True)

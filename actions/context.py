@@ -78,6 +78,15 @@ class Desk:
         return list(self.message.get("faults") or [])
 
     @property
+    def repair_chances(self) -> dict[str, float]:
+        """How likely each repair category is, for a message read as a repair."""
+        if self.intent != "report_repair":
+            return {}
+        sure = float((self.message.get("intent") or {}).get("confidence") or 0.0)
+        ranking = self.message.get("category_ranking") or []
+        return {str(one["name"]): sure * float(one["confidence"]) for one in ranking}
+
+    @property
     def doubtful(self) -> bool:
         """Whether the model was not sure what the message wants."""
         read = self.message.get("intent") or {}

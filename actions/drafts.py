@@ -171,7 +171,9 @@ def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], *, several:
     draft_key = fault.get("place_key") or None
     place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=draft_key)
     if place.action == "none" and several and own != desk.text and not draft_key:
-        place = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
+        whole = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
+        # 「马桶堵了，还有走廊堆了纸箱」: the corridor of one clause is not where the toilet of another stands.
+        place = place if whole.public and category(fault["code"]).zone != "公" else whole
     return {**fault, **_place_fields(desk, fault["code"], affected(desk, place), fault)}
 
 

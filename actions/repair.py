@@ -11,7 +11,7 @@ from rasa_sdk.events import SlotSet
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
 from storage.models import Draft, Ticket
-from tickets import notify, questions, verbs
+from tickets import emergencies, notify, questions, verbs
 from tickets.catalog import category
 from tickets.texts import has_text, say
 from tickets.verbs import Report
@@ -33,6 +33,11 @@ class ValidateRepairForm(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if drafts.interrupted(desk, tracker, INTERRUPTIONS):
             return []
+        if emergencies.second_look(
+            desk.session, desk.conversation, desk.actor, desk.repair_chances, desk.text, desk.key, desk.now
+        ):
+            desk.done()
+            return [SlotSet("symptom", "-"), SlotSet("location", "-"), SlotSet("requested_slot", None)]
         draft = drafts.begin(desk, "BX")
         _words_of_unsure(desk, draft)
         drafts.merge_fault(desk, draft)
@@ -129,6 +134,9 @@ class OpenRepair(DeskAction):
         return "action_open_repair"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if emergencies.taken_up(desk.session, desk.actor, desk.now):
+            desk.done()
+            return _cleared()
         draft = drafts.find(desk, "BX")
         if draft is None:
             desk.say("reply.ask_symptom")

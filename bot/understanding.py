@@ -15,7 +15,7 @@ from typing import Any
 
 from nlu.address import Levels, levels_of, resolve, stated
 from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Clause, Model, Prediction
-from nlu.emergency import Emergency, detect
+from nlu.emergency import Emergency, detect, suspect
 from nlu.expected_time import Window, parse_window
 from nlu.register import Register
 from nlu.slots import find_phone, find_scores, find_ticket_no
@@ -48,7 +48,8 @@ class Reader:
 
     def read(self, text: str, now: datetime) -> Json:
         """What `text` means; offsets refer to it as it was given. Total: any string gives an answer."""
-        said, spans, danger = self._model.predict(text), self._tagger.find(text), detect(text)
+        said, spans = self._model.predict(text), self._tagger.find(text)
+        danger = detect(text) or suspect(_repair_chances(said), text)
         alarm = danger if danger and danger.verdict == "alarm" else None
         intent, category = said.intent, said.category
         faults = self._faults(text, said.faults, spans, alarm, now)
@@ -103,6 +104,12 @@ class Reader:
             return _levels(stated(text))
         found = resolve(text, self._register)
         return None if found.action == "none" else _levels(levels_of(found.key, self._register))
+
+
+def _repair_chances(said: Prediction) -> dict[str, float]:
+    if said.intent != REPAIR:
+        return {}
+    return {code: chance * said.confidence for code, chance in said.category_ranking}
 
 
 def _surely_talk(said: Prediction) -> bool:

@@ -487,7 +487,7 @@ class _Lexicon:
 
     def _skipped(self) -> str:
         names = _alt(_folded_words((self.register.community, *self.register.aliases)))
-        return rf"{names}|{_alt(self.areas['not_area'])}|\d{{1,4}}{self.marks['lane']}"
+        return rf"{names}|{self.relative['elsewhere']}|{_alt(self.areas['not_area'])}|\d{{1,4}}{self.marks['lane']}"
 
     def _other_kinds(self) -> Iterator[tuple[str, str]]:
         marks = self.marks

@@ -34,6 +34,11 @@ _BREAK = "；"
 _GUARD_CONDITIONS = ("before", "after", "trigger", "around", "unless", "whole", "whole_unless")
 _CLAUSE_END = re.compile(r"[，。！？；\n]")
 _SENTENCE_END = re.compile(r"[。！？\n]")
+# How an item of a word list begins, when that is plain to see.
+_LOOKBEHIND = re.compile(r"^(?:\(\?<[!=][^()]*\))+")
+_GROUP = re.compile(r"\([^()]*\)")
+_LIST_NAME = re.compile(r"\{([a-z_]+)\}(?![?*{])")
+_PLAIN_START = re.compile(r"(?:[\u3400-\u9fff\U00020000-\U0003ffff0-9a-z]|\[[\u3400-\u9fff0-9]+\])(?![?*{+])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +136,8 @@ class EmergencyRules:
     mask: re.Pattern[str]
     breaks: re.Pattern[str]
     staff_test: re.Pattern[str]
+    suspects: Mapping[str, str]
+    """Repair codes that are a danger by themselves, with their kind."""
 
 
 def load_rules(path: Path = RULES_PATH) -> EmergencyRules:
@@ -144,6 +151,7 @@ def load_rules(path: Path = RULES_PATH) -> EmergencyRules:
         mask=compiler.any_of(raw["not_triggers"]),
         breaks=compiler.any_of(raw["clause_words"]),
         staff_test=compiler.regex(raw["staff_test"]),
+        suspects=dict(raw["suspects"]),
     )
 
 
@@ -152,8 +160,34 @@ class _Compiler:
 
     def __init__(self, words: Mapping[str, list[str]]) -> None:
         self._words: dict[str, str] = {}
+        self._first: dict[str, frozenset[str] | None] = {}
         for name, items in words.items():
-            self._words[name] = "|".join(self._expand(item) for item in items)
+            self._first[name] = self._first_of_all(items)
+            self._words[name] = self._quick(name, "|".join(self._expand(item) for item in items))
+
+    def _quick(self, name: str, choice: str) -> str:
+        """A long list behind a look at its first character: most positions of a message are settled by that."""
+        first = self._first[name]
+        return f"(?=[{''.join(sorted(first))}])(?:{choice})" if first else choice
+
+    def _first_of_all(self, items: list[str]) -> frozenset[str] | None:
+        found: set[str] = set()
+        for item in items:
+            first = self._first_of(_LOOKBEHIND.sub("", item))
+            if first is None:
+                return None
+            found |= first
+        return frozenset(found)
+
+    def _first_of(self, item: str) -> frozenset[str] | None:
+        """What the item can begin with; None when that is not plain to see."""
+        if "|" in _GROUP.sub("", item):
+            return None
+        if match := _LIST_NAME.match(item):
+            return self._first.get(match.group(1))
+        if match := _PLAIN_START.match(item):
+            return frozenset(match.group().strip("[]"))
+        return None
 
     def _expand(self, pattern: str) -> str:
         return re.sub(r"\{([a-z_]+)\}", lambda m: f"(?:{self._words[m.group(1)]})", pattern)
@@ -225,6 +259,26 @@ def detect(text: str, rules: EmergencyRules | None = None) -> Emergency | None:
         # Whether the sender may run a test is the caller's knowledge; the verdict stands until it says so.
         return replace(main, guard="staff_test")
     return main
+
+
+# The model of a whole message is the second net, behind the words: below `_ASK` it says nothing, from `_SURE` on it is believed.
+_ASK, _SURE = 0.5, 0.75
+
+
+def suspect(chances: Mapping[str, float], text: str, rules: EmergencyRules | None = None) -> Emergency | None:
+    """What the trained model takes for a danger although no trigger did: `chances` of each repair code for this message.
+
+    Nothing is lost by it: it can ask or raise an alarm, never call one off (domain.md §3.1).
+    """
+    rules = rules if rules is not None else _default_rules()
+    feared = {code: chance for code, chance in chances.items() if code in rules.suspects}
+    if sum(feared.values()) < _ASK:
+        return None
+    code = max(feared, key=lambda one: feared[one])
+    kind = next(one for one in rules.kinds if one.name == rules.suspects[code])
+    sure = sum(feared.values()) >= _SURE
+    question = "" if sure else f"{kind.name}.default"
+    return Emergency(kind.name, "alarm" if sure else "check", code, kind.level, text, "model", question)
 
 
 def _without_yielding(found: list[Emergency], rules: EmergencyRules) -> list[Emergency]:

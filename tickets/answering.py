@@ -180,7 +180,7 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
         return Outcome("\n".join(filter(None, (text, wanted))))
     if phone and not clearer:
         return Outcome(say("reply.phone_noted", tail=phone[-4:]))
-    return Outcome(emergencies.noted_text(turn.session, turn.actor, ticket))
+    return Outcome(emergencies.noted_text(turn.session, turn.actor, ticket, place))
 
 
 def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:

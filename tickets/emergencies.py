@@ -5,30 +5,33 @@ Runs inside the transaction that stores the message, so the advice cannot get lo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nlu.address import Address
-from nlu.emergency import Emergency, playbook, question_text
+from nlu.emergency import Emergency, playbook, question_text, suspect
 from storage.models import Assignment, Community, Conversation, Draft, Resident, Staff, Ticket
 from tickets import lifecycle, notify, questions, verbs
 from tickets.errors import NotAllowed, WrongStatus
 from tickets.people import Actor, home_key, leaders, managers, relations
 from tickets.places import place_display, read_place
-from tickets.texts import LOCAL, say
+from tickets.texts import LOCAL, has_text, say
 from tickets.verbs import Report
 
 # A repeat of the same danger within this time is the same event, not a second ticket.
 SAME_EVENT = timedelta(hours=2)
 SAFETY_WAIT = timedelta(minutes=2)
+JUST_ASKED = timedelta(minutes=10)
 # A bare cry for help leaves less time to wait for an answer.
 DOUBT_WAIT = {"HELP": timedelta(seconds=60)}
 PUBLIC_KINDS = frozenset({"LIFT", "PIT", "FALL", "FLOOD", "OUTAGE"})
 # Who went outside must not go back in before somebody says so.
 EVACUATED = frozenset({"GAS", "FIRE", "CO"})
 # Whoever wants to die is met by a person, not by a form.
+PLACE_WORDS = 40
 NO_FORM = frozenset({"SELF"})
 # What is left to do once the people are safe: the category of the repair that follows.
 FOLLOW_UP = {"LIFT": "L02"}
@@ -67,6 +70,32 @@ def screen(
             conversation=conversation.id,
         )
     return True
+
+
+def second_look(
+    session: Session,
+    conversation: Conversation,
+    actor: Actor,
+    chances: Mapping[str, float],
+    text: str,
+    source_key: str,
+    now: datetime,
+) -> bool:
+    """The trained model's fear for a message in which no word gave the alarm: one safety question, or the alarm when it is sure.
+
+    Whoever has just been asked is not asked again. Returns whether the message is dealt with.
+    """
+    person = actor.resident
+    if person is None or questions.asked_since(session, person, ("safety", "emergency"), now - JUST_ASKED):
+        return False
+    found = suspect(chances, text)
+    return found is not None and screen(session, conversation, actor, found, text, source_key, now)
+
+
+def taken_up(session: Session, actor: Actor, now: datetime) -> bool:
+    """Whether this very turn has become an emergency, so that no form goes on with it."""
+    person = actor.resident
+    return person is not None and bool(questions.asked_since(session, person, ("safety", "emergency"), now))
 
 
 def _yes_no() -> list[tuple[str, str]]:
@@ -350,9 +379,12 @@ def someone_is_ill(ticket: Ticket) -> str:
     return say("reply.emergency_medical")
 
 
-def noted_text(session: Session, actor: Actor, ticket: Ticket) -> str:
-    """Answer to words that change nothing; whoever has left the house is told once to stay outside."""
+def noted_text(session: Session, actor: Actor, ticket: Ticket, place: Address) -> str:
+    """Answer to words that do not settle the place: what of it is still missing, else that they were passed on; whoever has
+    left the house is told once to stay outside."""
     text = say("reply.emergency_noted", duty_line=duty_line(session, actor))
+    if _vague(ticket) and place.action == "ask" and has_text(f"reply.ask_place_{place.missing}"):
+        text = say(f"reply.ask_place_{place.missing}")
     if danger(ticket) not in EVACUATED or ticket.detail.get("stay_out"):
         return text
     ticket.detail = {**ticket.detail, "stay_out": True}
@@ -373,6 +405,9 @@ def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, te
         event = verbs.record(session, ticket, actor, "correct", now, note=f"{old} → {place.display}")
     else:
         event = verbs.record(session, ticket, actor, "comment", now, note=text)
+        if place.action == "ask" and _vague(ticket) and place.spans:
+            # 「8栋」, and 「12A」 in the next message: the pieces belong together.
+            ticket.place_key, ticket.place_text = place.key, place.display or ticket.place_text or text[:PLACE_WORDS]
     told = [*verbs.alarm_list(session, ticket.community_id, now)] if ticket.level == "U0" else []
     told += crew(session, ticket)
     for staff in {one.id: one for one in told}.values():
@@ -395,8 +430,12 @@ def crew(session: Session, ticket: Ticket) -> list[Staff]:
 def _clearer(ticket: Ticket, place: Address) -> bool:
     if place.action not in ("ok", "echo", "confirm") or place.key == ticket.place_key:
         return False
-    vague = not ticket.place_key or "?" in ticket.place_key or " or " in ticket.place_key
-    return vague or place.corrected
+    return _vague(ticket) or place.corrected
+
+
+def _vague(ticket: Ticket) -> bool:
+    key = ticket.place_key
+    return not key or "?" in key or " or " in key or (key.endswith("/-") and not key.startswith("PUB:"))
 
 
 def unanswered(session: Session, data: dict[str, str], words: str, community_id: int, now: datetime, key: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from storage.models import OpenQuestion, Resident, Staff, Ticket
@@ -58,6 +59,13 @@ def ask(
     session.add(question)
     session.flush()
     return question
+
+
+def asked_since(session: Session, resident: Resident, kinds: Sequence[str], since: datetime) -> int:
+    """How many questions of these kinds were put to a resident at or after a moment, answered or not."""
+    query = select(func.count()).select_from(OpenQuestion)
+    query = query.where(OpenQuestion.resident_id == resident.id, OpenQuestion.kind.in_(kinds))
+    return session.scalar(query.where(OpenQuestion.asked_at >= since)) or 0
 
 
 def waiting(session: Session, person: Resident | Staff, now: datetime) -> list[OpenQuestion]:

@@ -14,7 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlu.emergency import MESSAGES_PATH, RULES_PATH, detect, load_rules, playbook, question_text
+from nlu.emergency import MESSAGES_PATH, RULES_PATH, detect, load_rules, playbook, question_text, suspect
 
 CASES = Path(__file__).parent / "cases"
 BANK: dict[str, Any] = yaml.safe_load((CASES / "emergency.yml").read_text(encoding="utf-8"))
@@ -362,11 +362,26 @@ def test_a_malformed_rule_file_is_refused(tmp_path: Path) -> None:
         load_rules(broken)
 
 
+def test_word_lists_find_every_beginning(tmp_path: Path) -> None:
+    """The look at the first character must not cost a word, however the item is written."""
+    other = tmp_path / "rules.yml"
+    other.write_text(
+        "version: t\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\nsuspects: {}\n"
+        "words: {plain: [ab, '[12]c', '(?<!q)de'], named: ['{plain}f', g], either: [hi|jk, lm], maybe: ['n?o', p]}\n"
+        "kinds: {FIRE: {code: F01, level: U0, alarm: ['({named}|{either}|{maybe})w']}}\n",
+        encoding="utf-8",
+    )
+    rules = load_rules(other)
+    for say in ("abfw", "1cfw", "2cfw", "defw", "gw", "hiw", "jkw", "lmw", "now", "ow", "pw", "ABFw"):
+        assert detect(say, rules) is not None, say
+    assert detect("qdefw", rules) is None
+
+
 def test_rules_are_data(tmp_path: Path) -> None:
     """The code holds no trigger of its own: another file, another language of danger."""
     other = tmp_path / "rules.yml"
     other.write_text(
-        "version: t\nwords: {}\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
+        "version: t\nwords: {}\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\nsuspects: {}\n"
         "kinds: {FIRE: {code: F01, level: U0, alarm: [fuego]}}\n",
         encoding="utf-8",
     )
@@ -375,3 +390,27 @@ def test_rules_are_data(tmp_path: Path) -> None:
     assert found is not None
     assert (found.kind, found.trigger) == ("FIRE", "FUEGO")
     assert detect("着火了", rules) is None
+
+
+@pytest.mark.parametrize(
+    ("chances", "verdict", "kind"),
+    [
+        ({"M01": 0.9}, "alarm", "MED"),
+        ({"M01": 0.4, "M03": 0.2}, "check", "MED"),
+        ({"G01": 0.5, "G03": 0.3}, "alarm", "GAS"),
+        ({"M01": 0.3}, "", ""),
+        ({"W02": 0.99}, "", ""),
+        ({}, "", ""),
+    ],
+)
+def test_the_second_net_asks_or_alarms_by_how_sure_the_model_is(
+    chances: dict[str, float], verdict: str, kind: str
+) -> None:
+    found = suspect(chances, "words", RULES)
+    assert (found.verdict, found.kind) == (verdict, kind) if verdict else found is None
+    if found is not None and found.verdict == "check":
+        assert question_text(found.question)
+
+
+def test_every_suspect_is_a_code_of_a_kind_with_a_playbook() -> None:
+    assert {playbook(kind).kind for kind in RULES.suspects.values()} <= set(KINDS)
