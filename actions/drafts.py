@@ -113,6 +113,8 @@ def merge_fault(desk: Desk, draft: Draft) -> None:
     if not faults:
         _merge_place(desk, data)
     data["faults"] = [_placed(desk, fault, data, several=len(faults) > 1) for fault in faults]
+    beside = [{"code": str(one["category"]), "words": str(one["text"])} for one in desk.message.get("complaints") or []]
+    data["complaints"] = [*data.get("complaints", []), *beside]
     _merge_wishes(desk, data)
     _mark_urgent(desk, data["faults"])
     save(desk, draft, data)

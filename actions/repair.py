@@ -148,7 +148,9 @@ class OpenRepair(DeskAction):
         tickets = [_open(desk, draft, fault, index) for index, fault in enumerate(_faults(draft))]
         _answer(desk, draft, tickets)
         if desk.message.get("grievance"):
-            _open_grievance(desk, tickets[0])
+            _open_beside(desk, tickets[0], GRIEVANCE, desk.text, "ts")
+        for number, beside in enumerate(draft.data.get("complaints", [])):
+            _open_beside(desk, tickets[0], beside["code"], beside["words"], f"ts{number}")
         drafts.drop(desk)
         return _cleared()
 
@@ -252,13 +254,13 @@ def _needs_time(ticket: Ticket) -> bool:
     return ticket.level in ("U2", "U3", "U4") and not ticket.public_area and not ticket.wanted_label
 
 
-def _open_grievance(desk: Desk, linked: Ticket) -> None:
-    """Blame beside a fault becomes a complaint linked to the repair (domain.md §2.8)."""
+def _open_beside(desk: Desk, linked: Ticket, code: str, words: str, mark: str) -> None:
+    """Blame beside a fault, or another matter told with it, becomes a complaint linked to the repair (domain.md §2.8)."""
     report = Report(
         kind="TS",
-        code=GRIEVANCE,
-        symptom=desk.text,
-        source_key=f"{desk.key}:ts",
+        code=code,
+        symptom=words,
+        source_key=f"{desk.key}:{mark}",
         place_key=linked.place_key,
         place_text=linked.place_text,
         reporter=desk.actor.resident,
@@ -267,4 +269,5 @@ def _open_grievance(desk: Desk, linked: Ticket) -> None:
         linked=linked,
     )
     ticket, _ = verbs.open_ticket(desk.session, desk.community_id, report, desk.now)
-    desk.say("reply.grievance", **notify.facts(ticket, desk.now))
+    key = "reply.grievance" if code == GRIEVANCE else "reply.complaint_beside"
+    desk.say(key, **notify.facts(ticket, desk.now))

@@ -88,7 +88,7 @@ def _train_if_needed(settings: Settings, *, force: bool) -> None:
         return
     typer.echo("Training the language model (about two minutes) …")
     started = time.monotonic()
-    training.train(_models(settings))
+    training.train(_models(settings), force=force)
     typer.echo(f"Trained in {time.monotonic() - started:.0f} s.")
     if training.swap(settings.rasa_url, _secret(settings), training.model_path(_models(settings))):
         typer.echo("The running product uses the new model from now on.")

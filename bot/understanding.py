@@ -68,6 +68,7 @@ class Reader:
             "safety_question": danger.question or None if danger else None,
             "faults": faults,
             "grievance": said.grievance,
+            "complaints": [{"text": one.text, "category": one.category} for one in said.complaints],
             "location": _marked(spans, "location"),
             "symptom": _marked(spans, "symptom"),
             "place": self._place(text),

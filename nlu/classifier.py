@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -86,6 +86,8 @@ class Prediction:
     """Every fault of a repair; for a complaint, the faults it names beside the blame (often none)."""
     grievance: bool = False
     """A repair whose writer also blames somebody."""
+    complaints: tuple[Clause, ...] = ()
+    """Matters of their own beside the faults of a repair that are complaints, not blame for these faults."""
 
 
 # --- features ------------------------------------------------------------------------------------------------------
@@ -203,13 +205,14 @@ class Model:
         intent, confidence = ranking[0]
         categories = self._categories(intent, read)
         category, category_confidence = categories[0] if categories else ("", 0.0)
-        faults: tuple[Clause, ...] = ()
-        grievance = False
-        if intent in (REPAIR, COMPLAINT):
-            segments = _Segments(self, done)
-            faults = tuple(segments.faults(categories[0] if intent == REPAIR and categories else None))
-            grievance = intent == REPAIR and segments.blame()
-        return Prediction(intent, confidence, ranking, category, category_confidence, categories, faults, grievance)
+        said = Prediction(intent, confidence, ranking, category, category_confidence, categories)
+        if intent not in (REPAIR, COMPLAINT):
+            return said
+        segments = _Segments(self, done)
+        if intent == COMPLAINT:
+            return replace(said, faults=tuple(segments.faults(None)))
+        faults = tuple(segments.faults(categories[0] if categories else None))
+        return replace(said, faults=faults, grievance=segments.blame(), complaints=tuple(segments.complaints()))
 
     def split_faults(self, text: str) -> list[Clause]:
         """The faults of a message taken as a repair, in its order; a single one spans the whole text."""
@@ -328,7 +331,7 @@ _MAX_SEGMENTS = 12
 _MAX_FAULTS = 5
 _MIN_SEGMENT = 3
 
-_SURE_REPAIR = 0.55
+_SURE_REPAIR = 0.4
 _SURE_CATEGORY = 0.5
 _BESIDE_COMPLAINT = 0.75
 _SURE_BLAME = 0.7
@@ -356,7 +359,12 @@ class _Segment:
     complaint: float = 0.0
     category: str = ""
     confidence: float = 0.0
-    accuses: bool = False
+    complaint_category: str = ""
+    complaint_confidence: float = 0.0
+
+    @property
+    def accuses(self) -> bool:
+        return self.complaint >= _SURE_BLAME and self.complaint_category in _lists()["blame_codes"]
 
     def names_fault(self, floor: float) -> bool:
         """Whether these words alone report a fault; the first ones, and those that change the matter, may be vague."""
@@ -395,13 +403,21 @@ class _Segments:
         if categories := self._model._categories(REPAIR, read):
             segment.category, segment.confidence = categories[0]
         if complaints := self._model._categories(COMPLAINT, read):
-            segment.accuses = complaints[0][0] in _lists()["blame_codes"]
+            segment.complaint_category, segment.complaint_confidence = complaints[0]
 
     def blame(self) -> bool:
         """Whether the words blame somebody, anywhere or in a clause of their own."""
         if _pattern("grievance").search(self._done.text):
             return True
-        return any(segment.complaint >= _SURE_BLAME and segment.accuses for segment in self._all)
+        return any(segment.accuses for segment in self._all)
+
+    def complaints(self) -> Iterator[Clause]:
+        """Clauses that complain of something else than the faults; blame for the faults is a grievance."""
+        for segment in self._all:
+            sure = segment.complaint >= _SURE_BLAME and segment.complaint_confidence >= _SURE_CATEGORY
+            if sure and not segment.accuses:
+                code, confidence = segment.complaint_category, segment.complaint_confidence
+                yield self._clause(segment.start, segment.end, code, confidence)
 
     def faults(self, whole: tuple[str, float] | None) -> list[Clause]:
         """One clause per fault. `whole` is what the message means as one repair; None asks for sure faults only."""

@@ -130,6 +130,7 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
         message.set("category_ranking", [_named(*entry) for entry in meaning.category_ranking[:5]], add_to_output=True)
         message.set("faults", [_fault(clause) for clause in meaning.faults], add_to_output=True)
         message.set("grievance", meaning.grievance, add_to_output=True)
+        message.set("complaints", [_fault(clause) for clause in meaning.complaints], add_to_output=True)
 
     @property
     def _threshold(self) -> float:
