@@ -11,8 +11,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import combinations, pairwise
@@ -479,6 +478,7 @@ def _is_another(head: _Segment, segment: _Segment) -> bool:
 
 _MIN_DOCUMENTS = 2
 _FOLDS = 4
+_MANY_ROWS = 4000
 _COST = 2.0
 _SEED = 20250612
 _MIN_CROP = 4
@@ -508,10 +508,16 @@ def train(examples: Iterable[Example]) -> Model:
         raise ValueError("no training examples")
     model = _vocabulary(rows)
     table = _table(model, rows)
-    # Fitting leaves the interpreter, so the heads are fitted side by side.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        fits = {name: _fit_head(pool, table[at], [rows[n] for n in at], labels) for name, at, labels in _tasks(rows)}
-        model.heads = {name: finish() for name, finish in fits.items()}
+    from joblib import Parallel, delayed
+
+    # The fitting library keeps one random state per process: side by side only in processes of their own.
+    jobs = os.cpu_count() if len(rows) >= _MANY_ROWS else 1
+    tasks = list(_tasks(rows))
+    fits = [fit for _, at, labels in tasks for fit in _fits(table[at], [rows[n] for n in at], labels)]
+    found = iter(Parallel(n_jobs=jobs, max_nbytes=None)(delayed(function)(*arguments) for function, *arguments in fits))
+    for name, _, labels in tasks:
+        (weights, bias), temperature = next(found), next(found)
+        model.heads[name] = Head(tuple(sorted(set(labels))), weights.astype(np.float16), bias, temperature)
     return model
 
 
@@ -560,19 +566,14 @@ def _table(model: Model, rows: Sequence[_Row]) -> Any:
     return csr_matrix((values, columns, starts), shape=(len(rows), len(model.vocabulary) + DESCRIPTION))
 
 
-def _fit_head(pool: Executor, table: Any, rows: Sequence[_Row], labels: Sequence[str]) -> Callable[[], Head]:
-    """Start fitting one head; the call returned waits for it."""
-    names = tuple(sorted(set(labels)))
+def _fits(table: Any, rows: Sequence[_Row], labels: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+    """The two pieces of work that one head takes: its weights, and how honest they are."""
+    names = sorted(set(labels))
     number = {name: place for place, name in enumerate(names)}
     wanted = np.array([number[label] for label in labels])
-    fitted = pool.submit(fit_linear, table, wanted, len(names))
-    temperature = pool.submit(_temperature, table, rows, wanted, len(names))
-
-    def finish() -> Head:
-        weights, bias = fitted.result()
-        return Head(names, weights.astype(np.float16), bias, temperature.result())
-
-    return finish
+    judged = np.array([(row.group % _FOLDS == 0, row.whole) for row in rows])
+    yield fit_linear, table, wanted, len(names)
+    yield _temperature, table, judged, wanted, len(names)
 
 
 def fit_linear(table: Any, wanted: npt.NDArray[Any], size: int) -> tuple[Floats, Floats]:
@@ -594,15 +595,15 @@ def fit_linear(table: Any, wanted: npt.NDArray[Any], size: int) -> tuple[Floats,
     return weights, bias
 
 
-def _temperature(table: Any, rows: Sequence[_Row], wanted: npt.NDArray[Any], size: int) -> float:
-    """The divisor that makes confidences honest on messages that were held back."""
-    out = np.array([row.group % _FOLDS == 0 for row in rows])
-    judged = out & np.array([row.whole for row in rows])
-    if out.all() or not judged.any():
+def _temperature(table: Any, judged: npt.NDArray[Any], wanted: npt.NDArray[Any], size: int) -> float:
+    """The divisor that makes confidences honest on messages that were held back. `judged`: (held back, a whole message)."""
+    out = judged[:, 0]
+    test = out & judged[:, 1]
+    if out.all() or not test.any():
         return 1.0
     weights, bias = fit_linear(table[~out], wanted[~out], size)
-    scores = table[judged] @ weights + bias
-    return min(_TEMPERATURES, key=lambda temperature: _log_loss(scores / temperature, wanted[judged]))
+    scores = table[test] @ weights + bias
+    return min(_TEMPERATURES, key=lambda temperature: _log_loss(scores / temperature, wanted[test]))
 
 
 def _log_loss(scores: Chances, wanted: npt.NDArray[Any]) -> float:
