@@ -47,20 +47,24 @@ def is_current(models: Path) -> bool:
     return bool(json.loads(stamp.read_text("utf-8")).get("fingerprint") == fingerprint())
 
 
-def train(models: Path, *, force: bool = False) -> Path:
-    """Train and store the model. Needs the `rasa` extra. Raises RuntimeError if Rasa refuses the data.
-
-    Parts whose data did not change come from Rasa's cache: a new response text is packed in seconds, without training.
-    """
+def _prepare(models: Path) -> None:
+    """What Rasa and its libraries read when they are imported."""
     warnings.filterwarnings("ignore")
     os.environ["RASA_TELEMETRY_ENABLED"] = "false"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("ACTIONS_PORT", "5055")
-    # Read by Rasa when it is imported.
     os.environ["RASA_CACHE_DIRECTORY"] = str((models / "cache").absolute())
     os.chdir(ROOT)
     sys.path.insert(0, str(ROOT))
+
+
+def train(models: Path, *, force: bool = False) -> Path:
+    """Train and store the model. Needs the `rasa` extra. Raises RuntimeError if Rasa refuses the data.
+
+    Parts whose data did not change come from Rasa's cache: a new response text is packed in seconds, without training.
+    """
+    _prepare(models)
     import rasa.model_training
     from rasa.utils.log_utils import configure_structlog
 
