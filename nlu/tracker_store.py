@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import time
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -41,6 +42,7 @@ CREATE TABLE IF NOT EXISTS head (
     data TEXT NOT NULL
 );
 """
+_SET_UP_TRIES, _SET_UP_PAUSE = 50, 0.1
 _MARK = "_guanjia_stored"
 """Set on a tracker: how many of its first events are already on disk, and the newest id there when it was read."""
 
@@ -200,10 +202,18 @@ class BoundedTrackerStore(TrackerStore):  # type: ignore[misc]
 def _connect(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    with closing(database.cursor()) as cursor:
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.executescript(_SCHEMA)
+    for attempt in range(_SET_UP_TRIES):
+        try:
+            with closing(database.cursor()) as cursor:
+                cursor.execute("PRAGMA journal_mode = WAL")
+                cursor.execute("PRAGMA synchronous = NORMAL")
+                cursor.executescript(_SCHEMA)
+            break
+        except sqlite3.OperationalError:
+            # Two processes that open a new file together: changing its journal does not wait for the other one.
+            if attempt == _SET_UP_TRIES - 1:
+                raise
+            time.sleep(_SET_UP_PAUSE)
     return database
 
 

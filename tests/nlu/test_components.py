@@ -331,6 +331,7 @@ def test_killed_writers_lose_nothing_they_confirmed(tmp_path: Path, domain: Doma
     try:
         deadline = time.monotonic() + 300
         while any(len((tmp_path / s).read_text().splitlines()) < 60 for s in "ab") and time.monotonic() < deadline:
+            assert [writer.poll() for writer in writers] == [None, None]
             time.sleep(0.1)
     finally:
         for writer in writers:
