@@ -33,10 +33,7 @@ class ValidateRepairForm(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if drafts.interrupted(desk, tracker, INTERRUPTIONS):
             return []
-        if emergencies.second_look(
-            desk.session, desk.conversation, desk.actor, desk.repair_chances, desk.text, desk.key, desk.now
-        ):
-            desk.done()
+        if _feared(desk):
             return [SlotSet("symptom", "-"), SlotSet("location", "-"), SlotSet("requested_slot", None)]
         draft = drafts.begin(desk, "BX")
         _words_of_unsure(desk, draft)
@@ -54,6 +51,29 @@ class ValidateRepairForm(DeskAction):
             SlotSet("location", "-" if settled or wanted is None else None),
             SlotSet("requested_slot", wanted),
         ]
+
+
+def _feared(desk: Desk) -> bool:
+    """The second net: the model fears a danger no word gave away. What was told so far waits for the answer."""
+    if not emergencies.second_look(
+        desk.session, desk.conversation, desk.actor, desk.repair_chances, desk.text, desk.key, desk.now
+    ):
+        return False
+    draft = drafts.find(desk, "BX")
+    if draft is not None:
+        drafts.save(desk, draft, {**draft.data, "held": True})
+    desk.done()
+    return True
+
+
+def _held(desk: Desk, draft: Draft | None) -> bool:
+    """Whether this turn has become a matter of safety, so that the form opens nothing now."""
+    if draft is None:
+        return emergencies.taken_up(desk.session, desk.actor, desk.now)
+    if draft.data.get("held"):
+        drafts.save(desk, draft, {name: value for name, value in draft.data.items() if name != "held"})
+        return True
+    return False
 
 
 def _words_of_unsure(desk: Desk, draft: Draft) -> None:
@@ -134,10 +154,10 @@ class OpenRepair(DeskAction):
         return "action_open_repair"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if emergencies.taken_up(desk.session, desk.actor, desk.now):
+        draft = drafts.find(desk, "BX")
+        if _held(desk, draft):
             desk.done()
             return _cleared()
-        draft = drafts.find(desk, "BX")
         if draft is None:
             desk.say("reply.ask_symptom")
             return _cleared()
