@@ -129,7 +129,7 @@ class OpenComplaint(DeskAction):
         desk.say(key, core=_core(words), **notify.facts(ticket, desk.now))
         if faults:
             # 「垃圾物业，电梯又坏了」: the complaint is for the leader, but somebody must also mend the lift.
-            drafts.begin_with(desk, faults, words)
+            drafts.begin_with(desk, faults)
             return [*cleared, FollowupAction("repair_form")]
         ask_phone(desk, ticket)
         return cleared

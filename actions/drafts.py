@@ -157,11 +157,11 @@ def _names_something(desk: Desk) -> bool:
     return sure or bool(things_in(desk.text))
 
 
-def begin_with(desk: Desk, faults: list[dict[str, Any]], words: str) -> None:
+def begin_with(desk: Desk, faults: list[dict[str, Any]]) -> None:
     """A repair draft of faults that were told inside something else, a complaint for example."""
     draft = begin(desk, "BX")
     told = [{"code": str(one["category"] or "X00"), "words": str(one["text"]).strip("，,。 ")} for one in faults]
-    data: dict[str, Any] = {"seen": [desk.key], "words": words}
+    data: dict[str, Any] = {"seen": [desk.key], "words": "，".join(one["words"] for one in told)}
     data["faults"] = [_placed(desk, fault, data, several=len(told) > 1) for fault in told]
     save(desk, draft, data)
 
