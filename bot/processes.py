@@ -129,8 +129,7 @@ def children(settings: Settings, secret: str) -> list[Child]:
     python = sys.executable
     rasa = [python, "-m", "rasa", "run", "--model", str(model_path(settings.data_dir / "models"))]
     rasa += ["--endpoints", "endpoints.yml", "--credentials", "credentials.yml", "--enable-api"]
-    # In one word: a secret may begin with a dash.
-    rasa += [f"--auth-token={secret}", "-i", "127.0.0.1", "-p", str(settings.rasa_port)]
+    rasa += [f"--auth-token={secret}", "-i", "127.0.0.1", "-p", str(settings.rasa_port)]  # a secret may begin with "-"
     actions = [python, "-m", "rasa_sdk", "--actions", "actions", "-p", str(settings.actions_port)]
     bot = [python, "-m", "bot", "serve"]
     return [
