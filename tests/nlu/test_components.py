@@ -113,13 +113,13 @@ def test_a_wrong_category_in_the_data_is_told(node: DeskClassifier) -> None:
 
 
 def test_spans(tmp_path: Path) -> None:
-    tagger = train_tagger((one.text, one.spans) for one in classifier.read_examples(ROOT / "data" / "nlu")[::6])
+    tagger = train_tagger((one.text, one.spans) for one in classifier.read_examples(ROOT / "data" / "nlu")[::2])
     path = tmp_path / "spans.crf"
     tagger.save(path)
-    text = "我家厨房的水龙头一直滴水"
+    text = "3栋2单元1502厨房水龙头一直滴水"
     found = Tagger.load(path).find(text)
     assert found == tagger.find(text)
-    assert any(span.label == "location" and "厨房" in span.text for span in found)
+    assert any(span.label == "location" and "1502" in span.text for span in found)
     assert all(text[span.start : span.end] == span.text for span in found)
     for odd in ("", " ", "\x00", "💧" * 30, "漏" * 5000):
         tagger.find(odd)
