@@ -9,6 +9,7 @@ the action server, so that each part's share is seen from outside, without touch
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import subprocess
 import sys
@@ -63,6 +64,8 @@ class Proxy:
 
 async def measure(folder: Path, turns: int) -> None:
     stack = Stack(folder, _models(), burst="0", GUANJIA_CLOCK_FILE="")
+    # The children read their settings from the environment.
+    os.environ.update(stack.env)
     settings = load_settings(stack.env, ROOT)
     for command in ("migrate", "demo-data"):
         subprocess.run([sys.executable, "-m", "bot", command], env=stack.env, cwd=ROOT, check=True)
