@@ -69,6 +69,11 @@ class Desk:
         return str((self.message.get("intent") or {}).get("name") or "")
 
     @property
+    def confidence(self) -> float:
+        """How sure the intent is; certain where no model had to say it."""
+        return float((self.message.get("intent") or {}).get("confidence") or 1.0)
+
+    @property
     def category(self) -> str:
         """The most likely category of the message for its intent, "" if it has none."""
         return next((str(e["value"]) for e in self.message.get("entities") or [] if e.get("entity") == "category"), "")
@@ -82,15 +87,13 @@ class Desk:
         """How likely each repair category is, for a message read as a repair."""
         if self.intent != "report_repair":
             return {}
-        sure = float((self.message.get("intent") or {}).get("confidence") or 0.0)
         ranking = self.message.get("category_ranking") or []
-        return {str(one["name"]): sure * float(one["confidence"]) for one in ranking}
+        return {str(one["name"]): self.confidence * float(one["confidence"]) for one in ranking}
 
     @property
     def doubtful(self) -> bool:
         """Whether the model was not sure what the message wants."""
-        read = self.message.get("intent") or {}
-        return read.get("name") == "nlu_fallback" or float(read.get("confidence") or 1.0) < DOUBT
+        return self.intent == "nlu_fallback" or self.confidence < DOUBT
 
     def note_for_review(self, why: str, words: str, key: str, suggested: str = "") -> None:
         """Keep `words` until a person says what they mean (`guanjia nlu review`); numbers that name somebody are starred out."""

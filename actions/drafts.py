@@ -153,8 +153,7 @@ def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
 
 def _names_something(desk: Desk) -> bool:
     """Whether a fault was surely told. 「太慢了吧」 read as a repair by the narrowest margin is no reason to send a plumber."""
-    sure = float((desk.message.get("intent") or {}).get("confidence") or 1.0) >= SURE
-    return sure or bool(things_in(desk.text))
+    return desk.confidence >= SURE or bool(things_in(desk.text))
 
 
 def begin_with(desk: Desk, faults: list[dict[str, Any]]) -> None:
@@ -248,7 +247,7 @@ def interrupted(desk: Desk, tracker: Tracker, intents: frozenset[str]) -> bool:
     """
     if not tracker.get_slot("requested_slot") or desk.faults or desk.intent not in intents:
         return False
-    if float((desk.message.get("intent") or {}).get("confidence") or 0) < SURE:
+    if desk.confidence < SURE:
         return False
     return read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident).action == "none"
 

@@ -79,7 +79,10 @@ def run() -> None:
 @app.command()
 def train(force: bool = typer.Option(False, help="Train even if nothing changed.")) -> None:
     """Train the language model (skipped when language data did not change)."""
-    _train_if_needed(_settings(), force=force)
+    settings = _settings()
+    _train_if_needed(settings, force=force)
+    if training.swap(settings.rasa_url, _secret(settings), training.model_path(_models(settings))):
+        typer.echo("The running product uses this model from now on.")
 
 
 def _train_if_needed(settings: Settings, *, force: bool) -> None:
@@ -90,8 +93,6 @@ def _train_if_needed(settings: Settings, *, force: bool) -> None:
     started = time.monotonic()
     training.train(_models(settings), force=force)
     typer.echo(f"Trained in {time.monotonic() - started:.0f} s.")
-    if training.swap(settings.rasa_url, _secret(settings), training.model_path(_models(settings))):
-        typer.echo("The running product uses the new model from now on.")
 
 
 @app.command()

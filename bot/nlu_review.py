@@ -81,14 +81,14 @@ def review(
     added = 0
     for item in reviews.waiting(session, community_id):
         tell(shown(item))
-        words = _asked(item, data, ask, tell)
-        if words == "q":
+        answer = _asked(item, data, ask, tell)
+        if answer == "q":
             break
-        if words == "-":
+        if answer == "-":
             reviews.settle(item, "", now)
-        elif words:
-            add_example(data, *read_label(words, data), item.text)
-            reviews.settle(item, words, now)
+        elif isinstance(answer, tuple):
+            add_example(data, *answer, item.text)
+            reviews.settle(item, " ".join(filter(None, answer)), now)
             added += 1
         session.commit()
     return added
@@ -101,17 +101,17 @@ def shown(item: ReviewItem) -> str:
     return f"{item.id}. {item.text}\n   read as {read} ({item.confidence:.0%}, {item.why}{hint})"
 
 
-def _asked(item: ReviewItem, data: Path, ask: Callable[[str], str], tell: Callable[[str], None]) -> str:
-    """The person's answer, asked again until it can be used."""
+def _asked(
+    item: ReviewItem, data: Path, ask: Callable[[str], str], tell: Callable[[str], None]
+) -> str | tuple[str, str]:
+    """The person's label, asked again until it can be used, or one of the other answers."""
     while True:
         words = ask("   label> ").strip() or item.suggested
         if words in ("", "-", "q"):
             return words
         try:
-            read_label(words, data)
+            return read_label(words, data)
         except LabelError as error:
             tell(f"   {error}")
             # A suggestion without its category has to be completed by hand.
             item.suggested = ""
-        else:
-            return words

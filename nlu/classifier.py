@@ -24,7 +24,7 @@ import yaml
 
 from nlu.normalize import Normalized, normalize
 from nlu.vectors import DESCRIPTION, WordVectors, packaged
-from nlu.words import DICT_DIR, DIGITS, concepts, longest_word, mask_digits
+from nlu.words import DICT_DIR, DIGITS, find_concepts, mask_digits
 
 LISTS_PATH = DICT_DIR / "understanding.yml"
 
@@ -141,12 +141,7 @@ def _char_ngrams(prepared: str) -> Iterator[str]:
 
 def _concept_counts(prepared: str) -> Counter[str]:
     """`k:lamp`, `k:dead`, and together `k:dead+lamp`; a long letter holds too many pairs for them to mean anything."""
-    known = concepts()
-    counts: Counter[str] = Counter()
-    for length in range(1, longest_word() + 1):
-        for start in range(len(prepared) - length + 1):
-            for concept in known.get(prepared[start : start + length], ()):
-                counts[f"k:{concept}"] += 1
+    counts = Counter(f"k:{concept}" for _, _, concept in find_concepts(prepared))
     if len(counts) <= _MAX_PAIRED_CONCEPTS:
         counts.update(f"{first}+{second[2:]}" for first, second in combinations(sorted(counts), 2))
     return counts

@@ -17,7 +17,7 @@ from typing import Any
 import pycrfsuite
 
 from nlu.normalize import Normalized, normalize
-from nlu.words import concepts, cut, longest_word
+from nlu.words import cut, find_concepts
 
 MAX_CHARS = 400
 """Spans are looked for in the first part of a letter only."""
@@ -170,16 +170,13 @@ def _add_words(text: str, rows: list[list[str]]) -> None:
 
 
 def _add_concepts(text: str, rows: list[list[str]]) -> None:
-    known, size = concepts(), len(text)
-    marks: list[set[str]] = [set() for _ in range(size)]
-    for start in range(size):
-        for end in range(start + 1, min(start + longest_word(), size) + 1):
-            for concept in known.get(text[start:end], ()):
-                for at in range(start, end):
-                    marks[at].add(("B" if at == start else "I") + concept)
+    marks: list[set[str]] = [set() for _ in text]
+    for start, end, concept in find_concepts(text):
+        for at in range(start, end):
+            marks[at].add(("B" if at == start else "I") + concept)
     for at, row in enumerate(rows):
         for distance in (-2, -1, 0, 1, 2):
-            if 0 <= at + distance < size:
+            if 0 <= at + distance < len(text):
                 row += [f"k{distance}{mark}" for mark in sorted(marks[at + distance])]
 
 

@@ -37,8 +37,17 @@ def concepts() -> dict[str, tuple[str, ...]]:
 
 
 @cache
-def longest_word() -> int:
+def _longest_word() -> int:
     return max(map(len, concepts()))
+
+
+def find_concepts(text: str) -> Iterator[tuple[int, int, str]]:
+    """Every known word in a text as (start, end, concept), shorter words first; words may overlap."""
+    known = concepts()
+    for length in range(1, _longest_word() + 1):
+        for start in range(len(text) - length + 1):
+            for concept in known.get(text[start : start + length], ()):
+                yield start, start + length, concept
 
 
 @cache

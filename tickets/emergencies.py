@@ -25,13 +25,13 @@ from tickets.verbs import Report
 SAME_EVENT = timedelta(hours=2)
 SAFETY_WAIT = timedelta(minutes=2)
 JUST_ASKED = timedelta(minutes=10)
+PLACE_WORDS = 40
 # A bare cry for help leaves less time to wait for an answer.
 DOUBT_WAIT = {"HELP": timedelta(seconds=60)}
 PUBLIC_KINDS = frozenset({"LIFT", "PIT", "FALL", "FLOOD", "OUTAGE"})
 # Who went outside must not go back in before somebody says so.
 EVACUATED = frozenset({"GAS", "FIRE", "CO"})
 # Whoever wants to die is met by a person, not by a form.
-PLACE_WORDS = 40
 NO_FORM = frozenset({"SELF"})
 # What is left to do once the people are safe: the category of the repair that follows.
 FOLLOW_UP = {"LIFT": "L02"}

@@ -63,7 +63,7 @@ def test_labels_go_into_the_data_and_drops_do_not(desk: Desk, data: Path) -> Non
     learnt = {(one.text, one.intent, one.category) for one in read_examples(data)}
     assert ("龙头（滴答）不停", "report_repair", "W02") in learnt
     assert ("哈喽啊", "greet", "") in learnt
-    states = dict(desk.session.execute(select(ReviewItem.text, ReviewItem.state)).tuples().all())
+    states = dict(desk.session.execute(select(ReviewItem.text, ReviewItem.state)).all())
     assert states == {"龙头[滴答]不停": "labelled", "嗯呐": "dropped", "哈喽啊": "labelled", "先放着": "open"}
 
 
