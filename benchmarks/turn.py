@@ -42,7 +42,12 @@ class Proxy:
         await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        try:
+            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self.target)
+        except ConnectionRefusedError:
+            # Not up yet: whoever asked hears the same.
+            writer.close()
+            return
         asked: list[float] = []
 
         async def there() -> None:
