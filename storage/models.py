@@ -303,6 +303,8 @@ class Ticket(Base):
         UniqueConstraint("community_id", "source_key"),
         Index("ix_tickets_place_code", "place_key", "code"),
         Index("ix_tickets_open", "community_id", "status"),
+        # The same fault elsewhere lately: neighbours of one power cut, the third broken door closer of a building.
+        Index("ix_tickets_like", "community_id", "code", "created_at"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"))
@@ -381,6 +383,25 @@ class TicketEvent(Base):
     to_status: Mapped[str] = mapped_column(String(12), default="")
     note: Mapped[str] = mapped_column(Text, default="")
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class Follower(Base):
+    """Somebody besides the reporter who has the same matter: hears what the reporter would hear, and is asked for their own
+    place at the end. `child_id` is the ticket of their own that was merged, if they had one."""
+
+    __tablename__ = "followers"
+    __table_args__ = (UniqueConstraint("ticket_id", "resident_id"), UniqueConstraint("ticket_id", "staff_id"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), index=True)
+    resident_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"), index=True)
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    conversation_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"))
+    child_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
+    place_key: Mapped[str] = mapped_column(String(160), default="")
+    place_text: Mapped[str] = mapped_column(String(200), default="")
+    at: Mapped[datetime]
+    resident: Mapped[Resident | None] = relationship()
+    staff: Mapped[Staff | None] = relationship()
 
 
 class Assignment(Base):

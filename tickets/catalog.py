@@ -23,6 +23,57 @@ class Category:
     trades: tuple[str, ...] = ()
     zone: str = ""
     ask: str = ""
+    survey: bool = False
+
+
+@dataclass(frozen=True)
+class SurveyField:
+    """What a survey finds out, under the words people write in front of it."""
+
+    label: str
+    words: tuple[str, ...]
+    must: bool
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A unit outside the company that is responsible for some faults; its number is a setting of the community."""
+
+    name: str
+    words: tuple[str, ...]
+    phone: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """Faults that are one fault when several homes have them: which codes, as what, and in which part of a building."""
+
+    name: str
+    codes: tuple[str, ...]
+    incident: str
+    scope: str
+    absorbs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """When several reports are one matter (domain.md §2.8)."""
+
+    minutes: int
+    homes: int
+    alert_homes: int
+    repeat_days: int
+    hazard_times: int
+    families: tuple[Family, ...]
+
+
+@dataclass(frozen=True)
+class PhotoRule:
+    """Which pictures a job needs before it may be finished."""
+
+    after_public: bool
+    after_rework: bool
+    before_rework: bool
 
 
 @dataclass(frozen=True)
@@ -79,3 +130,37 @@ def hold_reasons() -> tuple[str, ...]:
 @cache
 def decline_reasons() -> tuple[str, ...]:
     return tuple(_load("reasons")["decline"])
+
+
+@cache
+def survey_fields() -> dict[str, SurveyField]:
+    rows = _load("work")["survey"]
+    return {
+        name: SurveyField(row["words"][0], tuple(row["words"]), row.get("must", False)) for name, row in rows.items()
+    }
+
+
+@cache
+def outside_units() -> tuple[Outside, ...]:
+    return tuple(Outside(row["name"], tuple(row["words"]), row.get("phone", "")) for row in _load("work")["outside"])
+
+
+@cache
+def photo_rule() -> PhotoRule:
+    return PhotoRule(**_load("work")["photos"])
+
+
+@cache
+def causes() -> dict[str, tuple[str, ...]]:
+    """Cause of a fault → words by which a worker's note names it."""
+    return {name: tuple(words) for name, words in _load("work")["causes"].items()}
+
+
+@cache
+def patterns() -> Patterns:
+    rows = _load("patterns")
+    families = tuple(
+        Family(name, tuple(row["codes"]), row["incident"], row["scope"], tuple(row.get("absorbs", ())))
+        for name, row in rows["families"].items()
+    )
+    return Patterns(**{**rows, "families": families})

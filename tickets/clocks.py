@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from storage.models import Community, Draft, OpenQuestion, Resident, Staff, Ticket
-from tickets import emergencies, lifecycle, notify, questions, verbs
+from tickets import aftercare, emergencies, lifecycle, notify, verbs
 from tickets.catalog import sla_classes
 from tickets.people import SYSTEM, leaders, managers
 from tickets.sla import DESK_CLOSES, DESK_OPENS, in_desk_hours, inquiry_promise
@@ -42,7 +42,7 @@ def sweep(session: Session, now: datetime) -> None:
     unconfirmed_answers(session, now)
     unanswered_safety(session, now)
     emergency_contact(session, now)
-    callbacks(session, now)
+    aftercare.sweep(session, now)
     drafts(session, now)
 
 
@@ -101,7 +101,7 @@ def late_arrivals(session: Session, now: datetime) -> None:
     The new time is watched too: when it passes, the manager is told.
     """
     query = select(Ticket).where(
-        Ticket.status.in_(("new", "assigned", "in_progress", "rework")),
+        Ticket.status.in_(("new", "survey", "assigned", "in_progress", "rework")),
         Ticket.kind == "BX",
         Ticket.arrived_at.is_(None),
         Ticket.arrive_by.is_not(None),
@@ -233,7 +233,7 @@ def waking(session: Session, now: datetime) -> None:
     """A paused ticket comes back on its date by itself."""
     query = select(Ticket).where(Ticket.status == "on_hold", Ticket.wake_at <= now)
     for ticket in session.scalars(query.with_for_update(of=Ticket)):
-        verbs.resume(session, ticket, SYSTEM, now)
+        verbs.wake(session, ticket, now)
 
 
 def _allowed(now: datetime) -> datetime:
@@ -334,28 +334,6 @@ def _lift_alarm(session: Session, ticket: Ticket, now: datetime) -> None:
         told = [*leaders(session, ticket.community_id, ticket.department), *managers(session, ticket.community_id)]
         minutes = LIFT_MINUTES[passed - 1]
         verbs.escalate(session, ticket, now, "push.lift_alarm", told, minutes=minutes)
-
-
-def callbacks(session: Session, now: datetime) -> None:
-    """回访 of urgent repairs the next morning: is it still fine? (domain.md §7.1)."""
-    query = select(Ticket).where(Ticket.callback_at <= now, Ticket.status == "closed")
-    for ticket in session.scalars(query.with_for_update(of=Ticket)):
-        ticket.callback_at = None
-        if ticket.reporter is None:
-            continue
-        event = verbs.record(session, ticket, SYSTEM, "callback_asked", now)
-        dangerous = bool(emergencies.danger(ticket))
-        if dangerous:
-            # A person calls as well (domain.md §3.4 h).
-            for staff in leaders(session, ticket.community_id, "desk"):
-                notify.tell_staff(session, staff, ticket, event, "push.callback_by_phone", now)
-        buttons = [
-            ("say:" + say("button.fixed"), say("button.fixed")),
-            ("say:" + say("button.not_fixed"), say("button.not_fixed")),
-        ]
-        key = "push.callback_emergency" if dangerous else "push.callback"
-        notify.tell_reporter(session, ticket, event, key, now, buttons=buttons)
-        questions.ask(session, ticket.reporter, "callback", now, ticket=ticket)
 
 
 def drafts(session: Session, now: datetime) -> None:

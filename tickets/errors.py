@@ -67,6 +67,12 @@ class SelfCheckNeeded(DeskError):
     code = "self_check_needed"
 
 
+class PhotoNeeded(DeskError):
+    """Finishing needs a picture, or the reason why there is none."""
+
+    code = "photo_needed"
+
+
 class PublicArea(DeskError):
     """A public area is put right even if its reporter calls it off."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nlu.slots import mask_phone, mask_text
-from storage.models import Conversation, Identity, OutboxMessage, Resident, Staff, Ticket, TicketEvent
+from storage.models import Conversation, Follower, Identity, OutboxMessage, Resident, Staff, Ticket, TicketEvent
 from tickets.catalog import category
 from tickets.people import Actor, home_key, is_accused, managers, on_shift
 from tickets.texts import clock, say, span
@@ -78,10 +78,12 @@ def tell_reporter(
     """Push the text `key` about `ticket` to whoever reported it, in the chat it came from."""
     buttons = more.pop("buttons", ())
     image_key = str(more.pop("image_key", ""))
+    text = say(key, **facts(ticket, now), **more)
+    if not buttons:
+        tell_followers(session, ticket, event, key, text, now)
     person: Resident | Staff | None = ticket.reporter or ticket.reporter_staff
     if person is None:
         return
-    text = say(key, **facts(ticket, now), **more)
     push(
         session,
         person,
@@ -94,6 +96,26 @@ def tell_reporter(
         priority=URGENT if ticket.level in ("U0", "U1") else NORMAL,
         image_key=image_key,
     )
+
+
+def tell_followers(
+    session: Session, ticket: Ticket, event: TicketEvent, key: str, text: str, now: datetime, *, buttons: Buttons = ()
+) -> None:
+    """What the reporter of a shared matter hears, for everybody else who has it. A question (it has buttons) is the
+    reporter's own; followers are asked apart. Nobody learns who the others are."""
+    for one in session.scalars(select(Follower).where(Follower.ticket_id == ticket.id).order_by(Follower.id)):
+        chat = session.get(Conversation, one.conversation_id) if one.conversation_id else None
+        push(
+            session,
+            one.resident or one.staff,
+            text,
+            key=f"t{ticket.id}:e{event.id}:{key}:follower:{one.id}",
+            now=now,
+            ticket=ticket,
+            conversation_id=chat.id if chat and chat.reachable else None,
+            buttons=buttons,
+            priority=URGENT if ticket.level in ("U0", "U1") else NORMAL,
+        )
 
 
 def _reporter_chat(session: Session, ticket: Ticket) -> int | None:

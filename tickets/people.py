@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage.models import Identity, Residency, Resident, Staff, Ticket
+from storage.models import Follower, Identity, Residency, Resident, Staff, Ticket
 from tickets import lifecycle
 from tickets.errors import UnknownPerson
 from tickets.texts import LOCAL, say
@@ -79,11 +79,19 @@ def relations(session: Session, ticket: Ticket, actor: Actor) -> frozenset[str]:
         )
         if mine or (same_home and ticket.kind == "BX"):
             found.add(lifecycle.REPORTER)
+        elif follows(session, ticket, actor.resident):
+            found.add(lifecycle.FOLLOWER)
     elif actor.staff:
         found |= _staff_relations(ticket, actor.staff)
     else:
         found.add(lifecycle.SYSTEM)
     return frozenset(found)
+
+
+def follows(session: Session, ticket: Ticket, resident: Resident) -> bool:
+    """Whether this is one of several who reported the same matter."""
+    query = select(Follower.id).where(Follower.ticket_id == ticket.id, Follower.resident_id == resident.id)
+    return session.scalar(query.limit(1)) is not None
 
 
 def _staff_relations(ticket: Ticket, staff: Staff) -> set[str]:

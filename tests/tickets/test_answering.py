@@ -9,7 +9,7 @@ from deskhelp import NOW, Desk, at
 from sqlalchemy import select
 
 from storage.models import Draft, Ticket
-from tickets import answering, clocks, questions, verbs
+from tickets import aftercare, answering, questions, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.texts import say
 
@@ -110,7 +110,7 @@ def test_an_answer_after_the_question_ran_out_is_for_the_dialogue(desk: Desk) ->
 
 def test_the_callback_is_answered_like_an_acceptance(desk: Desk) -> None:
     good, bad = desk.closed("W01"), desk.closed("W01", by="李强", place_key="P1/3/2/1402")
-    clocks.callbacks(desk.session, at("10:00", 13))
+    aftercare.callbacks(desk.session, at("10:00", 13))
     outcome = answer(desk, "好用", at("10:10", 13))
     assert outcome is not None
     assert outcome.reply == say("reply.callback_ok")

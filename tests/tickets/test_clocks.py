@@ -226,6 +226,7 @@ def test_after_an_outage_of_the_desk_the_resident_still_hears_of_the_delay(desk:
 def test_a_pause_counts_for_nothing(desk: Desk) -> None:
     ticket = arrived(desk, "W04")
     verbs.hold(desk.session, ticket, desk.handler(ticket), "待配件", at("10:00", 14), at("10:00"))
+    verbs.approve_hold(desk.session, ticket, desk.actor("李工"), at("10:00"))
     rows = told_at(desk, at("10:00"), at("20:30", 14), timedelta(minutes=30))
     assert only(rows, "finish_warning", "finish_late_leader", "late_finish") == []
     rows = told_at(desk, at("21:00", 14), at("21:00", 14))
@@ -336,7 +337,8 @@ def test_nothing_is_assumed_at_night(desk: Desk) -> None:
 def test_an_answer_stops_the_reminders(desk: Desk) -> None:
     ticket = desk.done("W02", now=at("10:00"))
     verbs.confirm(desk.session, ticket, desk.actor("王芳"), at("10:30"))
-    assert told_at(desk, at("10:31"), at("11:00", 14), timedelta(minutes=30)) == []
+    rows = told_at(desk, at("10:31"), at("11:00", 14), timedelta(minutes=30))
+    assert only(rows, "acceptance_reminder", "closed_by_default") == []
 
 
 def test_an_urgent_repair_is_called_back_next_morning(desk: Desk) -> None:
@@ -348,8 +350,8 @@ def test_an_urgent_repair_is_called_back_next_morning(desk: Desk) -> None:
     assert question is not None
 
 
-def test_an_ordinary_or_public_one_is_not(desk: Desk) -> None:
-    assert desk.closed("W02").callback_at is None
+def test_an_ordinary_one_a_day_later_and_a_public_one_not_at_all(desk: Desk) -> None:
+    assert desk.closed("W02", now=at("15:00")).callback_at == at("16:00", 13)
     public = desk.done("S06", public_area=True)
     verbs.confirm(desk.session, public, desk.actor("李工"), at("10:00"))
     assert public.callback_at is None

@@ -17,6 +17,7 @@ from tickets.sla import complaint_due, due_times, inquiry_promise
 from tickets.texts import LOCAL, say
 from tickets.urgency import level_for
 from tickets.verbs.dispatching import auto_dispatch, staff_extra
+from tickets.verbs.planning import survey_first
 from tickets.verbs.steps import move, set_clocks
 
 KINDS = ("BX", "TS", "ZX", "JY", "BY", "YH")
@@ -123,7 +124,8 @@ def start_repair(session: Session, ticket: Ticket, event: TicketEvent, now: date
     if ticket.level == "U0":
         ticket.contact_at = now + EMERGENCY_CONTACT
         alarm(session, ticket, event, now)
-    auto_dispatch(session, ticket, now)
+    if not survey_first(session, ticket, now):
+        auto_dispatch(session, ticket, now)
 
 
 def alarm(session: Session, ticket: Ticket, event: TicketEvent, now: datetime) -> None:

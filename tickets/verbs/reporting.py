@@ -16,6 +16,7 @@ from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongStatus
 from tickets.people import SYSTEM, Actor, leaders, lives_at, managers, relations
 from tickets.texts import say
 from tickets.urgency import level_for
+from tickets.verbs.linking import watch
 from tickets.verbs.registering import (
     EMERGENCY_CONTACT,
     Report,
@@ -38,6 +39,10 @@ def open_ticket(session: Session, community_id: int, report: Report, now: dateti
             return known, False
     ticket = register(session, community_id, report, now)
     event = record(session, ticket, reporter_actor(report), "open", now, note=report.symptom, to="new")
+    if report.kind == "BX":
+        watch(session, ticket, now)
+    if ticket.status == "merged":
+        return ticket, True
     if report.kind in ("BX", "YH"):
         start_repair(session, ticket, event, now)
     else:
@@ -51,6 +56,8 @@ def correct(session: Session, ticket: Ticket, actor: Actor, now: datetime, **cha
     `changes` are Ticket columns among place_key, place_text, public_area, contact_phone, contact_name, symptom.
     """
     require_reporter_or_leader(session, ticket, actor)
+    if lifecycle.FOLLOWER in relations(session, ticket, actor):
+        raise NotAllowed(action="correct")
     allowed = {"place_key", "place_text", "public_area", "contact_phone", "contact_name", "symptom"}
     if not changes or not set(changes) <= allowed:
         raise BadInput(fields=sorted(changes))
@@ -118,7 +125,8 @@ def change_level(session: Session, ticket: Ticket, actor: Actor, level: str, rea
 
 def urge(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> None:
     """催单: counted, never a new ticket; the responsible hears of it, then the supervisor, then the manager (domain.md §7.4)."""
-    require_reporter(session, ticket, actor)
+    if lifecycle.FOLLOWER not in relations(session, ticket, actor):
+        require_reporter(session, ticket, actor)
     if ticket.status not in lifecycle.OPEN:
         raise WrongStatus(status=ticket.status, action="urge")
     ticket.urge_count += 1

@@ -145,6 +145,7 @@ def require_reporter(session: Session, ticket: Ticket, actor: Actor) -> None:
 def require_reporter_or_leader(session: Session, ticket: Ticket, actor: Actor) -> None:
     if not relations(session, ticket, actor) & {
         lifecycle.REPORTER,
+        lifecycle.FOLLOWER,
         lifecycle.DESK,
         lifecycle.SUPERVISOR,
         lifecycle.SYSTEM,

@@ -9,15 +9,11 @@ from sqlalchemy.orm import Session
 
 from storage.models import Household, Residency, Resident, Ticket
 from tickets import lifecycle, notify, questions
-from tickets.catalog import hold_reasons
-from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongStatus
-from tickets.people import Actor, leaders, lives_at, relations
-from tickets.texts import clock, say, span
-from tickets.verbs.dispatching import accept, match_reason
+from tickets.errors import BadInput, WrongStatus
+from tickets.people import Actor, leaders, lives_at
+from tickets.texts import say, span
+from tickets.verbs.dispatching import accept
 from tickets.verbs.steps import (
-    end_pause,
-    events_of,
-    move,
     record,
     require_handler,
     require_reporter,
@@ -149,72 +145,6 @@ def arrive(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> Non
     ticket.arrived_at = now
     event = record(session, ticket, actor, "arrived", now)
     notify.tell_reporter(session, ticket, event, "push.arrived", now)
-
-
-def quote(session: Session, ticket: Ticket, actor: Actor, plan: str, amount_fen: int | None, now: datetime) -> None:
-    """方案/收费: the plan and its price go to the resident, who must agree before the work (domain.md S24)."""
-    require_handler(session, ticket, actor, "in_progress")
-    price = say("price.yuan", yuan=f"{amount_fen / 100:g}") if amount_fen is not None else say("price.none")
-    ticket.detail = {**(ticket.detail or {}), "quote": {"plan": plan, "fen": amount_fen, "consent": None}}
-    event = record(session, ticket, actor, "quote", now, note=plan, fen=amount_fen)
-    buttons = [(f"consent:{ticket.id}:yes", say("button.consent")), (f"consent:{ticket.id}:no", say("button.refuse"))]
-    notify.tell_reporter(session, ticket, event, "push.quote", now, plan=plan, price=price, buttons=buttons)
-    if ticket.reporter:
-        questions.ask(session, ticket.reporter, "consent", now, ticket=ticket)
-
-
-def consent(session: Session, ticket: Ticket, actor: Actor, agreed: bool, note: str, now: datetime) -> None:
-    """同意/不同意 to the last quote, kept with its time."""
-    require_reporter(session, ticket, actor)
-    last = (ticket.detail or {}).get("quote")
-    if not last or ticket.status not in lifecycle.OPEN:
-        raise WrongStatus(status=ticket.status, action="consent")
-    ticket.detail = {**ticket.detail, "quote": {**last, "consent": agreed, "at": now.isoformat()}}
-    questions.withdraw(session, ticket, "consent")
-    event = record(session, ticket, actor, "consent", now, note=note, agreed=agreed)
-    key = "push.consent_yes" if agreed else "push.consent_no"
-    notify.tell_reporter(session, ticket, event, key, now)
-    tell_housemate(session, ticket, actor, event, key, now)
-    if ticket.handler:
-        notify.tell_staff(session, ticket.handler, ticket, event, f"{key}_staff", now)
-
-
-def hold(
-    session: Session, ticket: Ticket, actor: Actor, reason: str, wake_at: datetime, now: datetime, *, note: str = ""
-) -> None:
-    """挂起 with a reason from the list and a wake date; over 24 h the supervisor is asked to approve (domain.md §2.1)."""
-    chosen = match_reason(reason, hold_reasons())
-    if not chosen:
-        raise ReasonNeeded(reasons=say("list.comma").join(hold_reasons()), name="")
-    if wake_at <= now:
-        raise BadInput(window=clock(wake_at, now))
-    lifecycle.next_status(ticket.status, "hold", relations(session, ticket, actor))
-    ticket.hold_reason, ticket.wake_at = chosen, wake_at
-    event = move(session, ticket, actor, "hold", now, note=note or chosen, wake_at=wake_at.isoformat())
-    wake = clock(wake_at, now)
-    notify.tell_reporter(session, ticket, event, "push.hold", now, reason=chosen, wake=wake)
-    times = sum(1 for one in events_of(session, ticket, "hold"))
-    key = "push.hold_approve" if wake_at - now > timedelta(hours=24) else "push.hold_again" if times > 1 else ""
-    for leader in leaders(session, ticket.community_id, ticket.department) if key else ():
-        notify.tell_staff(session, leader, ticket, event, key, now, reason=chosen, wake=wake, times=times)
-
-
-def approve_hold(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
-    """The supervisor agrees to a pause of more than 24 h."""
-    if not relations(session, ticket, actor) & {lifecycle.SUPERVISOR}:
-        raise NotAllowed(action="approve")
-    if ticket.status != "on_hold":
-        raise WrongStatus(status=ticket.status, action="approve")
-    record(session, ticket, actor, "hold_approved", now)
-
-
-def resume(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
-    """The wait is over; the finish clock gets back the time it was paused."""
-    event = move(session, ticket, actor, "resume", now)
-    end_pause(session, ticket, now)
-    if ticket.handler and actor.staff is not ticket.handler:
-        notify.tell_staff(session, ticket.handler, ticket, event, "push.woken", now)
-    notify.tell_reporter(session, ticket, event, "push.resumed", now)
 
 
 def ask_help(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> None:
