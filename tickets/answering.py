@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nlu.answers import CANCEL, Answer, read_answer
+from nlu.answers import CANCEL, STILL_FAULTY, Answer, read_answer
 from nlu.expected_time import Window, format_window
 from nlu.slots import Scores, find_phone, find_salutation
 from storage.models import Conversation, Draft, Follower, OpenQuestion, Resident, Ticket
@@ -249,6 +249,13 @@ def _score(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None
         questions.answered(question, turn.text, turn.now)
         return Outcome(say("reply.score_skipped"), resume=answer.fresh)
     pair = _pair(answer.scores)
+    if answer.flags.get(STILL_FAULTY) and ticket.status == "closed":
+        # 「没修好还在滴」 in answer to 「请打个分」: the score as given, and the next round.
+        questions.answered(question, turn.text, turn.now)
+        if pair:
+            verbs.rate(turn.session, ticket, turn.actor, *pair, answer.remark, turn.now)
+        verbs.reopen(turn.session, ticket, turn.actor, turn.text, turn.now)
+        return Outcome(resume=answer.fresh)
     if pair is None:
         return Outcome(say("reply.score_number"), tuple(verbs.score_buttons(ticket)))
     questions.answered(question, turn.text, turn.now)

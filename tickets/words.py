@@ -191,6 +191,11 @@ def speaks_of_parts(note: str) -> bool:
     return _has("parts_used", note)
 
 
+def objects(remark: str) -> bool:
+    """Whether a remark beside a yes names something that was not right."""
+    return _has("objects", remark)
+
+
 def no_photo(note: str) -> bool:
     """The worker says why there is no picture."""
     return _has("no_photo", note)

@@ -21,7 +21,7 @@ from tickets.verbs.planning import consent_missing, part_text, parts_of
 from tickets.verbs.registering import Report
 from tickets.verbs.reporting import open_ticket
 from tickets.verbs.steps import end_assignments, events_of, move, record, require_handler, require_reporter, staff_of
-from tickets.words import cause_in, no_photo, speaks_of_parts
+from tickets.words import cause_in, no_photo, objects, speaks_of_parts
 
 REOPEN_DAYS = timedelta(days=7)
 ACCEPTANCE_REMINDER = timedelta(hours=4)
@@ -199,6 +199,14 @@ def confirm(session: Session, ticket: Ticket, actor: Actor, now: datetime, *, re
         notify.tell_reporter(session, ticket, event, key, now)
     if ticket.handler:
         notify.tell_staff(session, ticket.handler, ticket, event, "push.accepted_by_resident", now, who=actor.name)
+    if remark and not inspector and objects(remark):
+        # 「满意但是厨房有点脏」: accepted, and still something to put right (domain.md §7.1).
+        told = [
+            *leaders(session, ticket.community_id, ticket.department),
+            *([ticket.handler] if ticket.handler else []),
+        ]
+        for staff in {one.id: one for one in told}.values():
+            notify.tell_staff(session, staff, ticket, event, "push.remark", now, remark=remark)
 
 
 def score_buttons(ticket: Ticket) -> list[tuple[str, str]]:
