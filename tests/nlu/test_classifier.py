@@ -145,7 +145,7 @@ def test_categories_belong_to_the_intent(model: Model) -> None:
         assert said.category in allowed, intent
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=st.text(max_size=300))
 def test_total_on_any_text(model: Model, text: str) -> None:
     said = model.predict(text)

@@ -115,7 +115,7 @@ def test_unknown_placeholder_or_field_is_refused(tmp_path: Path) -> None:
 
 
 @given(known=st.sets(st.sampled_from(sorted(PLACEHOLDERS))), verified=st.booleans(), blank=st.sampled_from(["", "  "]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_unconfigured_placeholder_is_never_shown(known: set[str], verified: bool, blank: str) -> None:
     values = {name: CONFIGURED[name] if name in known else blank for name in PLACEHOLDERS}
     for entry in base().entries:
@@ -197,7 +197,7 @@ def test_the_right_entry_is_answered_or_offered() -> None:
 
 
 @given(st.text(max_size=400), st.sampled_from(["", "Q01", "Q99", "?"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_text_is_searched_without_failing(text: str, category: str) -> None:
     hit = base().find(text, category, CONFIGURED)
     assert hit is None or (hit.sure and not hit.choices) or not hit.sure

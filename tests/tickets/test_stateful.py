@@ -244,7 +244,6 @@ def test_any_sequence_keeps_the_invariants(new_sqlite: Callable[[], Engine]) -> 
         settings=settings(
             max_examples=14,
             stateful_step_count=30,
-            deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
             database=None,
