@@ -19,7 +19,7 @@ from nlu.emergency import Emergency, detect, suspect
 from nlu.expected_time import Window, parse_window
 from nlu.register import Register
 from nlu.slots import find_phone, find_scores, find_ticket_no
-from nlu.spans import Span, Tagger
+from nlu.spans import Span, Tagger, expected_of
 from tickets.urgency import facts_in, level_for
 from tickets.words import says_urgent
 
@@ -48,7 +48,8 @@ class Reader:
 
     def read(self, text: str, now: datetime) -> Json:
         """What `text` means; offsets refer to it as it was given. Total: any string gives an answer."""
-        said, spans = self._model.predict(text), self._tagger.find(text)
+        said = self._model.predict(text)
+        spans = self._tagger.find(text, expected_of(said.intent))
         danger = detect(text) or suspect(_repair_chances(said), text)
         alarm = danger if danger and danger.verdict == "alarm" else None
         intent, category = said.intent, said.category

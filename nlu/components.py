@@ -141,17 +141,17 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
 
     def _entities(self, text: str, meaning: Prediction) -> list[dict[str, Any]]:
         assert self._tagger is not None
-        found = [*self._tagged(text), *_read_slots(text)]
+        found = [*self._tagged(text, meaning), *_read_slots(text)]
         if meaning.category:
             found.append(_entity("category", meaning.category, 0, len(text), meaning.category_confidence))
         for entity in found:
             entity["extractor"] = self.name
         return found
 
-    def _tagged(self, text: str) -> Iterator[dict[str, Any]]:
+    def _tagged(self, text: str, meaning: Prediction) -> Iterator[dict[str, Any]]:
         """Spans of the tagger, but never those that a parser reads exactly."""
         assert self._tagger is not None
-        for span in self._tagger.find(text):
+        for span in self._tagger.find(text, spans.expected_of(meaning.intent)):
             if span.label != "ticket_no":
                 yield _entity(span.label, span.text, span.start, span.end, span.confidence)
 
