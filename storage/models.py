@@ -145,6 +145,7 @@ class Staff(Base):
     cap: Mapped[int] = mapped_column(default=6)
     active: Mapped[bool] = mapped_column(default=True)
     shifts: Mapped[list[Shift]] = relationship(lazy="selectin")
+    leaves: Mapped[list[Leave]] = relationship(lazy="selectin")
     __table_args__ = (
         CheckConstraint("role in ('worker','desk','supervisor','manager')", name="role"),
         UniqueConstraint("community_id", "name"),
@@ -160,6 +161,17 @@ class Shift(Base):
     weekday: Mapped[int]
     start_minute: Mapped[int]
     end_minute: Mapped[int]
+
+
+class Leave(Base):
+    """A time in which a colleague is away, whatever the weekly spans say."""
+
+    __tablename__ = "leaves"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), index=True)
+    start_at: Mapped[datetime]
+    end_at: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(String(60), default="")
 
 
 class Identity(Base):
@@ -225,7 +237,20 @@ class OutboxMessage(Base):
 
     __tablename__ = "outbox"
     __table_args__ = (
-        Index("ix_outbox_due", "status", "due_at"),
+        # What still has to go out, by conversation: as short as the queue, however long the past is.
+        Index(
+            "ix_outbox_waiting",
+            "conversation_id",
+            "id",
+            sqlite_where=text("status = 'pending'"),
+            postgresql_where=text("status = 'pending'"),
+        ),
+        Index(
+            "ix_outbox_unreported",
+            "id",
+            sqlite_where=text("status in ('pending','dead') and reported_at is null"),
+            postgresql_where=text("status in ('pending','dead') and reported_at is null"),
+        ),
         CheckConstraint("status in ('pending','sent','dead','withdrawn')", name="status"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -245,6 +270,8 @@ class OutboxMessage(Base):
     claimed_until: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(200), default="")
+    # When the leaders were told that this person has to be telephoned.
+    reported_at: Mapped[datetime | None]
 
 
 class WebMessage(Base):
@@ -360,6 +387,9 @@ class Ticket(Base):
     default_accepted: Mapped[bool] = mapped_column(default=False)
     callback_at: Mapped[datetime | None]
     contact_at: Mapped[datetime | None]
+    # When the clocks have to look at this ticket next; `repeat_at` when an unanswered alarm rings again.
+    look_at: Mapped[datetime | None] = mapped_column(index=True)
+    repeat_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=0)
     reporter: Mapped[Resident | None] = relationship()
     reporter_staff: Mapped[Staff | None] = relationship(foreign_keys=[reporter_staff_id])

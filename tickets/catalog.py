@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
@@ -78,12 +78,17 @@ class PhotoRule:
 
 @dataclass(frozen=True)
 class SlaClass:
-    """Limits of one class, counted from intake; None = agreed individually."""
+    """Limits of one class, counted from intake; None = agreed individually. The words of data/catalog/sla.yml."""
 
     accept: timedelta
     arrive: timedelta | None
     finish: timedelta
-    accept_steps: tuple[int, ...]
+    accept_steps: tuple[timedelta, ...]
+    finish_steps: tuple[tuple[int, str], ...]
+    repeat: timedelta
+    progress: dict[str, int]
+    held: dict[str, int]
+    in_desk_hours: bool
     rank: int
 
 
@@ -109,16 +114,45 @@ def category(code: str) -> Category:
 
 
 @cache
-def sla_classes() -> dict[str, SlaClass]:
+def sla_versions() -> tuple[tuple[date, dict[str, SlaClass]], ...]:
+    """Every version of the limits with the day from which it counts, oldest first."""
+    data = _load("sla")
+    rows = data["classes"]
+    versions = [(data["effective"], _sla_classes(rows))]
+    for later in sorted(data["later"], key=lambda one: one["effective"]):
+        rows = {level: {**row, **later["classes"].get(level, {})} for level, row in rows.items()}
+        versions.append((later["effective"], _sla_classes(rows)))
+    return tuple(versions)
+
+
+def sla_classes(day: date | None = None) -> dict[str, SlaClass]:
+    """The limits that count for what comes in on `day`; without one, the newest."""
+    versions = sla_versions()
+    known = [classes for effective, classes in versions if day is None or effective <= day]
+    return known[-1] if known else versions[0][1]
+
+
+def _sla_classes(rows: dict[str, Any]) -> dict[str, SlaClass]:
     def minutes(value: int | None) -> timedelta | None:
         return None if value is None else timedelta(minutes=value)
 
     classes = {}
-    for rank, (level, row) in enumerate(_load("sla")["classes"].items()):
+    for rank, (level, row) in enumerate(rows.items()):
         accept, arrive, finish = (minutes(row[key]) for key in ("accept", "arrive", "finish"))
         if accept is None or finish is None:
             raise ValueError(f"SLA class {level} needs accept and finish")
-        classes[level] = SlaClass(accept, arrive, finish, tuple(row["accept_steps"]), rank)
+        classes[level] = SlaClass(
+            accept,
+            arrive,
+            finish,
+            tuple(timedelta(minutes=step) for step in row["accept_steps"]),
+            tuple(row["finish_steps"].items()),
+            timedelta(minutes=row["repeat"]),
+            row["progress"],
+            row["held"],
+            row["hours"] == "desk",
+            rank,
+        )
     return classes
 
 

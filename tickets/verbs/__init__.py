@@ -28,6 +28,7 @@ from tickets.verbs.dispatching import (
     candidates,
     decline,
     grab,
+    hand_over,
     match_reason,
     transfer,
 )
@@ -45,7 +46,7 @@ from tickets.verbs.reporting import (
     remind_draft,
     urge,
 )
-from tickets.verbs.steps import comment, escalate, load, move, open_question, record, require_reporter, restarted_clocks
+from tickets.verbs.steps import comment, escalate, load, move, open_question, record, require_reporter
 from tickets.verbs.visiting import (
     agree_appointment,
     arrive,
@@ -95,6 +96,7 @@ __all__ = [
     "false_alarm",
     "finish",
     "grab",
+    "hand_over",
     "hold",
     "home_differs",
     "is_incident",
@@ -117,7 +119,6 @@ __all__ = [
     "reopen",
     "require_reporter",
     "resolve",
-    "restarted_clocks",
     "restored",
     "resume",
     "running_like",

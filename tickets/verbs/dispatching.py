@@ -239,6 +239,16 @@ def accept_timeout(session: Session, ticket: Ticket, now: datetime) -> None:
     _give_back(session, ticket, SYSTEM, "accept_timeout", "timed_out", "", now)
 
 
+def hand_over(session: Session, ticket: Ticket, now: datetime) -> None:
+    """The worker's shift is over before he took the offer: somebody on duty gets it; that is nobody's refusal."""
+    old = ticket.handler
+    end_assignments(session, ticket, "withdrawn", now, reason="shift_over")
+    event = move(session, ticket, SYSTEM, "accept_timeout", now, note=say("reason.shift_over"))
+    if old:
+        notify.tell_staff(session, old, ticket, event, "push.handed_over", now)
+    auto_dispatch(session, ticket, now)
+
+
 def _give_back(
     session: Session, ticket: Ticket, actor: Actor, action: str, state: str, reason: str, now: datetime
 ) -> None:

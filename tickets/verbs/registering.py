@@ -95,6 +95,7 @@ def register(session: Session, community_id: int, report: Report, now: datetime)
         handler=None,
         owner=None,
     )
+    ticket.contact_at = notify.next_contact(ticket, now)
     session.add(ticket)
     session.flush()
     return ticket

@@ -41,6 +41,8 @@ def record(
         data=data,
     )
     session.add(event)
+    # Whatever happens may start or stop a clock.
+    ticket.look_at = now
     session.flush()
     return event
 
@@ -96,17 +98,6 @@ def end_pause(session: Session, ticket: Ticket, now: datetime) -> None:
     if ticket.wanted_end_at and ticket.wanted_end_at <= now:
         ticket.wanted_label, ticket.wanted_start_at, ticket.wanted_end_at = "", None, None
     ticket.hold_reason, ticket.wake_at = "", None
-
-
-def restarted_clocks(session: Session) -> dict[int, datetime]:
-    """Open tickets whose limits run since later than intake: since the last change of class or the begin of this round."""
-    query = (
-        select(TicketEvent.ticket_id, func.max(TicketEvent.at))
-        .join(Ticket, Ticket.id == TicketEvent.ticket_id)
-        .where(Ticket.status.in_(lifecycle.OPEN), TicketEvent.action.in_(("level", "not_fixed", "reopen")))
-        .group_by(TicketEvent.ticket_id)
-    )
-    return dict(session.execute(query).all())
 
 
 def comment(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> TicketEvent:
