@@ -248,8 +248,8 @@ class OutboxMessage(Base):
         Index(
             "ix_outbox_unreported",
             "id",
-            sqlite_where=text("status in ('pending','dead') and reported_at is null"),
-            postgresql_where=text("status in ('pending','dead') and reported_at is null"),
+            sqlite_where=text("status = 'dead' and reported_at is null"),
+            postgresql_where=text("status = 'dead' and reported_at is null"),
         ),
         CheckConstraint("status in ('pending','sent','dead','withdrawn')", name="status"),
     )
@@ -332,6 +332,9 @@ class Ticket(Base):
         Index("ix_tickets_open", "community_id", "status"),
         # The same fault elsewhere lately: neighbours of one power cut, the third broken door closer of a building.
         Index("ix_tickets_like", "community_id", "code", "created_at"),
+        Index("ix_tickets_created", "community_id", "created_at"),
+        Index("ix_tickets_closed", "community_id", "closed_at"),
+        Index("ix_tickets_handler", "handler_id", "status"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"))
@@ -354,7 +357,7 @@ class Ticket(Base):
     conversation_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"))
     contact_name: Mapped[str] = mapped_column(String(60), default="")
     contact_phone: Mapped[str] = mapped_column(String(20), default="")
-    handler_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"), index=True)
+    handler_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     department: Mapped[str] = mapped_column(String(12), default="")
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
@@ -440,6 +443,7 @@ class Assignment(Base):
     __tablename__ = "assignments"
     __table_args__ = (
         CheckConstraint("state in ('offered','accepted','declined','timed_out','withdrawn','done')", name="state"),
+        Index("ix_assignments_staff", "staff_id", "state"),
         # At most one worker holds a ticket; a transfer may be offered to a second one meanwhile.
         Index(
             "uq_assignments_held",
@@ -451,7 +455,7 @@ class Assignment(Base):
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), index=True)
-    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), index=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
     state: Mapped[str] = mapped_column(String(10))
     offered_at: Mapped[datetime]
     accept_by: Mapped[datetime | None]

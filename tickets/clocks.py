@@ -11,7 +11,7 @@ import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import literal_column, select
 from sqlalchemy.orm import Session
 
 from storage.models import Assignment, Community, Draft, OpenQuestion, OutboxMessage, Resident, Staff, Ticket
@@ -541,18 +541,20 @@ def progress(session: Session, ticket: Ticket, now: datetime) -> None:
 
 def not_reached(session: Session, now: datetime) -> None:
     """What could not be delivered, and what is urgent and still could not: somebody has to telephone, once for each."""
-    late = (OutboxMessage.priority == notify.URGENT) & (OutboxMessage.attempts > 0)
-    late &= OutboxMessage.created_at <= now - NOT_REACHED_AFTER
-    query = (
+    dead = select(OutboxMessage).where(OutboxMessage.status == literal_column("'dead'")).order_by(OutboxMessage.id)
+    # By conversation, as the index of what waits is; the queue is short, the past is not.
+    urgent = (
         select(OutboxMessage)
-        .where(OutboxMessage.status.in_(("pending", "dead")), OutboxMessage.reported_at.is_(None))
-        .where((OutboxMessage.status == "dead") | late)
-        .order_by(OutboxMessage.id)
-        .limit(AT_ONCE)
+        .where(OutboxMessage.status == literal_column("'pending'"), OutboxMessage.conversation_id.is_not(None))
+        .where(OutboxMessage.priority == notify.URGENT, OutboxMessage.attempts > 0)
+        .where(OutboxMessage.created_at <= now - NOT_REACHED_AFTER)
+        .order_by(OutboxMessage.conversation_id, OutboxMessage.id)
     )
-    for row in session.scalars(query.with_for_update(skip_locked=True)):
-        row.reported_at = now
-        notify.telephone(session, row, now)
+    for query in (dead, urgent):
+        unreported = query.where(OutboxMessage.reported_at.is_(None)).limit(AT_ONCE)
+        for row in session.scalars(unreported.with_for_update(skip_locked=True)):
+            row.reported_at = now
+            notify.telephone(session, row, now)
 
 
 def unknown_year(session: Session, now: datetime) -> None:

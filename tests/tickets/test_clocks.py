@@ -578,7 +578,7 @@ def test_what_was_not_taken_by_the_end_of_the_shift_goes_to_somebody_on_duty(des
     rows = only(told_at(desk, at("16:50"), at("17:00"), FIVE), "handed_over", "card", "timed_out")
     assert rows == [("17:00", "白班", "handed_over"), ("17:00", "夜班", "card")]
     assert desk.assignments(ticket) == [("白班", "withdrawn"), ("夜班", "offered")]
-    assert only(told_at(desk, at("17:05"), at("18:00"), FIVE), "refused_twice", "nobody") == []
+    assert only(told_at(desk, at("17:05"), at("17:25"), FIVE), "refused_twice", "nobody") == []
 
 
 def test_what_cannot_wait_for_his_next_shift_is_the_supervisors_to_see_to(desk: Desk) -> None:

@@ -11,7 +11,7 @@ branch_labels = None
 depends_on = None
 
 PENDING = sa.text("status = 'pending'")
-UNREPORTED = sa.text("status in ('pending','dead') and reported_at is null")
+UNREPORTED = sa.text("status = 'dead' and reported_at is null")
 
 
 def upgrade() -> None:
@@ -29,6 +29,12 @@ def upgrade() -> None:
     op.add_column('tickets', sa.Column('look_at', storage.types.UtcDateTime(), nullable=True))
     op.add_column('tickets', sa.Column('repeat_at', storage.types.UtcDateTime(), nullable=True))
     op.create_index(op.f('ix_tickets_look_at'), 'tickets', ['look_at'])
+    op.create_index('ix_tickets_created', 'tickets', ['community_id', 'created_at'])
+    op.create_index('ix_tickets_closed', 'tickets', ['community_id', 'closed_at'])
+    op.create_index('ix_tickets_handler', 'tickets', ['handler_id', 'status'])
+    op.drop_index('ix_tickets_handler_id', table_name='tickets')
+    op.create_index('ix_assignments_staff', 'assignments', ['staff_id', 'state'])
+    op.drop_index('ix_assignments_staff_id', table_name='assignments')
     # The clocks look once at everything that may still have one running, and find out themselves when to look next.
     op.execute(
         "update tickets set look_at = created_at "
@@ -51,6 +57,12 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_outbox_unreported'), table_name='outbox')
     op.drop_index(op.f('ix_outbox_waiting'), table_name='outbox')
     op.drop_column('outbox', 'reported_at')
+    op.create_index('ix_assignments_staff_id', 'assignments', ['staff_id'])
+    op.drop_index('ix_assignments_staff', table_name='assignments')
+    op.create_index('ix_tickets_handler_id', 'tickets', ['handler_id'])
+    op.drop_index('ix_tickets_handler', table_name='tickets')
+    op.drop_index('ix_tickets_closed', table_name='tickets')
+    op.drop_index('ix_tickets_created', table_name='tickets')
     op.drop_index(op.f('ix_tickets_look_at'), table_name='tickets')
     op.drop_column('tickets', 'repeat_at')
     op.drop_column('tickets', 'look_at')
