@@ -198,9 +198,7 @@ def _report(session: Session, community: int, resident: int, key: str, now: date
     return verbs.open_ticket(session, community, report, now)[0]
 
 
-def one_life(
-    engine: Engine, community: int, resident: int, number: int
-) -> Iterator[tuple[str, Callable[[Session], Any]]]:
+def one_life(community: int, resident: int, number: int) -> Iterator[tuple[str, Callable[[Session], Any]]]:
     """What is done with one ticket, step by step; each step in its own transaction."""
     now = NOW + timedelta(seconds=number)
     found: dict[str, int] = {}
