@@ -57,15 +57,14 @@ def _short(note: str) -> str:
 
 def listing(session: Session, staff: Staff, name: str, page: int, now: datetime) -> str:
     """One page of a named list; the page after it is offered by its number."""
-    wanted = (Ticket.community_id == staff.community_id, *_conditions(name, now))
-    count = session.scalar(select(func.count()).select_from(Ticket).where(*wanted)) or 0
-    head = say(f"staff.{name}_head", count=count)
-    if not count:
+    query = _base(staff).where(*_conditions(name, now)).order_by(Ticket.level, Ticket.finish_by, Ticket.id)
+    tickets = list(session.scalars(query))
+    head = say(f"staff.{name}_head", count=len(tickets))
+    if not tickets:
         return head + say("staff.nothing")
     start = (page - 1) * PAGE
-    query = select(Ticket).where(*wanted).order_by(Ticket.level, Ticket.finish_by, Ticket.id)
-    text = f"{head}\n{lines(list(session.scalars(query.offset(start).limit(PAGE))), now)}"
-    left = count - start - PAGE
+    text = f"{head}\n{lines(tickets[start : start + PAGE], now)}"
+    left = len(tickets) - start - PAGE
     return text + (
         "\n" + say("staff.more", count=left, again=say(f"staff.{name}_again", page=page + 1)) if left > 0 else ""
     )
