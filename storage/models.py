@@ -388,7 +388,7 @@ class Ticket(Base):
     score_quality: Mapped[int | None]
     remark: Mapped[str] = mapped_column(Text, default="")
     default_accepted: Mapped[bool] = mapped_column(default=False)
-    callback_at: Mapped[datetime | None]
+    callback_at: Mapped[datetime | None] = mapped_column(index=True)
     contact_at: Mapped[datetime | None]
     # When the clocks have to look at this ticket next; `repeat_at` when an unanswered alarm rings again.
     look_at: Mapped[datetime | None] = mapped_column(index=True)

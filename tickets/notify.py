@@ -128,7 +128,8 @@ def tell_followers(
     for one in session.scalars(select(Follower).where(Follower.ticket_id == ticket.id).order_by(Follower.id)):
         person = one.resident or one.staff
         chat = session.get(Conversation, one.conversation_id) if one.conversation_id else None
-        chat = chat if chat and chat.reachable else person and conversation_of(session, person)
+        if person and not (chat and chat.reachable):
+            chat = conversation_of(session, person)
         push(
             session,
             person,

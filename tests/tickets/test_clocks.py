@@ -545,7 +545,7 @@ def test_every_other_word_puts_it_off(desk: Desk) -> None:
 
 def test_a_paused_one_is_spoken_of_weekly_with_its_reason_and_date(desk: Desk) -> None:
     ticket = arrived(desk, "W02")
-    verbs.hold(desk.session, ticket, desk.handler(ticket), "待配件", at("09:00", 26), at("10:00"))
+    verbs.hold(desk.session, ticket, desk.actor("李工"), "待配件", at("09:00", 26), at("10:00"))
     rows = only(told_at(desk, at("11:00"), at("11:00", 19), timedelta(hours=1)), "progress_held", "progress_running")
     assert rows == [("10:00", "王芳", "progress_held")]
     text = desk.pushes("王芳")[-1].text
@@ -617,8 +617,8 @@ def test_a_ticket_whose_clocks_fail_is_put_aside_for_a_minute(desk: Desk) -> Non
 
 
 def test_many_at_once_are_looked_at_in_turns(desk: Desk) -> None:
-    for _ in range(5):
-        desk.report("W02")
+    for code in ("W02", "W04", "E04", "D03", "A02"):
+        desk.report(code)
     assert look_at_tickets(desk.session, at("09:00"), most=3)
     assert not look_at_tickets(desk.session, at("09:00"), most=3)
     assert not look_at_tickets(desk.session, at("09:00"), most=3)

@@ -6,7 +6,7 @@ from alembic import op
 import storage.types
 
 revision = '0004'
-down_revision = '0002'
+down_revision = '0003'
 branch_labels = None
 depends_on = None
 
@@ -29,6 +29,7 @@ def upgrade() -> None:
     op.add_column('tickets', sa.Column('look_at', storage.types.UtcDateTime(), nullable=True))
     op.add_column('tickets', sa.Column('repeat_at', storage.types.UtcDateTime(), nullable=True))
     op.create_index(op.f('ix_tickets_look_at'), 'tickets', ['look_at'])
+    op.create_index('ix_tickets_callback_at', 'tickets', ['callback_at'])
     op.create_index('ix_tickets_created', 'tickets', ['community_id', 'created_at'])
     op.create_index('ix_tickets_closed', 'tickets', ['community_id', 'closed_at'])
     op.create_index('ix_tickets_handler', 'tickets', ['handler_id', 'status'])
@@ -38,7 +39,7 @@ def upgrade() -> None:
     # The clocks look once at everything that may still have one running, and find out themselves when to look next.
     op.execute(
         "update tickets set look_at = created_at "
-        "where status not in ('closed','cancelled','referred','merged') or callback_at is not null"
+        "where status not in ('closed','cancelled','referred','merged')"
     )
     op.add_column('outbox', sa.Column('reported_at', storage.types.UtcDateTime(), nullable=True))
     # What was given up before anybody was told of it is past telling.
@@ -63,6 +64,7 @@ def downgrade() -> None:
     op.drop_index('ix_tickets_handler', table_name='tickets')
     op.drop_index('ix_tickets_closed', table_name='tickets')
     op.drop_index('ix_tickets_created', table_name='tickets')
+    op.drop_index('ix_tickets_callback_at', table_name='tickets')
     op.drop_index(op.f('ix_tickets_look_at'), table_name='tickets')
     op.drop_column('tickets', 'repeat_at')
     op.drop_column('tickets', 'look_at')
