@@ -444,6 +444,7 @@ class Assignment(Base):
     __table_args__ = (
         CheckConstraint("state in ('offered','accepted','declined','timed_out','withdrawn','done')", name="state"),
         Index("ix_assignments_staff", "staff_id", "state"),
+        Index("ix_assignments_turn", "staff_id", "offered_at"),
         # At most one worker holds a ticket; a transfer may be offered to a second one meanwhile.
         Index(
             "uq_assignments_held",

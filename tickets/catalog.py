@@ -156,6 +156,25 @@ def _sla_classes(rows: dict[str, Any]) -> dict[str, SlaClass]:
     return classes
 
 
+@dataclass(frozen=True)
+class DispatchRules:
+    """data/catalog/dispatch.yml."""
+
+    default: str
+    modes: dict[str, str]
+    safety_reasons: tuple[str, ...]
+
+    def mode_of(self, code: str) -> str:
+        return self.modes.get(code, self.default)
+
+
+@cache
+def dispatch_rules() -> DispatchRules:
+    data = _load("dispatch")
+    modes = {code: mode for mode, codes in data["modes"].items() for code in codes}
+    return DispatchRules(data["default"], modes, tuple(data["safety_reasons"]))
+
+
 @cache
 def hold_reasons() -> tuple[str, ...]:
     return tuple(_load("reasons")["hold"])

@@ -39,6 +39,8 @@ PROMISED = ("ZX", "TS", "JY")
 OWN_UP_BEFORE = timedelta(minutes=10)
 # A question's time is the desk's time, which no formula gives: it is looked at so often.
 QUESTION_EVERY = timedelta(minutes=5)
+# How often somebody with a free hand is looked for while nobody has a job.
+ASK_AGAIN = timedelta(minutes=15)
 AT_ONCE = 200
 # A ticket whose clocks fail does not stop the others; it is tried again after this time.
 FAILED_AGAIN = timedelta(minutes=1)
@@ -82,6 +84,7 @@ def look(session: Session, ticket: Ticket, now: datetime) -> None:
     """All clocks of one ticket. Waking comes first, so that what it starts is looked at in the same sweep."""
     waking(session, ticket, now)
     handover(session, ticket, now)
+    verbs.try_again(session, ticket, now)
     unaccepted(session, ticket, now)
     late_arrival(session, ticket, now)
     late_finish(session, ticket, now)
@@ -102,7 +105,7 @@ def _moments(session: Session, ticket: Ticket, now: datetime) -> Iterator[dateti
     for due in (ticket.wake_at, ticket.contact_at, ticket.repeat_at):
         if due:
             yield due
-    yield from _accept_moments(session, ticket)
+    yield from _accept_moments(session, ticket, now)
     yield from _arrive_moments(ticket)
     yield from _finish_moments(session, ticket, now)
     if ticket.handler and ticket.status in lifecycle.OWNED and (ends := duty_ends(ticket.handler, now)):
@@ -122,11 +125,14 @@ def _is_unaccepted(ticket: Ticket) -> bool:
     return ticket.status in WAITING and ticket.kind in ("BX", "YH", "TS") and ticket.accept_by is not None
 
 
-def _accept_moments(session: Session, ticket: Ticket) -> Iterator[datetime]:
+def _accept_moments(session: Session, ticket: Ticket, now: datetime) -> Iterator[datetime]:
     if _is_unaccepted(ticket):
         assert ticket.accept_by is not None
         yield ticket.accept_by
         yield from _accept_steps(session, ticket)
+        if ticket.status == "new" and ticket.kind != "TS":
+            yield now + ASK_AGAIN
+            yield verbs.earliest(session, ticket, now) or now
 
 
 def _accept_steps(session: Session, ticket: Ticket) -> list[datetime]:
@@ -148,6 +154,8 @@ def unaccepted(session: Session, ticket: Ticket, now: datetime) -> None:
         _accept_step(session, ticket, len(steps) - passed, now, timed_out=timed_out)
     if timed_out:
         verbs.accept_timeout(session, ticket, now)
+    elif ticket.accept_by and ticket.accept_by <= now:
+        verbs.nobody_grabbed(session, ticket, now)
 
 
 def _offer_ran_out(ticket: Ticket, now: datetime) -> bool:
@@ -347,8 +355,10 @@ def _in_desk_time(moment: datetime) -> datetime:
 
 def _stuck_at(session: Session, ticket: Ticket) -> str:
     """What an alarm about this ticket is still true for; "" if somebody has acted on it."""
-    if _is_unaccepted(ticket) and ticket.accept_step >= len(_accept_steps(session, ticket)) - 1:
-        return "accept"
+    if _is_unaccepted(ticket):
+        ordered = ticket.status == "new" and verbs.must_be_assigned(ticket)
+        if ordered or ticket.accept_step >= len(_accept_steps(session, ticket)) - 1:
+            return "accept"
     if _is_awaited(ticket) and ticket.arrive_step >= LATE_STEP:
         return "arrive"
     return "finish" if ticket.status in RUNNING and ticket.warned_step >= OVERDUE_STEP else ""

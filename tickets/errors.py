@@ -43,6 +43,18 @@ class WrongTrade(DeskError):
     code = "wrong_trade"
 
 
+class HandsFull(DeskError):
+    """Somebody has as many jobs as they may have."""
+
+    code = "hands_full"
+
+
+class MustTake(DeskError):
+    """The supervisor's order after two refusals may only be given back for safety."""
+
+    code = "must_take"
+
+
 class WhichTicket(DeskError):
     """Several tickets fit: the number is needed."""
 

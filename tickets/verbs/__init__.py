@@ -20,17 +20,20 @@ from tickets.verbs.acceptance import (
     score_buttons,
     still_broken,
 )
+from tickets.verbs.choosing import candidates, earliest, mode_of
 from tickets.verbs.dispatching import (
     accept,
     accept_timeout,
     assign,
     auto_dispatch,
-    candidates,
     decline,
     grab,
     hand_over,
     match_reason,
+    must_be_assigned,
+    nobody_grabbed,
     transfer,
+    try_again,
 )
 from tickets.verbs.ending import cancel, false_alarm, refer, referral_answered, resolve, unit_named
 from tickets.verbs.linking import broadcast, count_of, is_incident, join, merge, running_like
@@ -92,6 +95,7 @@ __all__ = [
     "correct",
     "count_of",
     "decline",
+    "earliest",
     "escalate",
     "false_alarm",
     "finish",
@@ -104,8 +108,11 @@ __all__ = [
     "load",
     "match_reason",
     "merge",
+    "mode_of",
     "move",
+    "must_be_assigned",
     "need_survey",
+    "nobody_grabbed",
     "not_fixed",
     "open_question",
     "open_ticket",
@@ -127,6 +134,7 @@ __all__ = [
     "still_broken",
     "survey_done",
     "transfer",
+    "try_again",
     "unit_named",
     "urge",
     "use_part",

@@ -15,7 +15,8 @@ from tickets.errors import BadInput, NotAllowed, PhotoNeeded, SelfCheckNeeded, T
 from tickets.people import SYSTEM, Actor, leaders, managers, relations
 from tickets.sla import due_times
 from tickets.texts import LOCAL, say
-from tickets.verbs.dispatching import accept, candidates, held_by
+from tickets.verbs.choosing import candidates
+from tickets.verbs.dispatching import accept, held_by
 from tickets.verbs.linking import ask_restored, is_incident
 from tickets.verbs.planning import consent_missing, part_text, parts_of
 from tickets.verbs.registering import Report

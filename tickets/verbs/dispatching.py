@@ -9,65 +9,122 @@ from sqlalchemy.orm import Session
 
 from storage.models import Assignment, Staff, Ticket, TicketEvent
 from tickets import dispatch, lifecycle, notify
-from tickets.catalog import category, decline_reasons
-from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongTrade
+from tickets.catalog import category, decline_reasons, dispatch_rules
+from tickets.errors import BadInput, HandsFull, MustTake, NotAllowed, ReasonNeeded, WrongTrade
 from tickets.people import SYSTEM, Actor, leaders, on_shift, relations
 from tickets.sla import due_times
-from tickets.texts import has_text, say
-from tickets.verbs.steps import end_assignments, end_pause, move, not_yours, record, staff_of
+from tickets.texts import clock, has_text, say
+from tickets.verbs import choosing
+from tickets.verbs.steps import end_assignments, end_pause, last_event, move, not_yours, record, staff_of
 
-
-def candidates(
-    session: Session, ticket: Ticket, now: datetime, *, exclude: frozenset[int] = frozenset()
-) -> list[tuple[dispatch.Candidate, list[str]]]:
-    """Who could go, best first, with reasons."""
-    open_jobs = dict(
-        session.execute(
-            select(Ticket.handler_id, func.count())
-            .where(Ticket.community_id == ticket.community_id, Ticket.status.in_(("assigned", "in_progress", "rework")))
-            .group_by(Ticket.handler_id)
-        ).all()
-    )
-    staff = session.scalars(
-        select(Staff).where(Staff.community_id == ticket.community_id, Staff.role.in_(("worker", "desk")), Staff.active)
-    )
-    rows = [
-        dispatch.Candidate(
-            one.id,
-            one.name,
-            tuple(one.trades),
-            tuple(one.licences),
-            on_shift(one, now),
-            tuple(one.areas),
-            one.cap,
-            open_jobs.get(one.id, 0),
-        )
-        for one in staff
-    ]
-    trades = category(ticket.code).trades or ("desk",)
-    need = dispatch.Need(trades, ticket.place_key, ticket.level in ("U0", "U1"), exclude, ticket.handler_id)
-    return dispatch.rank(need, rows)
+ORDER_WITHIN = timedelta(minutes=10)
+"""How soon the supervisor names somebody after two refusals (domain.md §7.4)."""
 
 
 def auto_dispatch(session: Session, ticket: Ticket, now: datetime) -> Staff | None:
-    """Offer the ticket to the best worker who has not refused it yet; nobody left → the supervisor must assign."""
-    tried = frozenset(
-        session.scalars(
-            select(Assignment.staff_id).where(
-                Assignment.ticket_id == ticket.id, Assignment.state.in_(("declined", "timed_out"))
-            )
-        )
-    )
-    ranked = candidates(session, ticket, now, exclude=tried)
+    """Find a worker the way of this category; whoever has refused it is not asked again. Nobody left → the supervisor."""
+    tried = _tried(session, ticket)
+    mode = choosing.mode_of(session, ticket)
+    if mode == dispatch.BY_HAND and not tried:
+        _ask_leaders(session, ticket, "by_hand", "push.by_hand", now)
+        return None
+    ranked = choosing.candidates(session, ticket, now, exclude=frozenset(tried))
     if not ranked:
-        event = record(session, ticket, SYSTEM, "no_candidate", now)
-        for leader in leaders(session, ticket.community_id, ticket.department):
-            notify.tell_staff(session, leader, ticket, event, "push.nobody", now)
+        _nobody(session, ticket, now)
+        return None
+    if mode == dispatch.GRAB and not tried:
+        _offer_to_all(session, ticket, ranked, now)
         return None
     best, why = ranked[0]
+    against = choosing.passed_over(session, ticket, now, frozenset(tried))
+    why += [f"passed:{name}{say(f'against.{reason}')}" for name, reason in against[:3]]
     staff = session.get_one(Staff, best.staff_id)
     offer(session, ticket, staff, SYSTEM, "assign", now, why=why)
     return staff
+
+
+def _tried(session: Session, ticket: Ticket) -> set[int]:
+    """Who was asked in vain."""
+    query = select(Assignment.staff_id).where(
+        Assignment.ticket_id == ticket.id, Assignment.state.in_(("declined", "timed_out"))
+    )
+    return set(session.scalars(query))
+
+
+def _ask_leaders(session: Session, ticket: Ticket, action: str, key: str, now: datetime) -> None:
+    event = record(session, ticket, SYSTEM, action, now)
+    for leader in leaders(session, ticket.community_id, ticket.department):
+        notify.tell_staff(session, leader, ticket, event, key, now)
+
+
+def _nobody(session: Session, ticket: Ticket, now: datetime) -> None:
+    """Nobody can go: the supervisor must name somebody, and the resident hears once the true time (domain.md §7.4)."""
+    _ask_leaders(session, ticket, "no_candidate", "push.nobody", now)
+    if ticket.level == "U0" or last_event(session, ticket, "nobody_told"):
+        return
+    event = record(session, ticket, SYSTEM, "nobody_told", now)
+    starts = choosing.earliest(session, ticket, now)
+    answer = clock(due_times(ticket.level, now).accept_by, now)
+    if starts and (ticket.arrive_by is None or starts < ticket.arrive_by):
+        notify.tell_reporter(session, ticket, event, "push.nobody_yet", now, starts=clock(starts, now), answer=answer)
+    else:
+        notify.tell_reporter(session, ticket, event, "push.nobody_free", now, answer=answer)
+
+
+def _offer_to_all(
+    session: Session, ticket: Ticket, ranked: list[tuple[dispatch.Candidate, list[str]]], now: datetime
+) -> None:
+    """抢单: everybody who fits is asked at once."""
+    limit = due_times(ticket.level, now).accept_by
+    ticket.accept_by = limit
+    event = record(session, ticket, SYSTEM, "grab_offered", now, told=[one.staff_id for one, _ in ranked])
+    for one, why in ranked:
+        staff = session.get_one(Staff, one.staff_id)
+        kept = [*why, "grab"]
+        session.add(
+            Assignment(ticket_id=ticket.id, staff=staff, state="offered", offered_at=now, accept_by=limit, why=kept)
+        )
+        buttons = [(f"accept:{ticket.id}", say("button.grab"))]
+        notify.tell_staff(session, staff, ticket, event, "push.grab_card", now, buttons=buttons)
+    session.flush()
+
+
+def nobody_grabbed(session: Session, ticket: Ticket, now: datetime) -> bool:
+    """The time to grab it is over: the best one gets it as an offer. False if it was not up for grabs."""
+    live = live_offers(session, ticket)
+    if ticket.status != "new" or not live:
+        return False
+    for one in live:
+        one.state, one.ended_at = "withdrawn", now
+    session.flush()
+    ranked = choosing.candidates(session, ticket, now)
+    if not ranked:
+        _nobody(session, ticket, now)
+    for best, why in ranked[:1]:
+        offer(session, ticket, session.get_one(Staff, best.staff_id), SYSTEM, "assign", now, why=why)
+    return True
+
+
+def live_offers(session: Session, ticket: Ticket) -> list[Assignment]:
+    query = select(Assignment).where(Assignment.ticket_id == ticket.id, Assignment.state == "offered")
+    return list(session.scalars(query.order_by(Assignment.id)))
+
+
+def try_again(session: Session, ticket: Ticket, now: datetime) -> bool:
+    """An ownerless ticket nobody could take before: somebody may be on duty, or have a free hand, by now."""
+    if ticket.status != "new" or ticket.kind not in ("BX", "YH") or must_be_assigned(ticket):
+        return False
+    if choosing.mode_of(session, ticket) == dispatch.BY_HAND or live_offers(session, ticket):
+        return False
+    if not choosing.candidates(session, ticket, now, exclude=frozenset(_tried(session, ticket))):
+        return False
+    auto_dispatch(session, ticket, now)
+    return True
+
+
+def must_be_assigned(ticket: Ticket) -> bool:
+    """Refused twice: now the supervisor names somebody."""
+    return bool((ticket.detail or {}).get("must_assign"))
 
 
 def offer(
@@ -85,6 +142,9 @@ def offer(
     event = move(session, ticket, actor, action, now, note=note or staff.name, why=why)
     limit = due_times(ticket.level, now).accept_by
     ticket.accept_by, ticket.accepted_at = limit, None
+    if must_be_assigned(ticket):
+        ticket.detail = {**ticket.detail, "must_assign": False}
+        why = [*why, "ordered"]
     session.add(Assignment(ticket_id=ticket.id, staff=staff, state="offered", offered_at=now, accept_by=limit, why=why))
     session.flush()
     send_card(session, ticket, staff, event, now)
@@ -173,7 +233,17 @@ def grab(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
     needed = category(ticket.code).trades
     if needed and not dispatch.fits_trade(staff.trades, staff.licences, needed):
         raise WrongTrade(name=staff.name, no=ticket.tail)
+    load = choosing.hands_full(session, ticket, staff)
+    if load is not None:
+        raise HandsFull(name=staff.name, no=ticket.tail, load=load)
+    others = [one.staff for one in live_offers(session, ticket) if one.staff_id != staff.id]
     _take(session, ticket, actor, "grab", now)
+    if others:
+        event = record(
+            session, ticket, SYSTEM, "withdrawn", now, note=say("list.comma").join(one.name for one in others)
+        )
+        for one in others:
+            notify.tell_staff(session, one, ticket, event, "push.grabbed", now)
 
 
 def _take(session: Session, ticket: Ticket, actor: Actor, action: str, now: datetime) -> None:
@@ -226,6 +296,9 @@ def decline(session: Session, ticket: Ticket, actor: Actor, reason: str, now: da
     chosen = match_reason(reason, decline_reasons())
     if not chosen:
         raise ReasonNeeded(reasons=say("list.comma").join(decline_reasons()), name="")
+    ordered = any("ordered" in one.why for one in live_offers(session, ticket) if one.staff_id == ticket.handler_id)
+    if ordered and chosen not in dispatch_rules().safety_reasons:
+        raise MustTake(no=ticket.ticket_no, tail=ticket.tail)
     _give_back(session, ticket, actor, "decline", "declined", chosen, now)
 
 
@@ -268,6 +341,11 @@ def _give_back(
         for leader in leaders(session, ticket.community_id, ticket.department):
             if leader.id != relation_holder:
                 notify.tell_staff(session, leader, ticket, event, "push.refused_twice", now)
+        if ticket.level not in choosing.URGENT:
+            # From now on it is an order, and the supervisor's to give; an emergency goes on asking meanwhile.
+            ticket.detail = {**(ticket.detail or {}), "must_assign": True}
+            ticket.repeat_at = now + ORDER_WITHIN
+            return
     auto_dispatch(session, ticket, now)
 
 

@@ -14,7 +14,8 @@ from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongStatus
 from tickets.people import SYSTEM, Actor, leaders, relations
 from tickets.sla import DESK_CLOSES, due_times
 from tickets.texts import LOCAL, clock, say
-from tickets.verbs.dispatching import candidates, held_by, offer
+from tickets.verbs.choosing import candidates
+from tickets.verbs.dispatching import held_by, offer
 from tickets.verbs.steps import (
     end_assignments,
     move,

@@ -35,6 +35,7 @@ def upgrade() -> None:
     op.create_index('ix_tickets_handler', 'tickets', ['handler_id', 'status'])
     op.drop_index('ix_tickets_handler_id', table_name='tickets')
     op.create_index('ix_assignments_staff', 'assignments', ['staff_id', 'state'])
+    op.create_index('ix_assignments_turn', 'assignments', ['staff_id', 'offered_at'])
     op.drop_index('ix_assignments_staff_id', table_name='assignments')
     # The clocks look once at everything that may still have one running, and find out themselves when to look next.
     op.execute(
@@ -59,6 +60,7 @@ def downgrade() -> None:
     op.drop_index(op.f('ix_outbox_waiting'), table_name='outbox')
     op.drop_column('outbox', 'reported_at')
     op.create_index('ix_assignments_staff_id', 'assignments', ['staff_id'])
+    op.drop_index('ix_assignments_turn', table_name='assignments')
     op.drop_index('ix_assignments_staff', table_name='assignments')
     op.create_index('ix_tickets_handler_id', 'tickets', ['handler_id'])
     op.drop_index('ix_tickets_handler', table_name='tickets')
