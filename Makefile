@@ -45,8 +45,8 @@ format: sync-dev ## put the code into its format, mend what can be mended
 soak: sync-dev ## long run under load with processes being killed
 	@[ -f benchmarks/soak.py ] || { echo "There is no benchmarks/soak.py."; exit 0; }; exec $(BIN)/python benchmarks/soak.py
 
-bench: sync-dev ## measure with the scripts of benchmarks/ (without the long ones: soak, nlu)
-	@for script in benchmarks/*.py; do case $$script in *soak.py | *nlu.py | *nlu_report.py | *\*.py) continue ;; esac; \
+bench: sync-dev ## measure with the scripts of benchmarks/ (without the long ones: soak, crash, scale, nlu)
+	@for script in benchmarks/*.py; do case $$script in *soak.py | *crash.py | *scale.py | *nlu.py | *nlu_report.py | *\*.py) continue ;; esac; \
 	echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 data-check: sync-dev ## check the language data (data/)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from rasa_sdk import Tracker
 from sqlalchemy import select
 
+from actions import drafts
 from actions.context import Desk, DeskAction, Events
 from storage.models import OpenQuestion, Ticket
 from tickets import desk_lists, finding, notify, verbs
@@ -27,6 +28,8 @@ def meant(desk: Desk, *, kinds: tuple[str, ...] = ()) -> list[Ticket]:
     if picked := _picked(desk):
         return [picked]
     mine = finding.open_of(desk.session, desk.actor, kinds=kinds)
+    if not kinds:
+        mine += finding.followed(desk.session, desk.actor)
     return [one for one in mine if desk.category and one.code == desk.category] or about(mine, desk.text) or mine
 
 
@@ -51,6 +54,17 @@ def about(tickets: list[Ticket], text: str) -> list[Ticket]:
     return [one for one in tickets if named & things_in(f"{category(one.code).name} {one.symptom}")]
 
 
+def _half_told(desk: Desk) -> bool:
+    """「你们咋还没来人呐」 while the report is still being told: nothing is registered yet, and the form asks on for what is
+    missing. Whether it was so."""
+    for kind, key in (("BX", "reply.draft_unfinished"), ("TS", "reply.draft_unfinished_complaint")):
+        draft = drafts.find(desk, kind)
+        if draft is not None and (draft.data.get("faults") or draft.data.get("words")):
+            desk.say(key)
+            return True
+    return False
+
+
 class Progress(DeskAction):
     def name(self) -> str:
         return "action_progress"
@@ -58,6 +72,8 @@ class Progress(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         tickets = meant(desk)
         if not tickets:
+            if _half_told(desk):
+                return []
             last = finding.last_of(desk.session, desk.actor)
             if last is None:
                 desk.say("reply.no_ticket")
@@ -90,7 +106,8 @@ class Urge(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         tickets = [one for one in meant(desk) if one.status != "done"]
         if not tickets:
-            desk.say("reply.no_ticket")
+            if not _half_told(desk):
+                desk.say("reply.no_ticket")
             return []
         ticket = min(tickets, key=lambda one: (one.level, one.finish_by or desk.now))
         ticket = verbs.load(desk.session, ticket.id)

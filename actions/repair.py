@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rasa_sdk import Tracker
@@ -13,11 +13,14 @@ from actions.context import Desk, DeskAction, Events
 from storage.models import Draft, Ticket
 from tickets import emergencies, notify, questions, verbs
 from tickets.catalog import category
+from tickets.people import follows
 from tickets.texts import has_text, say
 from tickets.verbs import Report
 from tickets.words import drops_draft, gives_up, is_angry
 
 GRIEVANCE = "T02"
+# How long somebody may think about whether a neighbour's report is the same as theirs.
+JOIN_WAIT = timedelta(minutes=10)
 # Each has a rule in data/rules/forms.yml.
 INTERRUPTIONS = frozenset(
     {"greet", "ask_question", "ask_progress", "bot_challenge", "urge", "cancel", "handoff", "file_complaint"}
@@ -165,14 +168,31 @@ class OpenRepair(DeskAction):
             drafts.drop(desk)
             desk.say("reply.draft_dropped")
             return _cleared()
-        tickets = [_open(desk, draft, fault, index) for index, fault in enumerate(_faults(draft))]
-        _answer(desk, draft, tickets)
+        tickets = _open_all(desk, draft)
         if desk.message.get("grievance"):
             _open_beside(desk, tickets[0], GRIEVANCE, desk.text, "ts")
         for number, beside in enumerate(draft.data.get("complaints", [])):
             _open_beside(desk, tickets[0], beside["code"], beside["words"], f"ts{number}")
         drafts.drop(desk)
         return _cleared()
+
+
+def _open_all(desk: Desk, draft: Draft) -> list[Ticket]:
+    """A ticket for every fault that is not already somebody else's, and the answer; returns what each fault became."""
+    own: list[Ticket] = []
+    tickets: list[Ticket] = []
+    for index, fault in enumerate(_faults(draft)):
+        ticket = _shared(desk, draft, fault, index)
+        if ticket is None:
+            ticket = _open(desk, draft, fault, index)
+            if ticket.status == "merged":
+                _told_merged(desk, ticket)
+            else:
+                own.append(ticket)
+        tickets.append(ticket)
+    if own:
+        _answer(desk, draft, own)
+    return tickets
 
 
 def _cleared() -> Events:
@@ -214,12 +234,50 @@ def _open(desk: Desk, draft: Draft, fault: dict[str, Any], index: int) -> Ticket
     return ticket
 
 
+def _shared(desk: Desk, draft: Draft, fault: dict[str, Any], index: int) -> Ticket | None:
+    """The running ticket this fault belongs to, if others have told it: an incident takes the report in at once, another
+    neighbour's report of the same place only if the resident says that it is the same (domain.md §2.8)."""
+    resident, key = desk.actor.resident, fault.get("place_key", "")
+    known = resident and verbs.running_like(desk.session, desk.community_id, fault["code"], key, resident)
+    if resident is None or known is None or draft.data.get("handover"):
+        return None
+    ticket = verbs.load(desk.session, known.id)
+    place = (key, fault.get("place_text") or "")
+    if verbs.is_incident(ticket):
+        verbs.join(
+            desk.session, ticket, desk.actor, fault["words"], desk.now, conversation=desk.conversation, place=place
+        )
+        desk.say("reply.incident_known", **notify.facts(ticket, desk.now))
+        return ticket
+    if follows(desk.session, ticket, resident):
+        desk.say("reply.joined", **notify.facts(ticket, desk.now))
+        return ticket
+    buttons = [("say:" + say(name), say(name)) for name in ("button.join", "button.join_apart")]
+    desk.say("reply.join_ask", buttons, **notify.facts(ticket, desk.now))
+    told = {"code": fault["code"], "symptom": fault["words"], "place_key": key, "place_text": place[1]}
+    told |= {"source_key": f"{desk.key}:{index}", "conversation": desk.conversation.id}
+    wait = desk.now + JOIN_WAIT
+    questions.ask(desk.session, resident, "join", desk.now, ticket=ticket, remind_at=wait, **told)
+    return ticket
+
+
+def _told_merged(desk: Desk, ticket: Ticket) -> None:
+    """A verb has told the resident that several homes have it; what is left to ask is whether somebody needs help."""
+    desk.done()
+    parent = desk.session.get(Ticket, ticket.parent_id)
+    key = f"ask.{category(parent.code).ask}" if parent else ""
+    if parent is None or desk.actor.resident is None or not has_text(key):
+        return
+    desk.say(key)
+    questions.ask(desk.session, desk.actor.resident, "detail", desk.now, ticket=parent)
+
+
 def _answer(desk: Desk, draft: Draft, tickets: list[Ticket]) -> None:
     """The card (or a line for each of several), then at most one follow-up with what is still worth knowing."""
     lines = [notify.card(tickets[0], desk.now)] if len(tickets) == 1 else [_short_cards(desk, tickets)]
     buttons: list[tuple[str, str]] = []
-    faults = _faults(draft)
-    fuzzy = next((one for one, fault in zip(tickets, faults, strict=True) if fault.get("confirm")), None)
+    unsure = {fault["code"] for fault in _faults(draft) if fault.get("confirm")}
+    fuzzy = next((one for one in tickets if one.code in unsure), None)
     if draft.data.get("handover"):
         staff = notify.hand_to_desk(desk.session, desk.conversation, desk.actor, draft.data.get("words", ""), desk.now)
         lines.append(say("reply.handover_missing", who=staff.name if staff else say("role.desk")))

@@ -20,14 +20,13 @@ from nlu.normalize import normalize
 from nlu.slots import find_money_fen
 from storage.models import Conversation, Staff, Ticket
 from tickets import desk_lists, emergencies, finding, questions, verbs
-from tickets.catalog import decline_reasons, hold_reasons
+from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey_fields
 from tickets.errors import DeskError, NoTicket, SelfCheckNeeded
 from tickets.people import Actor, staff_named
 from tickets.texts import DATA, clock, say, span
 from tickets.wording import check_wording
 from tickets.words import self_checked
 
-NOT_HOME_WAIT = timedelta(hours=48)
 DEFAULT_HOLD = timedelta(hours=24)
 
 
@@ -138,6 +137,7 @@ BUTTONS = {
     "checked": "checked",
     "unchecked": "unchecked",
     "status": "status",
+    "broadcast": "broadcast",
 }
 
 
@@ -276,16 +276,27 @@ def _hold(context: Context, command: Command) -> Reply:
 def _hold_until(context: Context, ticket: Ticket, reason: str, wake: datetime | None, note: str) -> Reply:
     wake = wake or context.now + DEFAULT_HOLD
     verbs.hold(context.session, ticket, context.actor, reason, wake, context.now, note=note)
-    return Reply(say("staff.hold_until", no=ticket.ticket_no, reason=reason, wake=clock(wake, context.now)))
+    key = "staff.hold_until" if ticket.wake_at == wake else "staff.hold_asked"
+    until = {"wake": clock(ticket.wake_at, context.now), "wished": clock(wake, context.now)}
+    return Reply(say(key, no=ticket.ticket_no, reason=reason, **until))
 
 
 def _not_home(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context))
-    return _hold_until(context, ticket, hold_reasons()[1], context.now + NOT_HOME_WAIT, command.words)
+    wake, reason = context.now + verbs.NOT_HOME_WAIT, hold_reasons()[1]
+    verbs.hold(context.session, ticket, context.actor, reason, wake, context.now, note=command.words, nobody_home=True)
+    return Reply(say("staff.hold_until", no=ticket.ticket_no, reason=reason, wake=clock(wake, context.now)))
 
 
 def _resume(context: Context, command: Command) -> Reply:
-    ticket = _ticket(context, command, lambda: finding.jobs_of(context.session, context.staff, "on_hold"))
+    paused = finding.jobs_of(context.session, context.staff, "on_hold")
+    if not paused and not command.values["no"]:
+        # 「恢复」 of the electrician in the middle of a power cut: the power is back.
+        mended = [one for one in _jobs(context) if verbs.is_incident(one)]
+        if len(mended) == 1:
+            ticket = verbs.load(context.session, mended[0].id)
+            return _finish_with(context, ticket, command.words, checked=False)
+    ticket = _ticket(context, command, lambda: paused)
     verbs.resume(context.session, ticket, context.actor, context.now)
     return _done(ticket)
 
@@ -305,6 +316,40 @@ def _quote(context: Context, command: Command) -> Reply:
     plan = command.values["plan"]
     verbs.quote(context.session, ticket, context.actor, plan, find_money_fen(command.words), context.now)
     return Reply(say("staff.quoted", no=ticket.ticket_no))
+
+
+def _change(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    words = command.values["words"]
+    until = parse_until(words, context.now)
+    check_wording(words)
+    verbs.change_plan(context.session, ticket, context.actor, words, until, context.now)
+    return Reply(say("staff.changed_until" if until else "staff.changed", no=ticket.ticket_no))
+
+
+def _part(context: Context, command: Command) -> Reply:
+    done = finding.jobs_of(context.session, context.staff, "done")
+    ticket = _ticket(context, command, lambda: _jobs(context) or done)
+    price = command.values.get("price")
+    fen = round(float(price) * 100) if price else None
+    verbs.use_part(context.session, ticket, context.actor, command.values["part"], fen, context.now)
+    return Reply(say("staff.part", no=ticket.ticket_no, part=command.values["part"]))
+
+
+def _survey_done(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: finding.jobs_of(context.session, context.staff, "survey"))
+    found = _findings(command.values["findings"])
+    fee = find_money_fen(command.values["findings"])
+    verbs.survey_done(context.session, ticket, context.actor, found, fee, context.now)
+    return Reply(say("staff.survey_done", no=ticket.ticket_no))
+
+
+def _findings(words: str) -> dict[str, str]:
+    """「原因:防水老化 范围:卫生间 物料:涂料 人数:2」 by its labels, in the order of data/catalog/work.yml."""
+    labels = {label: name for name, one in survey_fields().items() for label in one.words}
+    pieces = re.split(rf"({'|'.join(labels)})[:： ]+", words)
+    said = {labels[label]: value.strip("，,;； ") for label, value in zip(pieces[1::2], pieces[2::2], strict=False)}
+    return {name: said[name] for name in survey_fields() if said.get(name)}
 
 
 def _my_jobs(context: Context, command: Command) -> Reply:
@@ -350,6 +395,47 @@ def _assign(context: Context, command: Command) -> Reply:
         verbs.wish(ticket, window.start, window.end or window.start, span(window.start, window.end, context.now))
     by = clock(ticket.accept_by, context.now)
     return Reply(say("staff.assigned", no=ticket.ticket_no, name=colleague.name, accept_by=by))
+
+
+def _survey(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, list)
+    colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
+    reason = command.values.get("reason", "")
+    verbs.need_survey(context.session, ticket, colleague, context.actor, context.now, reason=reason)
+    by = clock(ticket.arrive_by, context.now)
+    return Reply(say("staff.survey_sent", no=ticket.ticket_no, name=colleague.name, by=by))
+
+
+def _refer(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, list)
+    unit = verbs.unit_named(command.values["words"])
+    if unit is None:
+        units = say("list.comma").join(one.name for one in outside_units())
+        return Reply(say("staff.which_unit", tail=ticket.tail, units=units))
+    verbs.refer(context.session, ticket, context.actor, unit, command.values["words"], context.now)
+    return Reply(say("staff.referred", no=ticket.ticket_no, unit=unit.name))
+
+
+def _merge(context: Context, command: Command) -> Reply:
+    session, community = context.session, context.staff.community_id
+    child, parent = (
+        verbs.load(session, finding.by_number(session, community, command.values[key], context.actor).id)
+        for key in ("no0", "no1")
+    )
+    verbs.merge(session, child, parent, context.actor, context.now, reason=command.values.get("reason", ""))
+    return Reply(say("staff.merged", no=child.ticket_no, other=parent.ticket_no))
+
+
+def _broadcast(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, list)
+    count = verbs.broadcast(context.session, ticket, context.actor, context.now)
+    return Reply(say("staff.broadcast", no=ticket.ticket_no, count=count))
+
+
+def _false_alarm(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _gravest(context))
+    verbs.false_alarm(context.session, ticket, context.actor, command.values.get("note", ""), context.now)
+    return Reply(say("staff.resolved", no=ticket.ticket_no))
 
 
 def _to_inspect(context: Context) -> list[Ticket]:
@@ -426,7 +512,8 @@ def _ack(context: Context, command: Command) -> Reply:
 
 def _approve_hold(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, list)
-    verbs.approve_hold(context.session, ticket, context.actor, context.now)
+    approve = verbs.approve_hold if ticket.status == "on_hold" else verbs.approve_change
+    approve(context.session, ticket, context.actor, context.now)
     return _done(ticket)
 
 
@@ -456,6 +543,14 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "help_wanted": _help_wanted,
     "photo_word": _photo_word,
     "quote": _quote,
+    "change": _change,
+    "part": _part,
+    "survey": _survey,
+    "survey_done": _survey_done,
+    "refer": _refer,
+    "merge": _merge,
+    "broadcast": _broadcast,
+    "false_alarm": _false_alarm,
     "my_jobs": _my_jobs,
     "status": _status,
     "today": _today,

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from bot.clock import Clock
 from storage.database import Sessions
@@ -51,11 +52,18 @@ class Jobs:
             log.exception("jobs.recover_failed")
 
     def sweep_once(self) -> bool:
-        """One sweep in one transaction; False if another process is the leader."""
-        with self._sessions.begin() as session:
-            if session.get_bind().dialect.name == "postgresql":
-                leader = session.execute(text("select pg_try_advisory_xact_lock(:key)"), {"key": LEADER_LOCK}).scalar()
-                if not leader:
+        """All clocks, in as many short transactions as it takes; False if another process is the leader."""
+        now = self._clock()
+        while True:
+            with self._sessions.begin() as session:
+                if not _leads(session):
                     return False
-            clocks.sweep(session, self._clock())
-            return True
+                if not clocks.sweep(session, now):
+                    return True
+
+
+def _leads(session: Session) -> bool:
+    """Whether this process sweeps: with PostgreSQL one at a time, until its transaction ends."""
+    if session.get_bind().dialect.name != "postgresql":
+        return True
+    return bool(session.scalar(text("select pg_try_advisory_xact_lock(:key)"), {"key": LEADER_LOCK}))

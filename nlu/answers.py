@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal
 
@@ -117,7 +117,20 @@ def read_answer(
     question = _Question(body, text, now, tuple(options), readable(about), day)
     if not body or _has("greeting", body):
         return None
-    return _READERS[kind](question)
+    answer = _READERS[kind](question)
+    if answer is None or kind not in _ADDS:
+        return answer
+    return replace(answer, fresh=_announced(question))
+
+
+# Kinds whose readers look at the text as a whole: what is announced beside the answer ("可以 另外厨房灯坏了") is found for them.
+_ADDS = frozenset({"appointment", "consent", "confirm_address", "solved", "phone"})
+
+
+def _announced(question: _Question) -> str:
+    """The clauses that announce another fault."""
+    found = [c for c in question.clauses if _has("detail.addition", c) and _names_other_fault(c, question.about)]
+    return "，".join(_lex().rx("connective_head").sub("", clause).strip() for clause in found)
 
 
 def _lex() -> Lexicon:
@@ -447,7 +460,6 @@ def _detail(question: _Question) -> Answer | None:
     # Only an announced addition ("另外厨房灯坏了") is another fault here: the answer itself names things and faults.
     fresh = [c for c in clauses if _has("detail.addition", c) and _names_other_fault(c, question.about)]
     rest = "，".join(clause for clause in clauses if clause not in fresh) if fresh else body
-    joined = "，".join(_lex().rx("connective_head").sub("", clause).strip() for clause in fresh)
     return Answer(
         "detail",
         "given",
@@ -455,7 +467,7 @@ def _detail(question: _Question) -> Answer | None:
         window=parse_window(body, question.now, asked=question.has("time_hint")),
         phone=find_phone(body),
         flags=_flags(body),
-        fresh=joined,
+        fresh=_announced(question),
     )
 
 

@@ -110,9 +110,7 @@ def _named(begins: Sequence[float], goes_on: Sequence[float], *, must: bool) -> 
     return likely[-1:]
 
 
-def _stretches(
-    begins: Sequence[float], goes_on: Sequence[float], floor: float
-) -> Iterator[tuple[int, int, float]]:
+def _stretches(begins: Sequence[float], goes_on: Sequence[float], floor: float) -> Iterator[tuple[int, int, float]]:
     """Runs of characters that more likely than `floor` belong to a span."""
     start: int | None = None
     sums = [*map(add, begins, goes_on), 0.0]

@@ -145,6 +145,7 @@ class Staff(Base):
     cap: Mapped[int] = mapped_column(default=6)
     active: Mapped[bool] = mapped_column(default=True)
     shifts: Mapped[list[Shift]] = relationship(lazy="selectin")
+    leaves: Mapped[list[Leave]] = relationship(lazy="selectin")
     __table_args__ = (
         CheckConstraint("role in ('worker','desk','supervisor','manager')", name="role"),
         UniqueConstraint("community_id", "name"),
@@ -160,6 +161,17 @@ class Shift(Base):
     weekday: Mapped[int]
     start_minute: Mapped[int]
     end_minute: Mapped[int]
+
+
+class Leave(Base):
+    """A time in which a colleague is away, whatever the weekly spans say."""
+
+    __tablename__ = "leaves"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), index=True)
+    start_at: Mapped[datetime]
+    end_at: Mapped[datetime]
+    reason: Mapped[str] = mapped_column(String(60), default="")
 
 
 class Identity(Base):
@@ -225,7 +237,20 @@ class OutboxMessage(Base):
 
     __tablename__ = "outbox"
     __table_args__ = (
-        Index("ix_outbox_due", "status", "due_at"),
+        # What still has to go out, by conversation: as short as the queue, however long the past is.
+        Index(
+            "ix_outbox_waiting",
+            "conversation_id",
+            "id",
+            sqlite_where=text("status = 'pending'"),
+            postgresql_where=text("status = 'pending'"),
+        ),
+        Index(
+            "ix_outbox_unreported",
+            "id",
+            sqlite_where=text("status = 'dead' and reported_at is null"),
+            postgresql_where=text("status = 'dead' and reported_at is null"),
+        ),
         CheckConstraint("status in ('pending','sent','dead','withdrawn')", name="status"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -245,6 +270,8 @@ class OutboxMessage(Base):
     claimed_until: Mapped[datetime | None]
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[str] = mapped_column(String(200), default="")
+    # When the leaders were told that this person has to be telephoned.
+    reported_at: Mapped[datetime | None]
 
 
 class WebMessage(Base):
@@ -303,6 +330,11 @@ class Ticket(Base):
         UniqueConstraint("community_id", "source_key"),
         Index("ix_tickets_place_code", "place_key", "code"),
         Index("ix_tickets_open", "community_id", "status"),
+        # The same fault elsewhere lately: neighbours of one power cut, the third broken door closer of a building.
+        Index("ix_tickets_like", "community_id", "code", "created_at"),
+        Index("ix_tickets_created", "community_id", "created_at"),
+        Index("ix_tickets_closed", "community_id", "closed_at"),
+        Index("ix_tickets_handler", "handler_id", "status"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"))
@@ -325,7 +357,7 @@ class Ticket(Base):
     conversation_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"))
     contact_name: Mapped[str] = mapped_column(String(60), default="")
     contact_phone: Mapped[str] = mapped_column(String(20), default="")
-    handler_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"), index=True)
+    handler_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     owner_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
     department: Mapped[str] = mapped_column(String(12), default="")
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
@@ -356,8 +388,11 @@ class Ticket(Base):
     score_quality: Mapped[int | None]
     remark: Mapped[str] = mapped_column(Text, default="")
     default_accepted: Mapped[bool] = mapped_column(default=False)
-    callback_at: Mapped[datetime | None]
+    callback_at: Mapped[datetime | None] = mapped_column(index=True)
     contact_at: Mapped[datetime | None]
+    # When the clocks have to look at this ticket next; `repeat_at` when an unanswered alarm rings again.
+    look_at: Mapped[datetime | None] = mapped_column(index=True)
+    repeat_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=0)
     reporter: Mapped[Resident | None] = relationship()
     reporter_staff: Mapped[Staff | None] = relationship(foreign_keys=[reporter_staff_id])
@@ -383,12 +418,33 @@ class TicketEvent(Base):
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
+class Follower(Base):
+    """Somebody besides the reporter who has the same matter: hears what the reporter would hear, and is asked for their own
+    place at the end. `child_id` is the ticket of their own that was merged, if they had one."""
+
+    __tablename__ = "followers"
+    __table_args__ = (UniqueConstraint("ticket_id", "resident_id"), UniqueConstraint("ticket_id", "staff_id"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), index=True)
+    resident_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"), index=True)
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    conversation_id: Mapped[int | None] = mapped_column(ForeignKey("conversations.id"))
+    child_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
+    place_key: Mapped[str] = mapped_column(String(160), default="")
+    place_text: Mapped[str] = mapped_column(String(200), default="")
+    at: Mapped[datetime]
+    resident: Mapped[Resident | None] = relationship()
+    staff: Mapped[Staff | None] = relationship()
+
+
 class Assignment(Base):
     """One worker's hold on a ticket, from the offer to its end."""
 
     __tablename__ = "assignments"
     __table_args__ = (
         CheckConstraint("state in ('offered','accepted','declined','timed_out','withdrawn','done')", name="state"),
+        Index("ix_assignments_staff", "staff_id", "state"),
+        Index("ix_assignments_turn", "staff_id", "offered_at"),
         # At most one worker holds a ticket; a transfer may be offered to a second one meanwhile.
         Index(
             "uq_assignments_held",
@@ -400,7 +456,7 @@ class Assignment(Base):
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), index=True)
-    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), index=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
     state: Mapped[str] = mapped_column(String(10))
     offered_at: Mapped[datetime]
     accept_by: Mapped[datetime | None]

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from storage.models import (
     Assignment,
+    Attachment,
     Community,
     Conversation,
     Household,
@@ -45,6 +46,7 @@ class Desk:
         self.session, self.community = session, community
         self._seen = 0
         self._numbers = 0
+        self._photos = 0
 
     # --- people
 
@@ -133,9 +135,20 @@ class Desk:
         verbs.accept(self.session, ticket, self.handler(ticket), now)
         return ticket
 
+    def photo(self, ticket: Ticket, now: datetime = NOW, *, purpose: str = "after", count: int = 1) -> None:
+        """Pictures that belong to a ticket."""
+        for _ in range(count):
+            self._photos += 1
+            picture = Attachment(key=f"photo{self._photos}.jpg", mime="image/jpeg", size=1, purpose=purpose)
+            picture.ticket_id, picture.created_at = ticket.id, now
+            self.session.add(picture)
+        self.session.flush()
+
     def done(self, code: str = "W02", *, now: datetime = NOW, **more: object) -> Ticket:
         """A repair its worker has finished; it waits for acceptance."""
         ticket = self.accepted(code, now=now, **more)
+        if ticket.public_area:
+            self.photo(ticket, now)
         verbs.finish(self.session, ticket, self.handler(ticket), "换了角阀", now, self_checked=True)
         return ticket
 

@@ -109,7 +109,7 @@ def test_both_audiences_are_found() -> None:
 def test_no_push_for_staff_goes_to_a_resident() -> None:
     """What the code sends to the reporter stands in the residents' part of pushes.yml."""
     sent = set()
-    for file in sorted((ROOT / "tickets").glob("*.py")):
+    for file in sorted((ROOT / "tickets").rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("tell_reporter"):
                 sent |= {one.value for one in ast.walk(node) if isinstance(one, ast.Constant)}

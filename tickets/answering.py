@@ -12,16 +12,17 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nlu.answers import CANCEL, Answer, read_answer
+from nlu.answers import CANCEL, STILL_FAULTY, Answer, read_answer
 from nlu.expected_time import Window, format_window
 from nlu.slots import Scores, find_phone, find_salutation
-from storage.models import Conversation, Draft, OpenQuestion, Ticket
+from storage.models import Conversation, Draft, Follower, OpenQuestion, Resident, Ticket
 from tickets import emergencies, notify, questions, verbs
 from tickets.errors import DeskError
 from tickets.lifecycle import OPEN
 from tickets.people import Actor, leaders
 from tickets.places import read_place
-from tickets.texts import say, span
+from tickets.sla import in_desk_hours, next_desk_opening
+from tickets.texts import clock, say, span
 from tickets.words import (
     all_of_them,
     asks,
@@ -31,6 +32,8 @@ from tickets.words import (
     gives_up,
     is_greeting,
     is_medical,
+    is_restored,
+    joins,
     leaves_topic,
     no_cancel,
     none_of_these,
@@ -44,6 +47,8 @@ FRESH_DETAIL = timedelta(minutes=15)
 READERS = frozenset(
     {"acceptance", "score", "appointment", "consent", "confirm_address", "detail", "solved", "safety", "phone"}
 )
+# What is asked about a ticket that is over.
+AFTERWARDS = frozenset({"score", "callback", "referred", "restored"})
 # The reader's name for question kinds that are answered the same way.
 SAME_AS = {"callback": "acceptance"}
 
@@ -115,19 +120,14 @@ def _drop_draft(turn: Turn, asked_at: datetime | None) -> Outcome | None:
 
 
 def _ordinary(turn: Turn, question: OpenQuestion) -> Outcome | None:
-    if question.ticket and question.ticket.status not in OPEN and question.kind not in ("score", "callback"):
+    if question.ticket and question.ticket.status not in OPEN and question.kind not in AFTERWARDS:
         question.state = "withdrawn"
         return None
     if question.kind == "detail" and turn.now - question.asked_at > FRESH_DETAIL:
         return None
-    if question.kind == "self_check":
-        return _self_check(turn, question)
-    if question.kind == "resume_draft":
-        return _resume_draft(turn, question)
-    if question.kind == "which_question":
-        return _none_of_these(turn, question)
-    if question.kind == "cancel_which":
-        return _which(turn, question)
+    own = OWN_READERS.get(question.kind)
+    if own is not None:
+        return own(turn, question)
     if question.kind == "phone" and question.data.get("contact"):
         return _contact(turn, question)
     kind = SAME_AS.get(question.kind, question.kind)
@@ -208,7 +208,7 @@ def _acceptance(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome |
     questions.answered(question, turn.text, turn.now)
     if answer.verdict == "ok":
         if question.kind == "callback":
-            verbs.record(turn.session, ticket, turn.actor, "callback", turn.now, note=turn.text)
+            verbs.callback_ok(turn.session, ticket, turn.actor, turn.text, turn.now)
             return Outcome(say("reply.callback_ok"), resume=answer.fresh)
         verbs.confirm(turn.session, ticket, turn.actor, turn.now, remark=answer.remark)
         _scores_with(turn, ticket, answer.scores, answer.remark)
@@ -249,6 +249,13 @@ def _score(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None
         questions.answered(question, turn.text, turn.now)
         return Outcome(say("reply.score_skipped"), resume=answer.fresh)
     pair = _pair(answer.scores)
+    if answer.flags.get(STILL_FAULTY) and ticket.status == "closed":
+        # 「没修好还在滴」 in answer to 「请打个分」: the score as given, and the next round.
+        questions.answered(question, turn.text, turn.now)
+        if pair:
+            verbs.rate(turn.session, ticket, turn.actor, *pair, answer.remark, turn.now)
+        verbs.reopen(turn.session, ticket, turn.actor, turn.text, turn.now)
+        return Outcome(resume=answer.fresh)
     if pair is None:
         return Outcome(say("reply.score_number"), tuple(verbs.score_buttons(ticket)))
     questions.answered(question, turn.text, turn.now)
@@ -488,12 +495,114 @@ def _which(turn: Turn, question: OpenQuestion) -> Outcome | None:
     return Outcome()
 
 
+# --- shared and handed-over matters ------------------------------------------------------------------------------------
+
+
+def _join(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    """「把您也记上，可以吗」: yes joins the neighbour's report, no makes one of their own, anything else leaves it open."""
+    wanted = joins(turn.text)
+    if wanted is None:
+        return None
+    questions.answered(question, turn.text, turn.now)
+    if wanted:
+        return Outcome(_join_now(turn.session, turn.actor, question, turn.now))
+    data = question.data
+    report = verbs.Report(
+        kind="BX",
+        code=data["code"],
+        symptom=data["symptom"],
+        source_key=data["source_key"],
+        place_key=data["place_key"],
+        place_text=data["place_text"],
+        public_area=True,
+        reporter=turn.actor.resident,
+        conversation=turn.conversation,
+    )
+    assert turn.actor.resident is not None
+    ticket, _ = verbs.open_ticket(turn.session, turn.actor.resident.community_id, report, turn.now)
+    return Outcome(notify.card(ticket, turn.now))
+
+
+def _join_now(session: Session, actor: Actor, question: OpenQuestion, now: datetime) -> str:
+    ticket = verbs.load(session, question.ticket_id or 0)
+    if ticket.status not in OPEN:
+        return say("reply.join_over", **notify.facts(ticket, now))
+    data = question.data
+    chat = session.get(Conversation, data["conversation"])
+    place = (data["place_key"], data["place_text"])
+    verbs.join(session, ticket, actor, data["symptom"], now, conversation=chat, place=place)
+    return say("reply.joined", **notify.facts(ticket, now))
+
+
+def join_unanswered(session: Session, question: OpenQuestion, now: datetime) -> None:
+    """Silence about the same matter as a neighbour's: it is noted there, and the resident hears so."""
+    resident = session.get(Resident, question.resident_id or 0)
+    if resident is None:
+        return
+    questions.answered(question, "", now)
+    text = _join_now(session, Actor(resident=resident), question, now)
+    key = f"joined:{question.id}"
+    notify.push(session, resident, text, key=key, now=now, conversation_id=question.data["conversation"])
+
+
+def _restored(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    """After a common fault each home answers for itself; a no goes on alone (SC10)."""
+    good = is_restored(turn.text)
+    follower = turn.session.get(Follower, question.data.get("follower", 0))
+    if good is None or follower is None:
+        return None
+    incident = _ticket(turn, question)
+    questions.answered(question, turn.text, turn.now)
+    if good:
+        verbs.restored(turn.session, incident, turn.actor, turn.text, turn.now)
+        return Outcome(say("reply.restored"))
+    fresh = verbs.still_broken(
+        turn.session,
+        incident,
+        follower,
+        turn.actor,
+        turn.text,
+        turn.now,
+        source_key=turn.key,
+        conversation=turn.conversation,
+    )
+    return Outcome(say("reply.not_restored", **notify.facts(fresh, turn.now)))
+
+
+def _referred(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    """The day after a matter was handed to somebody outside: settled, or the desk takes it up again."""
+    answer = read_answer("solved", turn.text, turn.now)
+    if answer is None or answer.verdict not in ("yes", "no"):
+        return None
+    ticket = _ticket(turn, question)
+    questions.answered(question, turn.text, turn.now)
+    settled = answer.verdict == "yes"
+    verbs.referral_answered(turn.session, ticket, turn.actor, settled, turn.text, turn.now)
+    if settled:
+        return Outcome(say("reply.referral_ok"))
+    by = next_desk_opening(turn.now) if not in_desk_hours(turn.now) else turn.now + REFERRAL_ANSWER
+    return Outcome(say("reply.referral_open", by=clock(by, turn.now), no=ticket.ticket_no))
+
+
+REFERRAL_ANSWER = timedelta(hours=2)
+
+
 def _ticket(turn: Turn, question: OpenQuestion) -> Ticket:
     if question.ticket_id is None:
         raise DeskError
     return verbs.load(turn.session, question.ticket_id)
 
 
+# Questions read by their own words instead of by nlu/answers.py.
+OWN_READERS: dict[str, Callable[[Turn, OpenQuestion], Outcome | None]] = {
+    "self_check": _self_check,
+    "resume_draft": _resume_draft,
+    "which_question": _none_of_these,
+    "cancel_which": _which,
+    "join": _join,
+    "restored": _restored,
+    "referred": _referred,
+}
 HANDLERS: dict[str, Handler] = {
     "safety": _safety,
     "acceptance": _acceptance,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import cache
 from typing import Any
 
@@ -23,16 +23,72 @@ class Category:
     trades: tuple[str, ...] = ()
     zone: str = ""
     ask: str = ""
+    survey: bool = False
+
+
+@dataclass(frozen=True)
+class SurveyField:
+    """What a survey finds out, under the words people write in front of it."""
+
+    label: str
+    words: tuple[str, ...]
+    must: bool
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A unit outside the company that is responsible for some faults; its number is a setting of the community."""
+
+    name: str
+    words: tuple[str, ...]
+    phone: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """Faults that are one fault when several homes have them: which codes, as what, and in which part of a building."""
+
+    name: str
+    codes: tuple[str, ...]
+    incident: str
+    scope: str
+    absorbs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Patterns:
+    """When several reports are one matter (domain.md §2.8)."""
+
+    minutes: int
+    homes: int
+    alert_homes: int
+    repeat_days: int
+    hazard_times: int
+    families: tuple[Family, ...]
+
+
+@dataclass(frozen=True)
+class PhotoRule:
+    """Which pictures a job needs before it may be finished."""
+
+    after_public: bool
+    after_rework: bool
+    before_rework: bool
 
 
 @dataclass(frozen=True)
 class SlaClass:
-    """Limits of one class, counted from intake; None = agreed individually."""
+    """Limits of one class, counted from intake; None = agreed individually. The words of data/catalog/sla.yml."""
 
     accept: timedelta
     arrive: timedelta | None
     finish: timedelta
-    accept_steps: tuple[int, ...]
+    accept_steps: tuple[timedelta, ...]
+    finish_steps: tuple[tuple[int, str], ...]
+    repeat: timedelta
+    progress: dict[str, int]
+    held: dict[str, int]
+    in_desk_hours: bool
     rank: int
 
 
@@ -58,17 +114,65 @@ def category(code: str) -> Category:
 
 
 @cache
-def sla_classes() -> dict[str, SlaClass]:
+def sla_versions() -> tuple[tuple[date, dict[str, SlaClass]], ...]:
+    """Every version of the limits with the day from which it counts, oldest first."""
+    data = _load("sla")
+    rows = data["classes"]
+    versions = [(data["effective"], _sla_classes(rows))]
+    for later in sorted(data["later"], key=lambda one: one["effective"]):
+        rows = {level: {**row, **later["classes"].get(level, {})} for level, row in rows.items()}
+        versions.append((later["effective"], _sla_classes(rows)))
+    return tuple(versions)
+
+
+def sla_classes(day: date | None = None) -> dict[str, SlaClass]:
+    """The limits that count for what comes in on `day`; without one, the newest."""
+    versions = sla_versions()
+    known = [classes for effective, classes in versions if day is None or effective <= day]
+    return known[-1] if known else versions[0][1]
+
+
+def _sla_classes(rows: dict[str, Any]) -> dict[str, SlaClass]:
     def minutes(value: int | None) -> timedelta | None:
         return None if value is None else timedelta(minutes=value)
 
     classes = {}
-    for rank, (level, row) in enumerate(_load("sla")["classes"].items()):
+    for rank, (level, row) in enumerate(rows.items()):
         accept, arrive, finish = (minutes(row[key]) for key in ("accept", "arrive", "finish"))
         if accept is None or finish is None:
             raise ValueError(f"SLA class {level} needs accept and finish")
-        classes[level] = SlaClass(accept, arrive, finish, tuple(row["accept_steps"]), rank)
+        classes[level] = SlaClass(
+            accept,
+            arrive,
+            finish,
+            tuple(timedelta(minutes=step) for step in row["accept_steps"]),
+            tuple(row["finish_steps"].items()),
+            timedelta(minutes=row["repeat"]),
+            row["progress"],
+            row["held"],
+            row["hours"] == "desk",
+            rank,
+        )
     return classes
+
+
+@dataclass(frozen=True)
+class DispatchRules:
+    """data/catalog/dispatch.yml."""
+
+    default: str
+    modes: dict[str, str]
+    safety_reasons: tuple[str, ...]
+
+    def mode_of(self, code: str) -> str:
+        return self.modes.get(code, self.default)
+
+
+@cache
+def dispatch_rules() -> DispatchRules:
+    data = _load("dispatch")
+    modes = {code: mode for mode, codes in data["modes"].items() for code in codes}
+    return DispatchRules(data["default"], modes, tuple(data["safety_reasons"]))
 
 
 @cache
@@ -79,3 +183,37 @@ def hold_reasons() -> tuple[str, ...]:
 @cache
 def decline_reasons() -> tuple[str, ...]:
     return tuple(_load("reasons")["decline"])
+
+
+@cache
+def survey_fields() -> dict[str, SurveyField]:
+    rows = _load("work")["survey"]
+    return {
+        name: SurveyField(row["words"][0], tuple(row["words"]), row.get("must", False)) for name, row in rows.items()
+    }
+
+
+@cache
+def outside_units() -> tuple[Outside, ...]:
+    return tuple(Outside(row["name"], tuple(row["words"]), row.get("phone", "")) for row in _load("work")["outside"])
+
+
+@cache
+def photo_rule() -> PhotoRule:
+    return PhotoRule(**_load("work")["photos"])
+
+
+@cache
+def causes() -> dict[str, tuple[str, ...]]:
+    """Cause of a fault → words by which a worker's note names it."""
+    return {name: tuple(words) for name, words in _load("work")["causes"].items()}
+
+
+@cache
+def patterns() -> Patterns:
+    rows = _load("patterns")
+    families = tuple(
+        Family(name, tuple(row["codes"]), row["incident"], row["scope"], tuple(row.get("absorbs", ())))
+        for name, row in rows["families"].items()
+    )
+    return Patterns(**{**rows, "families": families})

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+
+AUTO, ROTATION, GRAB, BY_HAND = "auto", "rotation", "grab", "by_hand"
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class Candidate:
     areas: tuple[str, ...]
     cap: int
     load: int
+    last_offer: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Need:
     urgent: bool = False
     exclude: frozenset[int] = frozenset()
     prefer: int | None = None
+    rotation: bool = False
 
 
 # Electric work goes only to a licensed electrician (domain.md §0.3).
@@ -39,21 +44,46 @@ def rank(need: Need, staff: Iterable[Candidate]) -> list[tuple[Candidate, list[s
     for trade in need.trades:
         fits = [one for one in pool if _fits(one, trade, need)]
         if fits:
-            fits.sort(
-                key=lambda one: (one.staff_id != need.prefer, not _in_area(one, need.place_key), one.load, one.staff_id)
-            )
+            fits.sort(key=_turn if need.rotation else lambda one: _order(one, need))
             return [(one, _why(one, trade, need)) for one in fits]
     return []
 
 
+def _order(one: Candidate, need: Need) -> tuple[bool, bool, int, int]:
+    return one.staff_id != need.prefer, not _in_area(one, need.place_key), one.load, one.staff_id
+
+
+def _turn(one: Candidate) -> tuple[float, int]:
+    """轮训: whoever was never asked, then whoever waits longest."""
+    return one.last_offer.timestamp() if one.last_offer else 0.0, one.staff_id
+
+
+def passed_over(need: Need, staff: Iterable[Candidate]) -> list[tuple[str, str]]:
+    """Who has one of the trades and cannot be asked: (name, what stands against it, a key `against.*`)."""
+    found = []
+    for one in staff:
+        trade = next((trade for trade in need.trades if trade in one.trades), None)
+        reason = trade and ("tried" if one.staff_id in need.exclude else _against(one, trade, need))
+        if reason:
+            found.append((one.name, reason))
+    return found
+
+
 def _fits(one: Candidate, trade: str, need: Need) -> bool:
+    return trade in one.trades and not _against(one, trade, need)
+
+
+def _against(one: Candidate, trade: str, need: Need) -> str:
+    """What keeps somebody with this trade from being asked; "" if nothing does."""
     licence = LICENCE_FOR.get(trade)
-    if trade not in one.trades or not one.on_shift or (licence and licence not in one.licences):
-        return False
+    if licence and licence not in one.licences:
+        return "licence"
+    if not one.on_shift:
+        return "shift"
     if one.areas and _is_known(need.place_key) and not _in_area(one, need.place_key):
-        return False
+        return "area"
     # A full worker still gets an emergency: someone must go now.
-    return need.urgent or one.load < one.cap
+    return "" if need.urgent or one.load < one.cap else "full"
 
 
 def _is_known(place_key: str) -> bool:
@@ -75,6 +105,8 @@ def _why(one: Candidate, trade: str, need: Need) -> list[str]:
         reasons.append("area")
     if one.staff_id == need.prefer:
         reasons.append("same_worker")
+    if need.rotation:
+        reasons.append("turn")
     return [*reasons, f"load:{one.load}"]
 
 

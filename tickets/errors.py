@@ -43,6 +43,18 @@ class WrongTrade(DeskError):
     code = "wrong_trade"
 
 
+class HandsFull(DeskError):
+    """Somebody has as many jobs as they may have."""
+
+    code = "hands_full"
+
+
+class MustTake(DeskError):
+    """The supervisor's order after two refusals may only be given back for safety."""
+
+    code = "must_take"
+
+
 class WhichTicket(DeskError):
     """Several tickets fit: the number is needed."""
 
@@ -65,6 +77,12 @@ class SelfCheckNeeded(DeskError):
     """Finishing needs the self-check."""
 
     code = "self_check_needed"
+
+
+class PhotoNeeded(DeskError):
+    """Finishing needs a picture, or the reason why there is none."""
+
+    code = "photo_needed"
 
 
 class PublicArea(DeskError):

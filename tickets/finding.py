@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from storage.models import Assignment, Staff, Ticket
+from storage.models import Assignment, Follower, Staff, Ticket
 from tickets import lifecycle
 from tickets.errors import NotFound, NoTicket, WhichTicket
 from tickets.notify import facts
@@ -73,6 +73,15 @@ def open_of(session: Session, actor: Actor, *, kinds: tuple[str, ...] = ()) -> l
     if kinds:
         query = query.where(Ticket.kind.in_(kinds))
     return list(session.scalars(query.order_by(Ticket.id.desc())))
+
+
+def followed(session: Session, actor: Actor) -> list[Ticket]:
+    """What others reported first and this resident has as well, and is not over, newest first."""
+    if actor.resident is None:
+        return []
+    query = select(Ticket).join(Follower, Follower.ticket_id == Ticket.id)
+    query = query.where(Follower.resident_id == actor.resident.id, Ticket.status.in_(lifecycle.OPEN))
+    return list(session.scalars(query.order_by(Ticket.id.desc())).unique())
 
 
 def last_of(session: Session, actor: Actor) -> Ticket | None:

@@ -5,7 +5,9 @@ Pure data and one look-up. Messages and clocks belong to the verbs; nothing else
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from tickets.errors import NotAllowed, WrongStatus
 
@@ -28,8 +30,10 @@ OPEN = frozenset(LABELS) - FINAL
 OWNED = frozenset({"assigned", "in_progress", "rework"})
 
 # Who stands in which relation to a ticket; `relations()` in tickets/people.py works them out from the database.
-REPORTER, HANDLER, WORKER, INSPECTOR, DESK, SUPERVISOR, SYSTEM = (
+REPORTER, FOLLOWER, HANDLER, WORKER, INSPECTOR, DESK, SUPERVISOR, SYSTEM = (
     "reporter",
+    # Has the same matter: may ask, chase and add to it, and decides nothing.
+    "follower",
     "handler",
     "worker",
     "inspector",
@@ -53,7 +57,7 @@ def _steps() -> dict[tuple[str, str], Step]:
         for source in sources.split():
             table[source, action] = Step(source if to == "=" else to, frozenset(who))
 
-    allow("need_survey", "new", "survey", SYSTEM, DESK, SUPERVISOR)
+    allow("need_survey", "new assigned", "survey", SYSTEM, DESK, SUPERVISOR)
     allow("survey_done", "survey", "assigned", HANDLER, SUPERVISOR)
     allow("assign", "new survey", "assigned", SYSTEM, DESK, SUPERVISOR)
     allow("grab", "new", "in_progress", WORKER, DESK)
@@ -65,6 +69,8 @@ def _steps() -> dict[tuple[str, str], Step]:
     allow("take_over", "assigned in_progress rework", "in_progress", WORKER, DESK, SUPERVISOR)
     allow("hold", "in_progress", "on_hold", HANDLER, SUPERVISOR)
     allow("resume", "on_hold", "in_progress", HANDLER, SUPERVISOR, SYSTEM)
+    # Nobody at home, and no word since.
+    allow("unreachable", "on_hold", "closed", SYSTEM)
     allow("finish", "in_progress", "done", HANDLER)
     allow("confirm", "done callback", "closed", REPORTER, INSPECTOR)
     allow("not_fixed", "done callback", "rework", REPORTER, INSPECTOR, DESK, SUPERVISOR)
@@ -75,11 +81,30 @@ def _steps() -> dict[tuple[str, str], Step]:
     allow("merge", "new survey assigned in_progress on_hold", "merged", SYSTEM, DESK, SUPERVISOR)
     # A leader ends it by hand: danger over, false alarm, answered in person. Only people close an emergency (domain.md §3.1).
     allow("resolve", "new survey assigned in_progress rework on_hold done callback", "closed", SUPERVISOR)
-    allow("reopen", "closed callback", "rework", REPORTER, SUPERVISOR)
+    # A merged one comes back alone, when the common fault is mended and this home still has it (SC10).
+    allow("reopen", "closed callback merged", "rework", REPORTER, SUPERVISOR)
     return table
 
 
 TABLE = _steps()
+
+
+def diagram() -> str:
+    """The table as a state diagram (mermaid): every step with those who may take it, as docs/lifecycle.md shows it."""
+    lines = ["stateDiagram-v2", "    [*] --> new: open"]
+    steps: dict[tuple[str, str], list[str]] = {}
+    for (source, action), step in TABLE.items():
+        steps.setdefault((source, step.to), []).append(f"{action} ({', '.join(sorted(step.who))})")
+    for (source, to), actions in steps.items():
+        lines += [f"    {source} --> {to}: {text}" for text in actions]
+    lines += [f"    {status} --> [*]" for status in LABELS if status in FINAL]
+    return "\n".join(lines) + "\n"
+
+
+def redrawn(document: str) -> str:
+    """`document` with the picture of today's table between its fences."""
+    head, _, rest = document.partition("```mermaid\n")
+    return f"{head}```mermaid\n{diagram()}```{rest.partition('```')[2]}"
 
 
 def next_status(status: str, action: str, relations: frozenset[str]) -> str:
@@ -93,3 +118,8 @@ def next_status(status: str, action: str, relations: frozenset[str]) -> str:
     if not step.who & relations:
         raise NotAllowed(action=action)
     return step.to
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        Path(name).write_text(redrawn(Path(name).read_text("utf-8")), "utf-8")

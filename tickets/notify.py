@@ -10,12 +10,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nlu.slots import mask_phone, mask_text
-from storage.models import Conversation, Identity, OutboxMessage, Resident, Staff, Ticket, TicketEvent
+from storage import mailbox
+from storage.models import Conversation, Follower, Identity, OutboxMessage, Resident, Staff, Ticket, TicketEvent
+from tickets import lifecycle, quiet_hours
 from tickets.catalog import category
-from tickets.people import Actor, home_key, is_accused, managers, on_shift
+from tickets.people import Actor, home_key, is_accused, leaders, managers, next_duty, on_shift
+from tickets.sla import progress_due
 from tickets.texts import clock, say, span
 
-URGENT, NORMAL, LATER = 0, 5, 8
+URGENT, NORMAL, LATER = mailbox.URGENT, 5, 8
+# What the dedupe keys of requests to telephone begin with.
+NOT_DELIVERED = "not_delivered"
 Buttons = Sequence[tuple[str, str]]
 # What a resident typed, wherever a text quotes it.
 QUOTED = ("symptom", "words", "left", "remark")
@@ -53,6 +58,8 @@ def push(
     if conversation_id is None and person is not None:
         chat = conversation_of(session, person)
         conversation_id = chat.id if chat else None
+    if priority == URGENT and conversation_id:
+        mailbox.hurry(session, conversation_id, now)
     session.add(
         OutboxMessage(
             dedupe_key=key,
@@ -68,6 +75,7 @@ def push(
             created_at=now,
             due_at=due_at or now,
             image_key=image_key,
+            reported_at=now if key.startswith(NOT_DELIVERED) else None,
         )
     )
 
@@ -78,10 +86,13 @@ def tell_reporter(
     """Push the text `key` about `ticket` to whoever reported it, in the chat it came from."""
     buttons = more.pop("buttons", ())
     image_key = str(more.pop("image_key", ""))
+    text = say(key, **facts(ticket, now), **more)
+    if not buttons:
+        tell_followers(session, ticket, event, key, text, now)
     person: Resident | Staff | None = ticket.reporter or ticket.reporter_staff
     if person is None:
         return
-    text = say(key, **facts(ticket, now), **more)
+    chat = _reporter_chat(session, ticket) or conversation_of(session, person)
     push(
         session,
         person,
@@ -89,16 +100,67 @@ def tell_reporter(
         key=f"t{ticket.id}:e{event.id}:{key}:reporter",
         now=now,
         ticket=ticket,
-        conversation_id=_reporter_chat(session, ticket),
+        conversation_id=chat.id if chat else None,
         buttons=buttons,  # type: ignore[arg-type]
         priority=URGENT if ticket.level in ("U0", "U1") else NORMAL,
+        due_at=_resident_hour(ticket, chat, key, now),
         image_key=image_key,
+    )
+    if ticket.level != "U0":
+        # A danger to life has a rhythm of its own, which no other word slows down (tickets/clocks.py).
+        ticket.contact_at = next_contact(ticket, now)
+
+
+def next_contact(ticket: Ticket, now: datetime) -> datetime | None:
+    """When the reporter hears the next word at the latest, even if nothing has changed (domain.md §7.4)."""
+    if ticket.status not in lifecycle.OPEN or ticket.status in ("done", "callback"):
+        return None
+    return quiet_hours.allowed_at(
+        _hours(ticket, "push.progress_running"), progress_due(ticket.level, ticket.status, now)
     )
 
 
-def _reporter_chat(session: Session, ticket: Ticket) -> int | None:
+def tell_followers(
+    session: Session, ticket: Ticket, event: TicketEvent, key: str, text: str, now: datetime, *, buttons: Buttons = ()
+) -> None:
+    """What the reporter of a shared matter hears, for everybody else who has it. A question (it has buttons) is the
+    reporter's own; followers are asked apart. Nobody learns who the others are."""
+    for one in session.scalars(select(Follower).where(Follower.ticket_id == ticket.id).order_by(Follower.id)):
+        person = one.resident or one.staff
+        chat = session.get(Conversation, one.conversation_id) if one.conversation_id else None
+        if person and not (chat and chat.reachable):
+            chat = conversation_of(session, person)
+        push(
+            session,
+            person,
+            text,
+            key=f"t{ticket.id}:e{event.id}:{key}:follower:{one.id}",
+            now=now,
+            ticket=ticket,
+            conversation_id=chat.id if chat else None,
+            buttons=buttons,
+            priority=URGENT if ticket.level in ("U0", "U1") else NORMAL,
+            due_at=_resident_hour(ticket, chat, key, now),
+        )
+
+
+def _hours(ticket: Ticket, key: str) -> str:
+    return quiet_hours.ANY if ticket.level in ("U0", "U1") else quiet_hours.kind_of(key)
+
+
+def _resident_hour(ticket: Ticket, chat: Conversation | None, key: str, now: datetime) -> datetime:
+    """Now, or the morning; but what would be over by then (a visit before it) is said now."""
+    hour = quiet_hours.allowed_at(_hours(ticket, key), now)
+    if hour == now or (chat and quiet_hours.awake(chat.last_inbound_at, now)):
+        return now
+    visit = ticket.appointment_start_at or ticket.wanted_start_at or ticket.arrive_by
+    coming = ticket.status in lifecycle.OWNED and not ticket.arrived_at and visit is not None and now <= visit < hour
+    return now if coming else hour
+
+
+def _reporter_chat(session: Session, ticket: Ticket) -> Conversation | None:
     chat = session.get(Conversation, ticket.conversation_id) if ticket.conversation_id else None
-    return chat.id if chat and chat.reachable else None
+    return chat if chat and chat.reachable else None
 
 
 def tell_staff(
@@ -120,9 +182,23 @@ def tell_staff(
         now=now,
         ticket=ticket,
         buttons=buttons,  # type: ignore[arg-type]
-        priority=URGENT if ticket.level in ("U0", "U1", "C1") else NORMAL,
+        priority=URGENT if is_grave(ticket) else NORMAL,
+        due_at=now if is_grave(ticket) else staff_hour(session, staff, key, now),
         image_key=image_key,
     )
+
+
+def is_grave(ticket: Ticket) -> bool:
+    """What wakes people up."""
+    return ticket.level in ("U0", "U1", "C1")
+
+
+def staff_hour(session: Session, staff: Staff, key: str, now: datetime) -> datetime:
+    """Now for whoever is on duty or has just written, and for what is theirs to do; else when their duty begins."""
+    if key.removeprefix("push.") in quiet_hours.rules().staff_any or on_shift(staff, now):
+        return now
+    chat = conversation_of(session, staff)
+    return now if chat and quiet_hours.awake(chat.last_inbound_at, now) else next_duty(staff, now) or now
 
 
 def has_accepted(ticket: Ticket, staff: Staff) -> bool:
@@ -204,3 +280,27 @@ def hand_to_desk(session: Session, chat: Conversation, actor: Actor, words: str,
         push(session, staff, text, key=f"handoff:{chat.id}:{now.isoformat()}", now=now, priority=URGENT)
         return staff
     return None
+
+
+def telephone(session: Session, row: OutboxMessage, now: datetime) -> None:
+    """Somebody was not reached: whoever leads the matter is told whom to telephone and about what. Nobody is asked to
+    telephone about a message that was itself such a request."""
+    person = session.get(Resident, row.resident_id) if row.resident_id else session.get(Staff, row.staff_id or 0)
+    if person is None:
+        return
+    ticket = session.get(Ticket, row.ticket_id) if row.ticket_id else None
+    department = ticket.department if ticket and isinstance(person, Staff) else "desk"
+    told = leaders(session, person.community_id, department)
+    if ticket and is_grave(ticket):
+        told = [*told, *leaders(session, person.community_id, ticket.department)]
+    phone = mask_phone(person.phone) if person.phone else say("phone.missing")
+    name = (person.salutation or person.name) if isinstance(person, Resident) else person.name
+    values = {
+        "name": name or say("person.unnamed"),
+        "phone": phone,
+        "words": mask_text(" ".join(row.text.split()))[:60],
+    }
+    for leader in {one.id: one for one in told if one is not person}.values():
+        key = f"{NOT_DELIVERED}:{row.id}:{leader.id}"
+        text = say("push.not_delivered", **values)
+        push(session, leader, text, key=key, now=now, ticket=ticket, priority=row.priority)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage.models import Identity, Residency, Resident, Staff, Ticket
+from storage.models import Follower, Identity, Residency, Resident, Staff, Ticket
 from tickets import lifecycle
 from tickets.errors import UnknownPerson
 from tickets.texts import LOCAL, say
@@ -79,11 +79,19 @@ def relations(session: Session, ticket: Ticket, actor: Actor) -> frozenset[str]:
         )
         if mine or (same_home and ticket.kind == "BX"):
             found.add(lifecycle.REPORTER)
+        elif follows(session, ticket, actor.resident):
+            found.add(lifecycle.FOLLOWER)
     elif actor.staff:
         found |= _staff_relations(ticket, actor.staff)
     else:
         found.add(lifecycle.SYSTEM)
     return frozenset(found)
+
+
+def follows(session: Session, ticket: Ticket, resident: Resident) -> bool:
+    """Whether this is one of several who reported the same matter."""
+    query = select(Follower.id).where(Follower.ticket_id == ticket.id, Follower.resident_id == resident.id)
+    return session.scalar(query.limit(1)) is not None
 
 
 def _staff_relations(ticket: Ticket, staff: Staff) -> set[str]:
@@ -115,8 +123,42 @@ def may_see(session: Session, ticket: Ticket, actor: Actor) -> bool:
     return bool(found)
 
 
+def on_leave(staff: Staff, now: datetime) -> bool:
+    return any(leave.start_at <= now < leave.end_at for leave in staff.leaves)
+
+
+def next_duty(staff: Staff, now: datetime) -> datetime | None:
+    """When this colleague's next duty begins after `now`; None if there is none within a fortnight."""
+    midnight = now.astimezone(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0)
+    starts = (
+        midnight + timedelta(days=day, minutes=shift.start_minute)
+        for day in range(15)
+        for shift in staff.shifts
+        if shift.weekday == (midnight + timedelta(days=day)).weekday()
+    )
+    back = (leave.end_at for leave in staff.leaves)
+    return min((at for at in (*starts, *back) if at > now and on_shift(staff, at)), default=None)
+
+
+def duty_ends(staff: Staff, now: datetime) -> datetime | None:
+    """When this colleague's present duty ends (or a leave begins); None if they are off duty, or always on."""
+    if not on_shift(staff, now):
+        return None
+    midnight = now.astimezone(LOCAL).replace(hour=0, minute=0, second=0, microsecond=0)
+    ends = (
+        midnight + timedelta(days=day, minutes=shift.end_minute)
+        for day in range(-1, 8)
+        for shift in staff.shifts
+        if shift.weekday == (midnight + timedelta(days=day)).weekday()
+    )
+    away = (leave.start_at for leave in staff.leaves)
+    return min((at for at in (*ends, *away) if at > now and not on_shift(staff, at)), default=None)
+
+
 def on_shift(staff: Staff, now: datetime) -> bool:
-    """Whether `now` falls into one of the weekly duty spans; a span may run past midnight."""
+    """Whether `now` falls into one of the weekly duty spans and not into a leave; a span may run past midnight."""
+    if on_leave(staff, now):
+        return False
     local = now.astimezone(LOCAL)
     minute = local.hour * 60 + local.minute
     for shift in staff.shifts:
@@ -157,5 +199,30 @@ def leaders(session: Session, community_id: int, department: str) -> list[Staff]
 
 
 def managers(session: Session, community_id: int) -> list[Staff]:
+    """Who runs the community; those above (department `company`) only where nobody else does."""
     query = select(Staff).where(Staff.community_id == community_id, Staff.role == "manager", Staff.active)
-    return list(session.scalars(query.order_by(Staff.id)))
+    everyone = list(session.scalars(query.order_by(Staff.id)))
+    return [one for one in everyone if one.department != "company"] or everyone
+
+
+RUNGS = ("worker", "supervisor", "manager", "company")
+
+
+def company(session: Session, community_id: int) -> list[Staff]:
+    """Who stands above the community's manager (品质部, 区域): managers of the department `company`; without any, the managers."""
+    query = select(Staff).where(Staff.community_id == community_id, Staff.role == "manager", Staff.active)
+    above = list(session.scalars(query.where(Staff.department == "company").order_by(Staff.id)))
+    return above or managers(session, community_id)
+
+
+def chain(session: Session, ticket: Ticket, top: str, *, worker: bool = True) -> list[Staff]:
+    """Everybody responsible for a ticket from its worker up to the rung `top` (domain.md §7.4), each once."""
+    up_to = RUNGS[: RUNGS.index(top) + 1]
+    told = [ticket.handler] if worker and ticket.handler else []
+    if "supervisor" in up_to:
+        told += leaders(session, ticket.community_id, ticket.department)
+    if "manager" in up_to:
+        told += managers(session, ticket.community_id)
+    if "company" in up_to:
+        told += company(session, ticket.community_id)
+    return list({one.id: one for one in told}.values())

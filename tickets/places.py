@@ -47,3 +47,20 @@ def place_display(session: Session, community_id: int, key: str) -> str:
     """How a household key is shown: 一期3栋2单元1502室."""
     place = register_of(session, community_id).places.get(key)
     return place.display if place else key
+
+
+def part_display(session: Session, community_id: int, part: str) -> str:
+    """How a building or one of its units is shown: P1/3/2 → 一期3栋2单元."""
+    register = register_of(session, community_id)
+    phase, building, *unit = part.split("/")
+    found = register.building(phase, building)
+    return register.label(found, *unit[:1]) if found else part
+
+
+def part_of(key: str, scope: str) -> str:
+    """The building or unit a place lies in, as the beginning of its key; "" if that is not known (several are possible)."""
+    pieces = key.removeprefix("PUB:").split("/")
+    wanted = pieces[: 3 if scope == "unit" else 2]
+    if len(pieces) < 3 or " or " in key or "?" in "".join(wanted):
+        return ""
+    return "/".join(wanted).removesuffix("/-")

@@ -29,6 +29,10 @@ LASTS = {
     "decline_reason": timedelta(hours=1),
     "callback": timedelta(days=3),
     "which_question": timedelta(minutes=30),
+    "referred": timedelta(days=3),
+    "restored": timedelta(days=2),
+    "join": timedelta(hours=2),
+    "part_photo": timedelta(hours=2),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
-from tickets.catalog import sla_classes
+from tickets.catalog import SlaClass, sla_classes
 from tickets.texts import LOCAL
 from tickets.workdays import next_working_day
 
@@ -19,11 +19,42 @@ class Due:
     finish_by: datetime
 
 
+def sla_class(level: str, at: datetime) -> SlaClass:
+    """The limits of a class that count for what begins at this moment."""
+    return sla_classes(at.astimezone(LOCAL).date())[level]
+
+
 def due_times(level: str, start: datetime) -> Due:
     """Limits of class `level` counted from `start`."""
-    limits = sla_classes()[level]
+    limits = sla_class(level, start)
     arrive = start + limits.arrive if limits.arrive else None
-    return Due(start + limits.accept, arrive, start + limits.finish)
+    return Due(after(level, start, limits.accept), arrive, start + limits.finish)
+
+
+def after(level: str, start: datetime, span: timedelta) -> datetime:
+    """`start` plus a limit or an alarm's step of this class: in working hours only, where the class says so."""
+    return add_desk_time(start, span) if sla_class(level, start).in_desk_hours else start + span
+
+
+def add_desk_time(start: datetime, span: timedelta) -> datetime:
+    """The moment when the front desk has been open for `span` since `start`."""
+    opens = start if in_desk_hours(start) else next_desk_opening(start)
+    closes = datetime.combine(opens.astimezone(LOCAL).date(), DESK_CLOSES, LOCAL)
+    while opens + span > closes:
+        span -= closes - opens
+        opens = next_desk_opening(closes)
+        closes = datetime.combine(opens.date(), DESK_CLOSES, LOCAL)
+    return opens + span
+
+
+def progress_due(level: str, status: str, now: datetime) -> datetime:
+    """When the resident hears of a running matter again at the latest (domain.md §7.4)."""
+    limits = sla_class(level, now)
+    every = dict(limits.held if status == "on_hold" else limits.progress)
+    day = now.astimezone(LOCAL)
+    for _ in range(every.pop("working_days", 0)):
+        day = datetime.combine(next_working_day(day.date()), day.timetz())
+    return day + timedelta(**every)
 
 
 def raise_level(level: str, steps: int = 1) -> str:

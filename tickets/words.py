@@ -8,6 +8,7 @@ from functools import cache
 import yaml
 
 from nlu.normalize import normalize
+from tickets.catalog import causes
 from tickets.texts import DATA
 
 
@@ -177,3 +178,47 @@ def self_check_yes(text: str) -> bool:
 def none_of_these(text: str) -> bool:
     """都不是: none of the offered choices was meant."""
     return _has("none_of_these", text)
+
+
+def plan_needs(plan: str, fen: int | None) -> tuple[str, ...]:
+    """Why a plan needs the resident's consent: paid, an outage, drilling or breaking, replaced parts (domain.md S24)."""
+    named = tuple(need for need in ("outage", "drilling", "parts") if _has(f"plan_{need}", plan))
+    return ("paid", *named) if fen else named
+
+
+def speaks_of_parts(note: str) -> bool:
+    """Whether a worker's note says that something was replaced by a new part, without naming it."""
+    return _has("parts_used", note)
+
+
+def objects(remark: str) -> bool:
+    """Whether a remark beside a yes names something that was not right."""
+    return _has("objects", remark)
+
+
+def no_photo(note: str) -> bool:
+    """The worker says why there is no picture."""
+    return _has("no_photo", note)
+
+
+def is_false_alarm(note: str) -> bool:
+    return _has("false_alarm", note)
+
+
+def cause_in(note: str) -> str:
+    """The cause a worker's note names, "" if none."""
+    return next((name for name, words in causes().items() if any(word in note for word in words)), "")
+
+
+def is_restored(text: str) -> bool | None:
+    """Yes or no to 「家里恢复了吗」, None if the text is about something else."""
+    if _has("not_restored", text):
+        return False
+    return True if _has("restored", text) else None
+
+
+def joins(text: str) -> bool | None:
+    """Yes or no to 「把您也记上，可以吗」, None if the text is about something else."""
+    if _has("join_no", text):
+        return False
+    return True if _has("join_yes", text) else None

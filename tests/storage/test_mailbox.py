@@ -176,7 +176,7 @@ def queue(session: Session, chat: Conversation, text: str, **more: object) -> Ou
 
 
 def claimed(session: Session, now: datetime = NOW, real_now: datetime = NOW, limit: int = 50) -> list[str]:
-    return [row.text for row in mailbox.claim_due(session, now, real_now, limit)]
+    return [row.text for row in mailbox.claim_due(session, now, real_now, mailbox.Room(limit=limit))]
 
 
 def test_each_conversation_sends_in_its_own_order_one_at_a_time(desk: Desk, chat: Conversation) -> None:

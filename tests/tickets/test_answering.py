@@ -9,7 +9,7 @@ from deskhelp import NOW, Desk, at
 from sqlalchemy import select
 
 from storage.models import Draft, Ticket
-from tickets import answering, clocks, questions, verbs
+from tickets import aftercare, answering, questions, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.texts import say
 
@@ -79,6 +79,66 @@ def test_scores_are_taken_as_given(desk: Desk, text: str, pair: tuple[int, int])
     assert desk.question(ticket, "score") is None
 
 
+@pytest.mark.parametrize("text", ["没修好还在滴", "又坏了", "5分 但是还在滴水"])
+def test_still_broken_is_no_score_but_the_next_round(desk: Desk, text: str) -> None:
+    ticket = desk.closed()
+    assert answer(desk, text, at("10:00")) is not None
+    assert (ticket.status, ticket.round) == ("rework", 2)
+    assert ticket.score_quality == (5 if "5" in text else None)
+
+
+def test_a_mark_in_lukewarm_words_accepts_with_that_mark(desk: Desk) -> None:
+    ticket = desk.done()
+    answer(desk, "还行吧给4分", at("10:00"))
+    assert (ticket.status, ticket.score_attitude, ticket.score_quality) == ("closed", 4, 4)
+
+
+def test_content_but_dirty_is_accepted_and_followed_up(desk: Desk) -> None:
+    ticket = desk.done()
+    desk.seen()
+    answer(desk, "满意但是厨房有点脏", at("10:00"))
+    assert (ticket.status, ticket.score_quality) == ("closed", None)
+    assert "脏" in ticket.remark
+    assert "remark" in desk.told()["李工"] and "remark" in desk.told()["王师傅"]
+
+
+def test_a_friendly_word_is_no_matter_for_the_supervisor(desk: Desk) -> None:
+    desk.done()
+    desk.seen()
+    answer(desk, "好了 师傅很专业", at("10:00"))
+    assert "李工" not in desk.told()
+
+
+@pytest.mark.parametrize("text", ["谢谢", "谢谢师傅", "太感谢了"])
+def test_thanks_neither_closes_nor_reopens(desk: Desk, text: str) -> None:
+    closed, other = desk.closed(), desk.done("E04", symptom="厨房灯不亮")
+    for minute in ("10:00", "10:01"):
+        answer(desk, text, at(minute))
+    assert (closed.status, closed.score_quality, other.status) == ("closed", None, "done")
+    assert desk.question(closed, "score") is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("acceptance", "好了 另外卫生间灯也不亮了"),
+        ("score", "5 4 对了卫生间灯不亮了"),
+        ("appointment", "可以 另外卫生间灯也不亮了"),
+        ("consent", "同意 还有卫生间灯也不亮了"),
+    ],
+)
+def test_another_fault_in_an_answer_is_handed_on(desk: Desk, kind: str, text: str) -> None:
+    ticket = desk.done() if kind == "acceptance" else desk.closed() if kind == "score" else desk.accepted()
+    if kind == "appointment":
+        verbs.propose_appointment(desk.session, ticket, desk.handler(ticket), at("15:00"), at("16:00"), at("09:10"))
+    if kind == "consent":
+        verbs.quote(desk.session, ticket, desk.handler(ticket), "换角阀", 3500, at("09:30"))
+    outcome = answer(desk, text, at("10:00"))
+    assert outcome is not None
+    assert "卫生间灯" in outcome.resume
+    assert desk.question(ticket, kind) is None, "and the question is answered"
+
+
 def test_who_will_not_score_is_left_in_peace(desk: Desk) -> None:
     ticket = desk.closed()
     outcome = answer(desk, "不打分了", at("10:00"))
@@ -110,7 +170,7 @@ def test_an_answer_after_the_question_ran_out_is_for_the_dialogue(desk: Desk) ->
 
 def test_the_callback_is_answered_like_an_acceptance(desk: Desk) -> None:
     good, bad = desk.closed("W01"), desk.closed("W01", by="李强", place_key="P1/3/2/1402")
-    clocks.callbacks(desk.session, at("10:00", 13))
+    aftercare.callbacks(desk.session, at("10:00", 13))
     outcome = answer(desk, "好用", at("10:10", 13))
     assert outcome is not None
     assert outcome.reply == say("reply.callback_ok")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-from deskhelp import Desk, at
+from datetime import timedelta
 
+import pytest
+from deskhelp import NOW, Desk, at, key_of
+from sqlalchemy import select
+
+from storage.models import Assignment, Staff, Ticket
 from tickets import verbs
 from tickets.dispatch import Candidate, Need, fits_trade, rank
-from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongTrade
+from tickets.errors import AlreadyTaken, BadInput, HandsFull, MustTake, NotAllowed, ReasonNeeded, WrongTrade
 
 
 def worker(staff_id: int, *trades: str, **more: object) -> Candidate:
@@ -125,12 +129,13 @@ def test_an_emergency_goes_even_to_a_full_worker(desk: Desk) -> None:
 
 
 def test_someone_who_left_gets_nothing(desk: Desk) -> None:
-    desk.staff("王师傅").active = False
+    for name in ("王师傅", "孙师傅"):
+        desk.staff(name).active = False
     desk.seen()
     ticket = desk.report()
     assert ticket.status == "new"
-    assert desk.told() == {"李工": ["nobody"]}
-    assert [event.action for event in desk.history(ticket)] == ["open", "no_candidate"]
+    assert desk.told() == {"李工": ["nobody"], "王芳": ["nobody_free"]}
+    assert [event.action for event in desk.history(ticket)] == ["open", "no_candidate", "nobody_told"]
 
 
 def test_the_card_has_place_fault_time_and_cautions(desk: Desk) -> None:
@@ -201,3 +206,170 @@ def test_taking_it_from_someone_who_paused_it_gives_the_time_back(desk: Desk) ->
     verbs.assign(desk.session, ticket, desk.worker("钱师傅", ["plumber"]), desk.actor("李工"), at("12:00"))
     assert ticket.finish_by == due + (at("12:00") - at("10:00"))
     assert (ticket.hold_reason, ticket.wake_at) == ("", None)
+
+
+# --- nobody free ------------------------------------------------------------------------------------------------------
+
+
+def day_worker(desk: Desk, name: str, start: int, end: int, trade: str = "plumber") -> Staff:
+    worker = desk.worker(name, [trade])
+    for shift in worker.shifts:
+        shift.start_minute, shift.end_minute = 60 * start, 60 * end
+    desk.session.flush()
+    return worker
+
+
+def test_nobody_on_duty_the_resident_hears_the_true_time_and_it_is_kept(desk: Desk) -> None:
+    for name in ("王师傅", "孙师傅"):
+        desk.staff(name).active = False
+    day_worker(desk, "白班", 8, 17)
+    ticket = desk.report("W02", now=at("18:00"))
+    assert ticket.handler is None
+    (told,) = [row for row in desk.pushes("王芳") if key_of(row) == "nobody_yet"]
+    assert "明天" in told.text
+    assert "08:00" in told.text
+    desk.sweep_through(at("18:00"), at("07:50", 13), timedelta(minutes=10))
+    assert ticket.handler is None
+    desk.sweep(at("08:00", 13))
+    assert ticket.handler == desk.staff("白班")
+    assert len([row for row in desk.pushes("王芳") if key_of(row).startswith("nobody")]) == 1
+
+
+def test_a_free_hand_gets_what_nobody_could_take(desk: Desk) -> None:
+    desk.staff("孙师傅").active = False
+    desk.staff("王师傅").cap = 1
+    first = desk.accepted("W02")
+    second = desk.report("W02", by="李强", place_key="P1/3/2/1402")
+    assert second.handler is None
+    verbs.finish(desk.session, first, desk.handler(first), "换了", at("09:20"), self_checked=True)
+    desk.sweep_through(at("09:20"), at("09:25"), timedelta(minutes=5))
+    assert second.handler == desk.staff("王师傅")
+
+
+# --- modes ------------------------------------------------------------------------------------------------------------
+
+
+def mode(desk: Desk, code: str, name: str) -> None:
+    desk.community.settings = {**desk.community.settings, "dispatch_modes": {code: name}}
+    desk.session.flush()
+
+
+def test_in_rotation_whoever_waits_longest_is_next(desk: Desk) -> None:
+    for name in ("保洁甲", "保洁乙"):
+        desk.worker(name, ["cleaner"])
+    who = []
+    for minute in range(6):
+        ticket = desk.report(
+            "C03", public_area=True, place_key=f"PUB:P1/{minute + 1}/-/F1/楼道", now=at(f"09:0{minute}")
+        )
+        assert ticket.handler is not None
+        who.append(ticket.handler.name)
+    assert who == ["李明", "保洁甲", "保洁乙"] * 2
+    (held,) = desk.session.scalars(select(Assignment).where(Assignment.ticket_id == ticket.id))
+    assert "turn" in held.why
+
+
+def test_up_for_grabs_everybody_fitting_is_asked_and_the_first_has_it(desk: Desk) -> None:
+    desk.worker("钱师傅", ["plumber"])
+    mode(desk, "W02", "grab")
+    desk.seen()
+    ticket = desk.report("W02")
+    assert (ticket.status, ticket.handler) == ("new", None)
+    told = desk.told()
+    assert {name for name, keys in told.items() if "grab_card" in keys} >= {"王师傅", "钱师傅"}
+    assert not any("nobody" in keys for keys in told.values())
+    desk.seen()
+    verbs.accept(desk.session, ticket, desk.actor("钱师傅"), at("09:03"))
+    assert (ticket.status, ticket.handler) == ("in_progress", desk.staff("钱师傅"))
+    assert "grabbed" in desk.told()["王师傅"]
+    with pytest.raises(AlreadyTaken):
+        verbs.accept(desk.session, ticket, desk.actor("王师傅"), at("09:04"))
+    assert {state for _, state in desk.assignments(ticket)} == {"accepted", "withdrawn"}
+
+
+def test_what_nobody_grabs_in_time_is_offered_to_the_best(desk: Desk) -> None:
+    mode(desk, "W02", "grab")
+    ticket = desk.report("W02")
+    desk.sweep(at("09:29"))
+    assert ticket.handler is None
+    desk.sweep(at("09:30"))
+    assert (ticket.status, ticket.handler) == ("assigned", desk.staff("王师傅"))
+    desk.sweep_through(at("09:31"), at("09:59"), timedelta(minutes=7))
+    assert ticket.handler == desk.staff("王师傅")
+
+
+def test_a_full_worker_cannot_grab_more(desk: Desk) -> None:
+    mode(desk, "W02", "grab")
+    ticket = desk.report("W02")
+    desk.staff("王师傅").cap = 0
+    with pytest.raises(HandsFull):
+        verbs.accept(desk.session, ticket, desk.actor("王师傅"), at("09:01"))
+
+
+def test_by_hand_only_the_leader_is_asked(desk: Desk) -> None:
+    mode(desk, "W02", "by_hand")
+    desk.seen()
+    ticket = desk.report("W02")
+    assert (ticket.status, ticket.handler) == ("new", None)
+    assert desk.told() == {"李工": ["by_hand"]}
+    desk.sweep_through(NOW, at("09:30"), timedelta(minutes=5))
+    assert ticket.handler is None
+
+
+def test_an_emergency_is_offered_at_once_whatever_the_mode(desk: Desk) -> None:
+    mode(desk, "W01", "by_hand")
+    assert desk.report("W01").handler == desk.staff("王师傅")
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def refused_twice(desk: Desk) -> Ticket:
+    for name in ("钱师傅", "吴师傅"):
+        desk.worker(name, ["plumber"])
+    ticket = desk.report("W02")
+    for minute in (1, 2):
+        verbs.decline(desk.session, ticket, desk.handler(ticket), "手上有急单", at(f"09:0{minute}"))
+    return ticket
+
+
+def test_after_two_refusals_the_supervisor_names_somebody_within_ten_minutes(desk: Desk) -> None:
+    ticket = refused_twice(desk)
+    assert (ticket.status, ticket.handler) == ("new", None)
+    desk.seen()
+    desk.sweep_through(at("09:02"), at("09:11"), timedelta(minutes=1))
+    assert "still_late_leader" not in desk.told().get("李工", [])
+    desk.sweep(at("09:12"))
+    assert "still_late_leader" in desk.told()["李工"]
+    assert ticket.handler is None
+
+
+def test_an_order_can_only_be_given_back_for_safety(desk: Desk) -> None:
+    ticket = refused_twice(desk)
+    verbs.assign(desk.session, ticket, desk.staff("吴师傅"), desk.actor("李工"), at("09:05"))
+    with pytest.raises(MustTake):
+        verbs.decline(desk.session, ticket, desk.actor("吴师傅"), "手上有急单", at("09:06"))
+    assert ticket.handler == desk.staff("吴师傅")
+    verbs.decline(desk.session, ticket, desk.actor("吴师傅"), "危险", at("09:07"))
+    assert ticket.status == "new"
+
+
+def test_an_emergency_goes_on_asking_while_the_supervisor_looks(desk: Desk) -> None:
+    for name in ("钱师傅", "吴师傅"):
+        desk.worker(name, ["plumber"])
+    ticket = desk.report("W01")
+    for minute in (1, 2):
+        verbs.decline(desk.session, ticket, desk.handler(ticket), "手上有急单", at(f"09:0{minute}"))
+    assert ticket.status == "assigned"
+    assert desk.history(ticket, "assign")[-1].note not in ("王师傅",)
+
+
+def test_who_was_passed_over_and_why_is_kept(desk: Desk) -> None:
+    day_worker(desk, "夜班", 18, 32)
+    desk.staff("王师傅").cap = 0
+    desk.worker("钱师傅", ["plumber"])
+    ticket = desk.report("W02")
+    (held,) = desk.session.scalars(select(Assignment).where(Assignment.ticket_id == ticket.id))
+    kept = [reason for reason in held.why if reason.startswith("passed:")]
+    assert "passed:王师傅（手上已满）" in kept
+    assert "passed:夜班（不在班）" in kept

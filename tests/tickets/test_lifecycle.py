@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from tickets import lifecycle
@@ -15,7 +18,7 @@ EVERYONE = frozenset({REPORTER, HANDLER, WORKER, INSPECTOR, DESK, SUPERVISOR, SY
 
 # action: (sources, target, who) — written out from the design, not derived from the code.
 ALLOWED = {
-    "need_survey": ("new", "survey", {SYSTEM, DESK, SUPERVISOR}),
+    "need_survey": ("new assigned", "survey", {SYSTEM, DESK, SUPERVISOR}),
     "survey_done": ("survey", "assigned", {HANDLER, SUPERVISOR}),
     "assign": ("new survey", "assigned", {SYSTEM, DESK, SUPERVISOR}),
     "grab": ("new", "in_progress", {WORKER, DESK}),
@@ -26,6 +29,7 @@ ALLOWED = {
     "take_over": ("assigned in_progress rework", "in_progress", {WORKER, DESK, SUPERVISOR}),
     "hold": ("in_progress", "on_hold", {HANDLER, SUPERVISOR}),
     "resume": ("on_hold", "in_progress", {HANDLER, SUPERVISOR, SYSTEM}),
+    "unreachable": ("on_hold", "closed", {SYSTEM}),
     "finish": ("in_progress", "done", {HANDLER}),
     "confirm": ("done callback", "closed", {REPORTER, INSPECTOR}),
     "not_fixed": ("done callback", "rework", {REPORTER, INSPECTOR, DESK, SUPERVISOR}),
@@ -35,7 +39,7 @@ ALLOWED = {
     "refer": ("new survey assigned in_progress on_hold", "referred", {DESK, SUPERVISOR}),
     "merge": ("new survey assigned in_progress on_hold", "merged", {SYSTEM, DESK, SUPERVISOR}),
     "resolve": ("new survey assigned in_progress rework on_hold done callback", "closed", {SUPERVISOR}),
-    "reopen": ("closed callback", "rework", {REPORTER, SUPERVISOR}),
+    "reopen": ("closed callback merged", "rework", {REPORTER, SUPERVISOR}),
 }
 PAIRS = [(status, action) for status in STATUSES for action in ALLOWED]
 
@@ -81,10 +85,19 @@ def test_an_unknown_action_is_refused(action: str) -> None:
 
 def test_a_final_ticket_only_comes_back_by_reopening() -> None:
     ways_out = {(status, action) for status, action in lifecycle.TABLE if status in lifecycle.FINAL}
-    assert ways_out == {("closed", "reopen")}
+    assert ways_out == {("closed", "reopen"), ("merged", "reopen")}
 
 
 def test_every_status_can_be_reached_and_every_open_one_left() -> None:
     targets = {step.to for step in lifecycle.TABLE.values()} | {"new"}
     assert targets == set(STATUSES)
     assert {status for status, _ in lifecycle.TABLE} >= lifecycle.OPEN
+
+
+def test_the_picture_in_the_documents_is_the_table() -> None:
+    """After a change of the table: python -m tickets.lifecycle docs/lifecycle.md"""
+    document = (Path(__file__).resolve().parents[2] / "docs" / "lifecycle.md").read_text("utf-8")
+    assert lifecycle.redrawn(document) == document
+    drawn = re.findall(r"^    (\w+) --> (\w+): (\w+) \(([\w, ]+)\)$", document, re.MULTILINE)
+    steps = {(source, action): (to, frozenset(who.split(", "))) for source, to, action, who in drawn}
+    assert steps == {key: (step.to, step.who) for key, step in lifecycle.TABLE.items()}

@@ -211,8 +211,8 @@ def test_a_name_that_fits_nobody_or_several_is_asked_back(desk: Desk, said: str)
 def test_lists_and_figures_count_what_is_there(desk: Desk) -> None:
     desk.report("W04")
     desk.accepted("W02")
-    desk.done("W02")
-    desk.closed("W02")
+    desk.done("W02", place_key="P1/3/2/1402")
+    desk.closed("W02", place_key="P1/3/2/801")
     supervisor = desk.staff("李工")
     noon = at("14:30")
     assert "1" in desk_lists.listing(desk.session, supervisor, "unaccepted", 1, noon).splitlines()[0]
@@ -226,8 +226,8 @@ def test_lists_and_figures_count_what_is_there(desk: Desk) -> None:
 
 
 def test_a_long_list_is_paged(desk: Desk) -> None:
-    for _ in range(11):
-        desk.report("X00")
+    for room in range(11):
+        desk.report("X00", place_key=f"P1/3/2/{101 + room}")
     first = desk_lists.listing(desk.session, desk.staff("李工"), "open_jobs", 1, at("09:10"))
     second = desk_lists.listing(desk.session, desk.staff("李工"), "open_jobs", 2, at("09:10"))
     assert len(first.splitlines()) == 1 + 8 + 1

@@ -130,6 +130,7 @@ def test_the_next_rounds_worker_has_to_accept_first(desk: Desk) -> None:
     desk.worker("钱师傅", ["plumber"])
     ticket = desk.done()
     verbs.not_fixed(desk.session, ticket, desk.actor("王芳"), "没好", at("10:00"))
+    desk.photo(ticket, at("10:30"), count=2)
     verbs.finish(desk.session, ticket, desk.handler(ticket), "", at("11:00"), self_checked=True)
     desk.seen()
     verbs.not_fixed(desk.session, ticket, desk.actor("王芳"), f"没好，打{OTHER_PHONE}", at("12:00"))

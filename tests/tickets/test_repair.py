@@ -141,7 +141,8 @@ def test_from_report_to_scores(desk: Desk) -> None:
     with pytest.raises(WrongStatus):
         verbs.finish(session, ticket, worker, "换了角阀", at("15:05"), self_checked=True)
     verbs.consent(session, ticket, resident, True, "同意", at("15:06"))
-    assert ticket.detail["quote"] == {"plan": "换角阀", "fen": 3500, "consent": True, "at": at("15:06").isoformat()}
+    quoted = {"plan": "换角阀", "fen": 3500, "needs": ["paid", "parts"], "consent": True, "at": at("15:06").isoformat()}
+    assert ticket.detail["quote"] == quoted
     assert desk.told() == {"王芳": ["quote", "consent_yes"], "王师傅": ["consent_yes_staff"]}
 
     desk.seen()
@@ -241,7 +242,7 @@ def test_work_may_go_on_without_the_paid_part_only_after_a_new_quote(desk: Desk)
     verbs.consent(desk.session, ticket, desk.actor("王芳"), False, "太贵", at("10:05"))
     with pytest.raises(WrongStatus):
         verbs.finish(desk.session, ticket, worker, "", at("10:10"), self_checked=True)
-    verbs.quote(desk.session, ticket, worker, "只换垫圈", 0, at("10:12"))
+    verbs.quote(desk.session, ticket, worker, "只紧一紧", 0, at("10:12"))
     verbs.finish(desk.session, ticket, worker, "换了垫圈", at("10:20"), self_checked=True)
     assert ticket.status == "done"
 
@@ -254,6 +255,7 @@ def test_consent_without_a_quote_is_refused(desk: Desk) -> None:
 def test_nobody_is_asked_to_pay_for_a_public_area(desk: Desk) -> None:
     ticket = desk.accepted("E07", public_area=True, by="小刘")
     verbs.quote(desk.session, ticket, desk.handler(ticket), "换灯管", 1500, at("10:00"))
+    desk.photo(ticket, at("10:20"))
     verbs.finish(desk.session, ticket, desk.handler(ticket), "换了灯管", at("10:20"), self_checked=True)
     assert ticket.status == "done"
 
@@ -277,6 +279,7 @@ def test_a_public_area_is_accepted_by_a_leader_who_did_not_do_it(desk: Desk) -> 
 def test_a_leader_does_not_accept_his_own_work(desk: Desk) -> None:
     ticket = desk.report("F05", public_area=True)
     verbs.assign(desk.session, ticket, desk.staff("刘队"), desk.actor("马经理"), NOW, reason="亲自去")
+    desk.photo(ticket, at("09:30"))
     verbs.finish(desk.session, ticket, desk.actor("刘队"), "已清", at("09:30"), self_checked=True)
     with pytest.raises(NotAllowed):
         verbs.confirm(desk.session, ticket, desk.actor("刘队"), at("09:40"))
@@ -312,6 +315,7 @@ def test_scores_are_one_to_five(desk: Desk, attitude: int, quality: int) -> None
 
 
 def finish_again(desk: Desk, ticket: object, now: object) -> None:
+    desk.photo(ticket, now, count=2)  # type: ignore[arg-type]
     verbs.finish(desk.session, ticket, desk.handler(ticket), "重做", now, self_checked=True)  # type: ignore[arg-type]
 
 
@@ -335,7 +339,7 @@ def test_three_rounds_on_the_same_number(desk: Desk) -> None:
     assert desk.told() == {
         "王芳": ["rework"],
         "钱师傅": ["rework_staff"],
-        "李工": ["rework_leader"],
+        "李工": ["rework_on_site"],
         "马经理": ["rework_leader"],
     }
     finish_again(desk, ticket, at("15:00", 13))

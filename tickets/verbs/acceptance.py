@@ -1,0 +1,422 @@
+"""From the finished work to the accepted one: self-check, acceptance, rework, scores (domain.md §7.1, §7.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+
+from sqlalchemy import delete, distinct, false, func, select
+from sqlalchemy.orm import Session
+
+from storage.models import Assignment, Attachment, Conversation, Follower, Staff, Ticket, TicketEvent
+from tickets import lifecycle, notify, questions
+from tickets.catalog import patterns, photo_rule
+from tickets.errors import BadInput, NotAllowed, PhotoNeeded, SelfCheckNeeded, TooLate, WrongStatus
+from tickets.people import SYSTEM, Actor, leaders, managers, relations
+from tickets.sla import due_times
+from tickets.texts import LOCAL, say
+from tickets.verbs.choosing import candidates
+from tickets.verbs.dispatching import accept, held_by
+from tickets.verbs.linking import ask_restored, is_incident
+from tickets.verbs.planning import consent_missing, part_text, parts_of
+from tickets.verbs.registering import Report
+from tickets.verbs.reporting import open_ticket
+from tickets.verbs.steps import end_assignments, events_of, move, record, require_handler, require_reporter, staff_of
+from tickets.words import cause_in, no_photo, objects, speaks_of_parts
+
+REOPEN_DAYS = timedelta(days=7)
+ACCEPTANCE_REMINDER = timedelta(hours=4)
+SOLVED_WAIT = timedelta(hours=24)
+CALLBACK_TIMES = 3
+CALLBACK_SLOTS = (time(10, 0), time(16, 0), time(19, 30))
+POOR_ENOUGH = 3
+"""A score up to this one, and nobody reached: a person telephones (domain.md §7.1)."""
+
+
+def finish(session: Session, ticket: Ticket, actor: Actor, note: str, now: datetime, *, self_checked: bool) -> None:
+    """完工: needs the consent to its plan, the pictures of the rule and the worker's self-check (domain.md S24, S30, S31); then
+    the resident, or an inspector, is asked to accept."""
+    waiting = ticket.status in ("assigned", "rework")
+    if waiting:
+        require_handler(session, ticket, actor, "assigned", "rework")
+    else:
+        lifecycle.next_status(ticket.status, "finish", relations(session, ticket, actor))
+    if consent_missing(ticket):
+        raise WrongStatus(status="consent", action="finish")
+    _require_photos(session, ticket, actor, note)
+    if not self_checked:
+        raise SelfCheckNeeded(no=ticket.tail)
+    if waiting:
+        accept(session, ticket, actor, now)
+    ticket.arrived_at = ticket.arrived_at or now
+    cause = cause_in(note)
+    event = move(session, ticket, actor, "finish", now, note=note, cause=cause)
+    ticket.finished_at = now
+    if cause:
+        ticket.detail = {**(ticket.detail or {}), "cause": cause}
+    _attach_recent(session, ticket, actor, now)
+    ask_acceptance(session, ticket, event, note, now)
+    if speaks_of_parts(note) and not parts_of(ticket) and ticket.kind == "BX":
+        notify.tell_staff(session, staff_of(actor), ticket, event, "push.part_wanted", now)
+
+
+def _require_photos(session: Session, ticket: Ticket, actor: Actor, note: str) -> None:
+    """Public areas need a picture of the result, a second round one before and one after; or the reason why there is none."""
+    rule, needed = photo_rule(), 0
+    if ticket.kind != "BX":
+        return
+    if ticket.public_area and rule.after_public:
+        needed = 1
+    if ticket.round > 1:
+        needed = max(needed, int(rule.after_rework) + int(rule.before_rework))
+    there = needed and _photos_of_round(session, ticket, actor)
+    if needed > there and not no_photo(note):
+        raise PhotoNeeded(no=ticket.ticket_no, tail=ticket.tail, count=needed - there)
+
+
+def _photos_of_round(session: Session, ticket: Ticket, actor: Actor) -> int:
+    """Pictures of this ticket since its round began, also those still lying in the worker's chat."""
+    last = next(iter(events_of(session, ticket, "not_fixed", "reopen")), None)
+    since = last.at if last else ticket.created_at
+    chat = notify.conversation_of(session, staff_of(actor))
+    taken = (Attachment.conversation_id == chat.id) & Attachment.ticket_id.is_(None) if chat else false()
+    begun = ticket.accepted_at or since
+    query = select(func.count(distinct(Attachment.key))).where(
+        ((Attachment.ticket_id == ticket.id) & (Attachment.created_at >= since))
+        | (taken & (Attachment.created_at >= begun))
+    )
+    return session.scalar(query) or 0
+
+
+def accept_by_default(session: Session, ticket: Ticket, now: datetime) -> None:
+    """默认验收: nobody answered in a day. Closed with that flag, still reopenable, and never counted as satisfied (fact 10)."""
+    event = move(session, ticket, SYSTEM, "no_answer", now)
+    move(session, ticket, SYSTEM, "close", now)
+    ticket.default_accepted = True
+    plan_callback(ticket, now)
+    end_assignments(session, ticket, "done", now)
+    questions.withdraw(session, ticket)
+    key = "push.closed_by_default" if ticket.kind == "BX" else "push.closed_by_default_matter"
+    notify.tell_reporter(session, ticket, event, key, now)
+
+
+def _attach_recent(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
+    """Pictures the worker sent while on this job belong to it."""
+    chat = notify.conversation_of(session, staff_of(actor))
+    if chat is None or ticket.accepted_at is None:
+        return
+    query = select(Attachment).where(
+        Attachment.conversation_id == chat.id,
+        Attachment.ticket_id.is_(None),
+        Attachment.created_at >= ticket.accepted_at,
+    )
+    for photo in session.scalars(query):
+        photo.ticket_id, photo.purpose = ticket.id, "after"
+
+
+def ask_acceptance(session: Session, ticket: Ticket, event: TicketEvent, note: str, now: datetime) -> None:
+    """验收: the resident tries it out; a public area is accepted by a leader who did not do the job (domain.md S32, S37)."""
+    photo = session.scalar(
+        select(Attachment.key)
+        .where(Attachment.ticket_id == ticket.id, Attachment.purpose == "after")
+        .order_by(Attachment.id.desc())
+    )
+    parts = say("list.comma").join(part_text(one) for one in parts_of(ticket))
+    result = say("finish.note", note=note) + "\n" if note else ""
+    result += say("finish.parts", parts=parts) + "\n" if parts else ""
+    image = photo or ""
+    if ticket.kind in ("TS", "ZX", "JY", "BY"):
+        ask_solved(session, ticket, event, note, now)
+        return
+    if ticket.public_area or ticket.reporter is None:
+        if is_incident(ticket):
+            ask_restored(session, ticket, event, now)
+        else:
+            notify.tell_reporter(session, ticket, event, "push.finished_public", now, result=result, image_key=image)
+        buttons = [(f"confirm:{ticket.id}", say("button.pass")), (f"not_fixed:{ticket.id}", say("button.fail"))]
+        for leader in _inspectors(session, ticket):
+            notify.tell_staff(
+                session, leader, ticket, event, "push.inspect", now, result=result, buttons=buttons, image_key=image
+            )
+        return
+    buttons = [(f"confirm:{ticket.id}", say("button.fixed")), (f"not_fixed:{ticket.id}", say("button.not_fixed"))]
+    notify.tell_reporter(
+        session, ticket, event, "push.acceptance", now, result=result, buttons=buttons, image_key=image
+    )
+    questions.ask(session, ticket.reporter, "acceptance", now, ticket=ticket, remind_at=now + ACCEPTANCE_REMINDER)
+
+
+def _inspectors(session: Session, ticket: Ticket) -> list[Staff]:
+    """Leaders who did not do the job; the managers if the only leader did."""
+    found = [one for one in leaders(session, ticket.community_id, ticket.department) if one.id != ticket.handler_id]
+    return found or [one for one in managers(session, ticket.community_id) if one.id != ticket.handler_id]
+
+
+def ask_solved(session: Session, ticket: Ticket, event: TicketEvent, note: str, now: datetime) -> None:
+    if ticket.reporter is None:
+        return
+    buttons = [(f"confirm:{ticket.id}", say("button.solved")), (f"not_fixed:{ticket.id}", say("button.unsolved"))]
+    notify.tell_reporter(session, ticket, event, f"push.answer_{ticket.kind}", now, answer=note, buttons=buttons)
+    questions.ask(session, ticket.reporter, "solved", now, ticket=ticket, remind_at=now + SOLVED_WAIT)
+
+
+def answer_matter(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> None:
+    """回复 ZX… / TS…: the colleague's answer is relayed and the resident asked whether that settles it (domain.md S52)."""
+    staff = staff_of(actor)
+    if ticket.kind not in ("ZX", "TS", "JY", "BY"):
+        raise WrongStatus(status=ticket.status, action="answer")
+    if not words:
+        raise BadInput(words="")
+    if not relations(session, ticket, actor) & {lifecycle.HANDLER, lifecycle.DESK, lifecycle.SUPERVISOR}:
+        raise NotAllowed(action="answer")
+    if ticket.status not in ("assigned", "in_progress", "rework"):
+        raise WrongStatus(status=ticket.status, action="answer")
+    held_by(session, ticket, staff, now)
+    if ticket.status in ("assigned", "rework"):
+        move(session, ticket, actor, "accept", now)
+        ticket.accepted_at, ticket.accept_by = now, None
+    event = move(session, ticket, actor, "finish", now, note=words)
+    ticket.finished_at = now
+    ask_solved(session, ticket, event, words, now)
+
+
+def confirm(session: Session, ticket: Ticket, actor: Actor, now: datetime, *, remark: str = "") -> None:
+    """验收通过: closed; the resident is asked for two scores, never pre-filled (domain.md S34)."""
+    inspector = actor.staff is not None
+    inspected = ticket.public_area or ticket.reporter is None
+    if inspector is not inspected:
+        raise NotAllowed(action="confirm")
+    event = move(session, ticket, actor, "confirm", now, note=remark)
+    ticket.confirmed_at = now
+    ticket.remark = "\n".join(filter(None, (ticket.remark, remark)))
+    end_assignments(session, ticket, "done", now)
+    questions.withdraw(session, ticket)
+    plan_callback(ticket, now)
+    if ticket.kind == "BX" and not inspector and ticket.reporter:
+        notify.tell_reporter(session, ticket, event, "push.thanks_score", now, buttons=score_buttons(ticket))
+        questions.ask(session, ticket.reporter, "score", now, ticket=ticket)
+    else:
+        key = "push.closed_public" if inspector else f"push.closed_{ticket.kind}"
+        notify.tell_reporter(session, ticket, event, key, now)
+    if ticket.handler:
+        notify.tell_staff(session, ticket.handler, ticket, event, "push.accepted_by_resident", now, who=actor.name)
+    if remark and not inspector and objects(remark):
+        # 「满意但是厨房有点脏」: accepted, and still something to put right (domain.md §7.1).
+        told = [
+            *leaders(session, ticket.community_id, ticket.department),
+            *([ticket.handler] if ticket.handler else []),
+        ]
+        for staff in {one.id: one for one in told}.values():
+            notify.tell_staff(session, staff, ticket, event, "push.remark", now, remark=remark)
+
+
+def score_buttons(ticket: Ticket) -> list[tuple[str, str]]:
+    """Best and worst stand in plain order; nothing is marked beforehand."""
+    return [(f"score:{ticket.id}:{n}", say("button.score", n=n)) for n in range(1, 6)]
+
+
+def plan_callback(ticket: Ticket, now: datetime) -> None:
+    """回访 of a repair in a home: urgent ones the next morning, the others from a day later on (domain.md §7.1)."""
+    ticket.callback_at = None
+    if ticket.kind != "BX" or ticket.public_area or ticket.reporter is None:
+        return
+    tomorrow = now.astimezone(LOCAL).date() + timedelta(days=1)
+    urgent = ticket.level in ("U0", "U1")
+    morning = datetime.combine(tomorrow, CALLBACK_SLOTS[0], LOCAL)
+    ticket.callback_at = morning if urgent else next_slot(now + timedelta(days=1))
+    ticket.detail = {**(ticket.detail or {}), "callback": {"tried": []}}
+
+
+def next_slot(start: datetime, tried: Sequence[str] = ()) -> datetime:
+    """The next of the three times of day for calling back that has not been tried."""
+    local = start.astimezone(LOCAL)
+    slots = [slot for slot in CALLBACK_SLOTS if f"{slot:%H:%M}" not in tried]
+    later = [slot for slot in slots if slot >= local.time()]
+    day = local.date() if later else local.date() + timedelta(days=1)
+    return datetime.combine(day, (later or slots)[0], LOCAL)
+
+
+def ask_callback(session: Session, ticket: Ticket, now: datetime, *, dangerous: bool) -> None:
+    """One attempt: is it still fine? Three on different times of day, then it counts as not reached, never as satisfied."""
+    tried = list(((ticket.detail or {}).get("callback") or {}).get("tried", []))
+    if ticket.reporter is None:
+        ticket.callback_at = None
+        return
+    if len(tried) >= CALLBACK_TIMES:
+        _callback_missed(session, ticket, now)
+        return
+    assert ticket.callback_at is not None
+    tried.append(f"{ticket.callback_at.astimezone(LOCAL):%H:%M}")
+    ticket.detail = {**(ticket.detail or {}), "callback": {"tried": tried}}
+    event = record(session, ticket, SYSTEM, "callback_asked", now, attempt=len(tried))
+    if dangerous and len(tried) == 1:
+        # A person calls as well (domain.md §3.4 h).
+        for staff in leaders(session, ticket.community_id, "desk"):
+            notify.tell_staff(session, staff, ticket, event, "push.callback_by_phone", now)
+    buttons = [("say:" + say(key), say(key)) for key in ("button.fixed", "button.not_fixed")]
+    asked = "push.callback_emergency" if dangerous else "push.callback"
+    notify.tell_reporter(session, ticket, event, asked, now, buttons=buttons)
+    questions.ask(session, ticket.reporter, "callback", now, ticket=ticket)
+    tomorrow = datetime.combine(now.astimezone(LOCAL).date() + timedelta(days=1), time(0), LOCAL)
+    ticket.callback_at = next_slot(tomorrow, tried) if len(tried) < CALLBACK_TIMES else now + timedelta(days=1)
+
+
+def _callback_missed(session: Session, ticket: Ticket, now: datetime) -> None:
+    """未回访成功: where it matters a person telephones."""
+    ticket.callback_at = None
+    event = record(session, ticket, SYSTEM, "callback_missed", now)
+    scores = [mark for mark in (ticket.score_attitude, ticket.score_quality) if mark]
+    if ticket.level in ("U0", "U1") or ticket.linked_id or min(scores, default=5) <= POOR_ENOUGH:
+        for staff in leaders(session, ticket.community_id, "desk"):
+            notify.tell_staff(session, staff, ticket, event, "push.callback_missed", now)
+
+
+def callback_ok(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> None:
+    """The resident says that it still works."""
+    require_reporter(session, ticket, actor)
+    record(session, ticket, actor, "callback", now, note=words)
+    ticket.callback_at = None
+    questions.withdraw(session, ticket, "callback")
+
+
+def not_fixed(session: Session, ticket: Ticket, actor: Actor, left: str, now: datetime, *, half: bool = False) -> None:
+    """没修好: same ticket, next round. Round 2 same worker and the supervisor knows; round 3 another worker (domain.md §7.2)."""
+    event = move(session, ticket, actor, "not_fixed", now, note=left, half=half)
+    questions.withdraw(session, ticket)
+    _next_round(session, ticket, event, left, now)
+
+
+def reopen(session: Session, ticket: Ticket, actor: Actor, reason: str, now: datetime) -> None:
+    """The same fault within seven days of closing: rework on the same number, never a new one."""
+    if ticket.status == "closed" and ticket.closed_at and now - ticket.closed_at > REOPEN_DAYS and actor.resident:
+        raise TooLate(no=ticket.tail)
+    lifecycle.next_status(ticket.status, "reopen", relations(session, ticket, actor))
+    parent = session.get(Ticket, ticket.parent_id) if ticket.status == "merged" else None
+    handler = ticket.handler or (parent.handler if parent else None)
+    if handler is None:
+        raise WrongStatus(status=ticket.status, action="reopen")
+    ticket.handler, ticket.handler_id = handler, handler.id
+    event = move(session, ticket, actor, "reopen", now, note=reason)
+    if parent:
+        ticket.parent_id, ticket.linked_id = None, parent.id
+        session.execute(delete(Follower).where(Follower.child_id == ticket.id))
+    ticket.callback_at = None
+    questions.withdraw(session, ticket)
+    _next_round(session, ticket, event, reason, now)
+
+
+def still_broken(
+    session: Session,
+    incident: Ticket,
+    follower: Follower,
+    actor: Actor,
+    words: str,
+    now: datetime,
+    *,
+    source_key: str,
+    conversation: Conversation | None,
+) -> Ticket:
+    """The common fault is mended, this home still has it: it goes on alone, the others are not bothered (SC10)."""
+    record(session, incident, actor, "not_restored", now, note=words)
+    child = session.get(Ticket, follower.child_id) if follower.child_id else None
+    if child is not None and child.status == "merged":
+        reopen(session, child, actor, words, now)
+        return child
+    family = next((one for one in patterns().families if one.incident == incident.code), None)
+    report = Report(
+        kind="BX",
+        code=family.codes[0] if family else incident.code,
+        symptom=words,
+        source_key=source_key,
+        place_key=follower.place_key,
+        place_text=follower.place_text,
+        reporter=actor.resident,
+        conversation=conversation,
+        linked=incident,
+    )
+    return open_ticket(session, incident.community_id, report, now)[0]
+
+
+def restored(session: Session, incident: Ticket, actor: Actor, words: str, now: datetime) -> None:
+    """This home is fine again."""
+    record(session, incident, actor, "restored", now, note=words)
+
+
+def _next_round(session: Session, ticket: Ticket, event: TicketEvent, left: str, now: datetime) -> None:
+    ticket.round += 1
+    ticket.accepted_at = ticket.finished_at = ticket.arrived_at = ticket.on_the_way_at = ticket.confirmed_at = None
+    ticket.appointment_start_at = ticket.appointment_end_at = None
+    ticket.wanted_label, ticket.wanted_start_at, ticket.wanted_end_at = "", None, None
+    ticket.warned_step = ticket.arrive_step = ticket.accept_step = 0
+    end_assignments(session, ticket, "withdrawn", now)
+    due = due_times(ticket.level, now)
+    ticket.finish_by = due.finish_by
+    ticket.arrive_by = min(filter(None, (due.arrive_by, now + timedelta(hours=24))))
+    worker = _rework_handler(session, ticket, now)
+    session.add(Assignment(ticket_id=ticket.id, staff=worker, state="offered", offered_at=now, why=["rework"]))
+    ticket.handler = worker
+    ticket.accept_by = min(due.accept_by, now + timedelta(hours=2))
+    session.flush()
+    notify.tell_reporter(session, ticket, event, "push.rework" if ticket.kind == "BX" else "push.reworked_matter", now)
+    buttons = [(f"accept:{ticket.id}", say("button.accept"))]
+    notify.tell_staff(session, worker, ticket, event, "push.rework_staff", now, left=left, buttons=buttons)
+    on_site = leaders(session, ticket.community_id, ticket.department)
+    for leader in on_site:
+        if leader.id != worker.id:
+            # From the third round on the supervisor goes along (domain.md §7.2).
+            key = "push.rework_on_site" if ticket.round >= 3 else "push.rework_leader"
+            notify.tell_staff(session, leader, ticket, event, key, now, left=left)
+    for manager in managers(session, ticket.community_id) if ticket.round >= 3 else ():
+        if manager.id not in {worker.id, *(one.id for one in on_site)}:
+            notify.tell_staff(session, manager, ticket, event, "push.rework_leader", now, left=left)
+
+
+def _rework_handler(session: Session, ticket: Ticket, now: datetime) -> Staff:
+    assert ticket.handler is not None
+    if ticket.round < 3 or ticket.kind != "BX":
+        return ticket.handler
+    others = candidates(session, ticket, now, exclude=frozenset({ticket.handler.id}))
+    return session.get_one(Staff, others[0][0].staff_id) if others else ticket.handler
+
+
+def rate(
+    session: Session, ticket: Ticket, actor: Actor, attitude: int, quality: int, remark: str, now: datetime
+) -> None:
+    """Two scores of 1–5 as given; a bad one (≤2) is a task for the supervisor (architecture.md §6)."""
+    require_reporter(session, ticket, actor)
+    if not (1 <= attitude <= 5 and 1 <= quality <= 5):
+        raise BadInput(score=attitude)
+    ticket.score_attitude, ticket.score_quality = attitude, quality
+    ticket.remark = "\n".join(filter(None, (ticket.remark, remark)))
+    event = record(session, ticket, actor, "score", now, note=remark, attitude=attitude, quality=quality)
+    questions.withdraw(session, ticket, "score")
+    if remark and ticket.level not in ("U0", "U1"):
+        # Whoever has scored in words is not asked again (domain.md §7.1).
+        ticket.callback_at = None
+    poor = min(attitude, quality) <= 2
+    notify.tell_reporter(session, ticket, event, "push.score_low" if poor else "push.score_thanks", now)
+    if ticket.handler:
+        notify.tell_staff(
+            session,
+            ticket.handler,
+            ticket,
+            event,
+            "push.scored",
+            now,
+            attitude=attitude,
+            quality=quality,
+            remark=remark,
+        )
+    if poor:
+        for leader in leaders(session, ticket.community_id, ticket.department):
+            notify.tell_staff(
+                session,
+                leader,
+                ticket,
+                event,
+                "push.scored_low",
+                now,
+                attitude=attitude,
+                quality=quality,
+                remark=remark,
+            )

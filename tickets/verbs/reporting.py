@@ -1,0 +1,165 @@
+"""What people tell the desk: a report, and later more, other, or the same once again (domain.md §5.5, §7.4)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from nlu.slots import mask_text
+from storage.models import Conversation, Draft, Resident, Staff, Ticket
+from tickets import lifecycle, notify
+from tickets.catalog import sla_classes
+from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongStatus
+from tickets.people import SYSTEM, Actor, leaders, lives_at, managers, relations
+from tickets.texts import say
+from tickets.urgency import level_for
+from tickets.verbs.linking import watch
+from tickets.verbs.registering import (
+    EMERGENCY_CONTACT,
+    Report,
+    alarm,
+    register,
+    reporter_actor,
+    start_desk_matter,
+    start_repair,
+)
+from tickets.verbs.steps import record, require_reporter, require_reporter_or_leader, set_clocks
+
+
+def open_ticket(session: Session, community_id: int, report: Report, now: datetime) -> tuple[Ticket, bool]:
+    """Register a report and start its clocks; returns (ticket, whether it is new). The same source opens it once only."""
+    if report.source_key:
+        known = session.scalar(
+            select(Ticket).where(Ticket.community_id == community_id, Ticket.source_key == report.source_key)
+        )
+        if known:
+            return known, False
+    ticket = register(session, community_id, report, now)
+    event = record(session, ticket, reporter_actor(report), "open", now, note=report.symptom, to="new")
+    if report.kind == "BX":
+        watch(session, ticket, now)
+    if ticket.status == "merged":
+        return ticket, True
+    if report.kind in ("BX", "YH"):
+        start_repair(session, ticket, event, now)
+    else:
+        start_desk_matter(session, ticket, event, report, now)
+    return ticket, True
+
+
+def correct(session: Session, ticket: Ticket, actor: Actor, now: datetime, **changes: Any) -> None:
+    """更正 of place, phone or words: the latest wins, old → new is kept, the worker is told (domain.md §5.5).
+
+    `changes` are Ticket columns among place_key, place_text, public_area, contact_phone, contact_name, symptom.
+    """
+    require_reporter_or_leader(session, ticket, actor)
+    if lifecycle.FOLLOWER in relations(session, ticket, actor):
+        raise NotAllowed(action="correct")
+    allowed = {"place_key", "place_text", "public_area", "contact_phone", "contact_name", "symptom"}
+    if not changes or not set(changes) <= allowed:
+        raise BadInput(fields=sorted(changes))
+    old = {name: getattr(ticket, name) for name in changes}
+    for name, value in changes.items():
+        setattr(ticket, name, value)
+    shown = next(name for name in ("place_text", "contact_phone", *changes) if name in changes)
+    note = mask_text(f"{old[shown]} → {changes[shown]}")
+    event = record(session, ticket, actor, "correct", now, note=note, old=old, new=changes)
+    if ticket.handler:
+        if "place_text" in changes:
+            notify.tell_staff(
+                session, ticket.handler, ticket, event, "push.corrected_place", now, old=old["place_text"]
+            )
+        elif "contact_phone" in changes:
+            full = notify.has_accepted(ticket, ticket.handler)
+            phone = ticket.contact_phone if full else say("phone.after_accept")
+            notify.tell_staff(session, ticket.handler, ticket, event, "push.corrected_phone", now, phone=phone)
+
+
+def add_detail(
+    session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime, *, flags: dict[str, bool] | None = None
+) -> bool:
+    """More facts about the fault; they may raise the class (never lower it). Returns whether the class was raised."""
+    require_reporter_or_leader(session, ticket, actor)
+    before = (ticket.detail or {}).get("flags", {})
+    known = {**before, **(flags or {})}
+    ticket.detail = {**(ticket.detail or {}), "flags": known}
+    event = record(session, ticket, actor, "comment", now, note=words, flags=flags or {})
+    level = level_for(ticket.code, known, urgent_said=ticket.urgent_said) if ticket.kind == "BX" else ticket.level
+    # Only a new fact raises it, so that a class lowered by a leader stays lowered until one is told.
+    raised = level < ticket.level and known != before
+    if raised:
+        change_level(session, ticket, SYSTEM, level, words, now)
+    elif ticket.handler:
+        notify.tell_staff(session, ticket.handler, ticket, event, "push.detail_staff", now, words=words)
+    return raised
+
+
+def change_level(session: Session, ticket: Ticket, actor: Actor, level: str, reason: str, now: datetime) -> None:
+    """Another class and its clocks, counted from now. Down only by a leader with a reason (domain.md §3.1)."""
+    found = relations(session, ticket, actor)
+    old = ticket.level
+    lower = level > old
+    if not found & ({lifecycle.SUPERVISOR} if lower else lifecycle.LEADERS):
+        raise NotAllowed(action="level")
+    if level not in sla_classes() or level[0] != old[0]:
+        raise BadInput(level=level)
+    if ticket.status not in lifecycle.OPEN:
+        raise WrongStatus(status=ticket.status, action="level")
+    if lower and not reason:
+        raise ReasonNeeded(reasons=say("level_change.reason_example", tail=ticket.tail, level=level), name="")
+    ticket.level = level
+    set_clocks(ticket, now)
+    ticket.warned_step = ticket.accept_step = ticket.arrive_step = 0
+    if ticket.accepted_at:
+        ticket.accept_by = None
+    event = record(session, ticket, actor, "level", now, note=reason, old=old, new=level)
+    if level == "U0" != old:
+        ticket.contact_at = now + EMERGENCY_CONTACT
+        alarm(session, ticket, event, now)
+    if ticket.handler:
+        notify.tell_staff(session, ticket.handler, ticket, event, "push.level_staff", now, old=old)
+
+
+def urge(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> None:
+    """催单: counted, never a new ticket; the responsible hears of it, then the supervisor, then the manager (domain.md §7.4)."""
+    if lifecycle.FOLLOWER not in relations(session, ticket, actor):
+        require_reporter(session, ticket, actor)
+    if ticket.status not in lifecycle.OPEN:
+        raise WrongStatus(status=ticket.status, action="urge")
+    ticket.urge_count += 1
+    event = record(session, ticket, actor, "urge", now, note=words, count=ticket.urge_count)
+    if ticket.handler:
+        notify.tell_staff(session, ticket.handler, ticket, event, "push.urged", now, count=ticket.urge_count)
+    overdue = (
+        any(due and due < now for due in (ticket.accept_by, ticket.arrive_by, ticket.finish_by))
+        and not ticket.arrived_at
+    )
+    told: list[Staff] = []
+    if ticket.urge_count >= 2 or overdue or ticket.handler is None:
+        told = leaders(session, ticket.community_id, ticket.department)
+    if ticket.urge_count >= 3:
+        told = [*told, *managers(session, ticket.community_id)]
+    for leader in {one.id: one for one in told}.values():
+        notify.tell_staff(session, leader, ticket, event, "push.urged_leader", now, count=ticket.urge_count)
+
+
+def answer_urge_by(now: datetime) -> datetime:
+    """When somebody who chased hears back: within ten minutes (domain.md §7.4)."""
+    return now + timedelta(minutes=10)
+
+
+def home_differs(session: Session, resident: Resident, place_key: str) -> bool:
+    """Whether a place is not one of the resident's own homes."""
+    return not lives_at(session, resident, place_key)
+
+
+def remind_draft(session: Session, draft: Draft, now: datetime) -> None:
+    """One nudge for what is still missing before a worker can be sent."""
+    chat = session.get_one(Conversation, draft.conversation_id)
+    person = chat.identity.resident or chat.identity.staff
+    missing = say("missing.place" if not draft.data.get("place_key") else "missing.symptom")
+    text_ = say("push.draft_reminder", missing=missing)
+    notify.push(session, person, text_, key=f"draft:{draft.id}:{now.isoformat()}", now=now, conversation_id=chat.id)
