@@ -8,16 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from operator import add
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import pycrfsuite
+import yaml
 
 from nlu.normalize import Normalized, normalize
-from nlu.words import cut, find_concepts
+from nlu.words import DICT_DIR, cut, find_concepts
 
 MAX_CHARS = 400
 """Spans are looked for in the first part of a letter only."""
@@ -29,9 +30,6 @@ _EDGE = "^"
 # Whoever marked the messages left out more than they marked too much, so less than even chance is enough.
 _SURE = 0.35
 _LIKELIEST = 0.1
-# What the names of places begin behind, and what the names of compounds often end with.
-_NAME_STARTS = frozenset("省市区县镇乡村街路道弄")
-_NAME_ENDS = frozenset("苑园城庭府湾邸居阁轩墅郡里坊寓厦都岸庄")
 _LONGEST_NAME = 8
 
 
@@ -202,17 +200,25 @@ def _add_concepts(text: str, rows: list[list[str]]) -> None:
                 row += [f"k{distance}{mark}" for mark in sorted(marks[at + distance])]
 
 
+@cache
+def _name_marks() -> tuple[frozenset[str], frozenset[str]]:
+    """What names of places begin behind, and what names of compounds often end with."""
+    lists = yaml.safe_load((DICT_DIR / "understanding.yml").read_text(encoding="utf-8"))
+    return frozenset(lists["name_starts"]), frozenset(lists["name_ends"])
+
+
 def _add_names(text: str, rows: list[list[str]]) -> None:
     """Whether a character belongs to an unknown run behind 市, 区, 路: most names of compounds are no words."""
+    starts, ends = _name_marks()
     since: int | None = None
     for at, char in enumerate(text):
-        if char in _NAME_STARTS:
+        if char in starts:
             since = 0
         elif since is not None:
             since = since + 1 if "\u4e00" <= char <= "\u9fff" and since < _LONGEST_NAME else None
         if since:
             rows[at] += [f"n{since}", f"n{min(since, 4)}{char}"]
-        if at + 1 < len(text) and char in _NAME_ENDS:
+        if at + 1 < len(text) and char in ends:
             rows[at].append("nameend")
 
 
