@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
 from threading import Barrier
 
 from deskhelp import NOW, Desk, at
@@ -28,19 +31,22 @@ def _crowd(engine: Engine) -> tuple[int, list[int]]:
         return ticket.id, plumbers
 
 
-def _with_connections(engine: Engine, count: int) -> Engine:
-    """The same database with room for so many connections at once."""
+@contextmanager
+def _with_connections(engine: Engine, count: int) -> Iterator[Engine]:
+    """The same database with room for so many connections at once; none is left when the next test replaces its file."""
     crowd = connect(engine.url.render_as_string(hide_password=False))
     crowd.pool = QueuePool(crowd.pool._creator, pool_size=count, max_overflow=0, _dispatch=crowd.pool.dispatch)
-    return crowd
+    try:
+        yield crowd
+    finally:
+        crowd.dispose()
 
 
 def test_fifty_grab_from_fifty_connections_and_one_wins(engine: Engine) -> None:
     ticket_id, plumbers = _crowd(engine)
     start = Barrier(WORKERS)
-    crowd = _with_connections(engine, WORKERS)
 
-    def grab(staff_id: int) -> str:
+    def grab(crowd: Engine, staff_id: int) -> str:
         # Everybody is connected before the first one asks.
         with crowd.connect():
             start.wait()
@@ -54,8 +60,8 @@ def test_fifty_grab_from_fifty_connections_and_one_wins(engine: Engine) -> None:
         except AlreadyTaken as refused:
             return str(refused.facts["name"])
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        results = list(pool.map(grab, plumbers))
+    with _with_connections(engine, WORKERS) as crowd, ThreadPoolExecutor(WORKERS) as pool:
+        results = list(pool.map(partial(grab, crowd), plumbers))
 
     with sessions(engine)() as session:
         ticket = session.get_one(Ticket, ticket_id)
