@@ -475,6 +475,8 @@ _MIN_DOCUMENTS = 2
 _FOLDS = 4
 _MANY_ROWS = 4000
 _COST = 2.0
+# A closer fit takes twice as long and gives the same answers.
+_TOLERANCE = 0.1
 _SEED = 20250612
 _MIN_CROP = 4
 _CROP_BORDER = re.compile(r"[^\s，。！？；,.!?;]+")
@@ -581,7 +583,7 @@ def fit_linear(table: Any, wanted: npt.NDArray[Any], size: int) -> tuple[Floats,
     if len(present) == 1:
         bias[present] = 1.0
         return weights, bias
-    machine = LinearSVC(C=_COST, random_state=_SEED).fit(table, wanted)
+    machine = LinearSVC(C=_COST, random_state=_SEED, tol=_TOLERANCE).fit(table, wanted)
     coefficients, intercept = machine.coef_, machine.intercept_
     if len(present) == 2:
         coefficients, intercept = np.vstack([-coefficients, coefficients]), np.array([-intercept[0], intercept[0]])
