@@ -506,7 +506,7 @@ def unanswered_safety(session: Session, now: datetime) -> None:
 
 def emergency_contact(session: Session, ticket: Ticket, now: datetime) -> None:
     """While an emergency runs the resident hears something every few minutes; a lift entrapment has alarms of its own."""
-    if ticket.level != "U0" or ticket.status not in ("new", "assigned", "in_progress"):
+    if ticket.level != "U0" or ticket.status not in (*RUNNING, "on_hold"):
         return
     if ticket.code == "L01" and ticket.contact_at:
         _lift_alarm(session, ticket, now)
