@@ -19,7 +19,7 @@ from nlu.expected_time import parse_until, parse_window
 from nlu.normalize import normalize
 from nlu.slots import find_money_fen
 from storage.models import Conversation, Staff, Ticket
-from tickets import desk_lists, emergencies, finding, questions, verbs
+from tickets import desk_lists, emergencies, finding, questions, roster, verbs
 from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey_fields
 from tickets.errors import DeskError, NoTicket, SelfCheckNeeded
 from tickets.people import Actor, staff_named
@@ -384,6 +384,21 @@ def _load(context: Context, command: Command) -> Reply:
     return Reply(desk_lists.load(context.session, colleague, context.now))
 
 
+def _leave(context: Context, command: Command) -> Reply:
+    """Whole days, unless hours were named; 到 names the last one."""
+    colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
+    window = parse_window(command.values["when"], context.now, asked=True)
+    if window is None:
+        return Reply(say("staff.leave_when"))
+    until = parse_until(command.values["when"], context.now) or window.end or window.start
+    start, end = roster.span_of_leave(window.start, max(until, window.end or until))
+    jobs = roster.grant_leave(context.session, colleague, start, end, "", context.actor, context.now)
+    text = say("staff.leave_noted", name=colleague.name, start=clock(start, context.now), end=clock(end, context.now))
+    if jobs:
+        text += "\n" + say("staff.leave_jobs", count=len(jobs)) + "\n" + desk_lists.lines(jobs, context.now)
+    return Reply(text)
+
+
 def _assign(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, list)
     colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
@@ -559,6 +574,7 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "waiting": _list("waiting"),
     "open_jobs": _list("open_jobs"),
     "load": _load,
+    "leave": _leave,
     "assign": _assign,
     "inspect": _inspect,
     "inspect_pass": _inspect_pass,

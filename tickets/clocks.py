@@ -367,13 +367,14 @@ def _stuck_at(session: Session, ticket: Ticket) -> str:
 def ring_again(session: Session, ticket: Ticket, now: datetime) -> None:
     """An alarm to leaders rings again, one rung higher each time, until it is acted on. An acknowledgement (收到) keeps it
     quiet for a while; it rings again if nothing has come of it (domain.md §7.4)."""
-    if ticket.repeat_at is None or ticket.repeat_at > now:
+    if ticket.repeat_at and ticket.repeat_at > now:
         return
     stuck = _stuck_at(session, ticket)
-    if not stuck:
-        ticket.repeat_at = None
-        return
     every = sla_class(ticket.level, now).repeat
+    if not stuck or ticket.repeat_at is None:
+        # What comes back from a pause as late as it went into it is on the list again.
+        ticket.repeat_at = after(ticket.level, now, every) if stuck else None
+        return
     last = last_of(session, ticket, "ack", "escalate")
     if last and last.action == "ack" and after(ticket.level, last.at, 2 * every) > now:
         ticket.repeat_at = after(ticket.level, last.at, 2 * every)
@@ -506,7 +507,7 @@ def unanswered_safety(session: Session, now: datetime) -> None:
 
 def emergency_contact(session: Session, ticket: Ticket, now: datetime) -> None:
     """While an emergency runs the resident hears something every few minutes; a lift entrapment has alarms of its own."""
-    if ticket.level != "U0" or ticket.status not in ("new", "assigned", "in_progress"):
+    if ticket.level != "U0" or ticket.status not in (*RUNNING, "on_hold"):
         return
     if ticket.code == "L01" and ticket.contact_at:
         _lift_alarm(session, ticket, now)

@@ -286,7 +286,7 @@ def telephone(session: Session, row: OutboxMessage, now: datetime) -> None:
     """Somebody was not reached: whoever leads the matter is told whom to telephone and about what. Nobody is asked to
     telephone about a message that was itself such a request."""
     person = session.get(Resident, row.resident_id) if row.resident_id else session.get(Staff, row.staff_id or 0)
-    if person is None:
+    if person is None or not _is_worth_a_call(row):
         return
     ticket = session.get(Ticket, row.ticket_id) if row.ticket_id else None
     department = ticket.department if ticket and isinstance(person, Staff) else "desk"
@@ -304,3 +304,8 @@ def telephone(session: Session, row: OutboxMessage, now: datetime) -> None:
         key = f"{NOT_DELIVERED}:{row.id}:{leader.id}"
         text = say("push.not_delivered", **values)
         push(session, leader, text, key=key, now=now, ticket=ticket, priority=row.priority)
+
+
+def _is_worth_a_call(row: OutboxMessage) -> bool:
+    """Residents are called about everything they missed, colleagues about jobs and dangers."""
+    return row.staff_id is None or row.priority == URGENT or ":push.card:" in row.dedupe_key

@@ -71,10 +71,12 @@ def merge(rows: Sequence[OutboxMessage]) -> None:
     first, *rest = rows
     if not rest:
         return
-    parts = [say("push.merged_item", n=n, text=row.text) for n, row in enumerate(rows, 1)]
-    first.text = say("push.merged", count=len(rows)) + "\n" + "\n".join(parts)
+    parts = [say("push.together_item", n=n, text=row.text) for n, row in enumerate(rows, 1)]
+    first.text = say("push.together", count=len(rows)) + "\n" + "\n".join(parts)
     first.buttons = [
-        [code, say("push.merged_item", n=n, text=label)] for n, row in enumerate(rows, 1) for code, label in row.buttons
+        [code, say("push.together_item", n=n, text=label)]
+        for n, row in enumerate(rows, 1)
+        for code, label in row.buttons
     ]
     first.priority = min(row.priority for row in rows)
     for row in rest:

@@ -490,6 +490,15 @@ def test_an_acknowledgement_keeps_it_quiet_for_a_while_but_not_for_good(desk: De
     assert {row[0] for row in rows} == {"10:20"}
 
 
+def test_what_was_late_before_a_pause_is_rung_for_again_after_it(desk: Desk) -> None:
+    ticket = arrived(desk, "W04")
+    desk.sweep(at("10:00", 13))
+    verbs.hold(desk.session, ticket, desk.actor("李工"), "待配件", at("10:00", 15), at("10:10", 13))
+    assert only(told_at(desk, at("10:15", 13), at("09:15", 15), timedelta(hours=1)), "still_late_leader") == []
+    rows = only(told_at(desk, at("10:00", 15), at("11:30", 15), timedelta(minutes=15)), "still_late_leader")
+    assert {row[0] for row in rows} == {"11:00"}
+
+
 def test_ordinary_alarms_wait_for_the_desk_to_open(desk: Desk) -> None:
     ticket = desk.report("W02", now=at("17:50"))
     assert ticket.accept_by == at("08:50", 13)
