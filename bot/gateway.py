@@ -31,16 +31,7 @@ from storage.files import NotAPhoto, PhotoTooLarge, save_photo
 from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, Ticket
 from tickets import audit, binding, emergencies, finding, notify, questions, verbs
 from tickets.answering import Outcome, Turn, try_answer
-from tickets.errors import (
-    AlreadyTaken,
-    BadInput,
-    DeskError,
-    NotAllowed,
-    NotFound,
-    TooManyClaims,
-    WrongStatus,
-    WrongTrade,
-)
+from tickets.errors import DeskError, NotAllowed
 from tickets.people import Actor, actor_of
 from tickets.sla import in_desk_hours, next_desk_opening
 from tickets.texts import clock, say
@@ -48,8 +39,6 @@ from tickets.words import is_greeting
 
 log = logging.getLogger(__name__)
 
-# What is kept in the access log: reaching for what is not theirs, or for what cannot be. Forgetting a reason is no such thing.
-REFUSALS = (NotAllowed, NotFound, AlreadyTaken, WrongTrade, WrongStatus, BadInput, TooManyClaims)
 MAX_TEXT = 4000
 DIALOGUE_TEXT = 1000
 RETRY = (2, 5, 10, 20, 30)
@@ -471,15 +460,8 @@ class Gateway:
             with session.begin_nested():
                 return self._handle_unsafe(session, chat, actor, row)
         except DeskError as error:
-            if isinstance(error, REFUSALS):
-                self._refused(session, actor, error)
+            audit.refused(session, self._community_id, actor, error, self._clock())
             return Outcome(commands.refusal(error), self._choices(error))
-
-    def _refused(self, session: Session, actor: Actor, error: DeskError) -> None:
-        """Who reached for what is not theirs is kept: who, what for, which ticket; never their words."""
-        what, target = str(error.facts.get("action", error.code)), str(error.facts.get("no", ""))
-        audit.note(session, self._community_id, actor, what, self._clock(), target=target, allowed=False)
-        log.info("gateway.refused actor=%s action=%s code=%s", actor.key, what, error.code)
 
     def _choices(self, error: DeskError) -> tuple[tuple[str, str], ...]:
         return tuple(error.facts.get("buttons", ()))  # type: ignore[arg-type]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from bot import logins
 from bot.speech import Command, Context, Reply, find_ticket
@@ -48,9 +48,9 @@ BUTTONS = {
 # --- lists ------------------------------------------------------------------------------------------------------------
 
 
-def _page(page: Page) -> Reply:
+def _page(page: Page, now: datetime) -> Reply:
     """A list with a button for each of its first tickets, and one for the next page."""
-    buttons = [(f"status:{one.id}", one.tail) for one in page.tickets[:BUTTONS_OF_A_LIST]]
+    buttons = [(f"status:{one.id}", desk_lists.short_no(one, now)) for one in page.tickets[:BUTTONS_OF_A_LIST]]
     if page.next_words and len(page.next_words.encode()) <= 60:
         buttons.append((f"say:{page.next_words}", say("button.next_page")))
     return Reply(page.text, tuple(buttons))
@@ -59,7 +59,7 @@ def _page(page: Page) -> Reply:
 def _list(name: str) -> Callable[[Context, Command], Reply]:
     def runner(context: Context, command: Command) -> Reply:
         page = max(1, int(command.values.get("page") or 1))
-        return _page(desk_lists.page_of(context.session, context.staff, name, page, context.now))
+        return _page(desk_lists.page_of(context.session, context.staff, name, page, context.now), context.now)
 
     return runner
 
@@ -75,7 +75,7 @@ def _load(context: Context, command: Command) -> Reply:
 
 
 def _count(context: Context, command: Command) -> Reply:
-    return _page(asking.count(context.session, context.staff, command.values["words"], context.now))
+    return _page(asking.count(context.session, context.staff, command.values["words"], context.now), context.now)
 
 
 def _top(context: Context, command: Command) -> Reply:
@@ -124,7 +124,7 @@ def _why(context: Context, command: Command) -> Reply:
 
 def _last_dispatched(context: Context) -> list[Ticket]:
     found = desk_lists.chosen(context.session, context.staff, "open_jobs", context.now)
-    held = [one for one in found if one.handler_id is not None]
+    held = [one for one in found if one.handler_id is not None and one.kind in ("BX", "YH")]
     return [max(held, key=lambda one: one.id)] if held else []
 
 
@@ -172,11 +172,12 @@ def _check_list(context: Context, command: Command) -> Reply:
     tickets = reports.spot_check(context.session, scope_of(context.staff), span_)
     seen = leading.checked_again(context.session, tickets)
     lines = [
-        say("staff.line", **notify.facts(one, context.now)) + (say("lead.checked") if one.id in seen else "")
+        say("staff.line", **{**notify.facts(one, context.now), "tail": one.ticket_no})
+        + (say("lead.checked") if one.id in seen else "")
         for one in tickets
     ]
     head = say("lead.check_head", period=span_.label, count=len(tickets))
-    buttons = tuple((f"status:{one.id}", one.tail) for one in tickets[:BUTTONS_OF_A_LIST])
+    buttons = tuple((f"status:{one.id}", one.ticket_no) for one in tickets[:BUTTONS_OF_A_LIST])
     return Reply("\n".join([head, *lines, say("lead.check_how")]) if lines else head + say("staff.nothing"), buttons)
 
 
@@ -257,7 +258,11 @@ def _undelivered(context: Context, command: Command) -> Reply:
     if len(rows) > desk_lists.PAGE:
         lines.append(say("report.rest", count=len(rows) - desk_lists.PAGE))
     head = say("lead.undelivered_head", count=len(rows))
-    return Reply("\n".join([head, *lines]) if lines else head + say("staff.nothing"))
+    return Reply("\n".join([head, *lines]) if lines else say("lead.undelivered_none"))
+
+
+def _own(context: Context, command: Command) -> Reply:
+    return Reply(asking.own(context.session, context.staff, context.now))
 
 
 # --- reports ----------------------------------------------------------------------------------------------------------
@@ -366,6 +371,7 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "home_yes": _home(True),
     "home_no": _home(False),
     "undelivered": _undelivered,
+    "own": _own,
     "report": _report,
     "export": _export,
 }

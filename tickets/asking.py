@@ -17,8 +17,8 @@ from nlu.slots import find_people
 from storage.models import Staff, Ticket
 from tickets import ledger
 from tickets.catalog import categories, category
-from tickets.desk_lists import PAGE, Page
-from tickets.kpi import building_of, most
+from tickets.desk_lists import PAGE, Page, short_no
+from tickets.kpi import building_of, figures, most
 from tickets.ledger import NOT_COUNTED, REPAIRS, Scope, scope_of
 from tickets.notify import facts
 from tickets.periods import Period, before, period, read_period, words
@@ -159,7 +159,7 @@ def _split(session: Session, community_id: int, question: Question, found: list[
 def _paged(head: list[str], found: list[Ticket], page: int, text: str, now: datetime) -> Page:
     start = (page - 1) * PAGE
     shown = found[start : start + PAGE]
-    rows = [say("staff.line", **facts(one, now)) for one in shown]
+    rows = [say("staff.line", **{**facts(one, now), "tail": short_no(one, now)}) for one in shown]
     left = len(found) - start - PAGE
     again = re.sub(words()["page"], "", text).rstrip("？?") + say("ask.page", page=page + 1) if left > 0 else ""
     more = [say("staff.more", count=left, again=again)] if left > 0 else []
@@ -193,6 +193,17 @@ def figure(session: Session, staff: Staff, text: str, now: datetime) -> str:
     if name == "satisfied":
         lines += [figure_line(now_are, "average", were), figure_line(now_are, "rated", were)]
     return "\n".join([*lines, say(f"formula.{name}")])
+
+
+def own(session: Session, staff: Staff, now: datetime) -> str:
+    """A worker's own month: what they finished and how it went, nobody else's (domain.md §9.3)."""
+    span_ = period("this_month", now)
+    scope = Scope(staff.community_id)
+    mine = [one for one in ledger.jobs_finished(session, scope, span_.start, span_.end) if one.worker == staff.name]
+    found = figures(mine)
+    lines = [say("ask.own", name=staff.name, period=span_.label, count=found.jobs)]
+    names = ("accept_in_time", "arrive_in_time", "finish_in_time", "first_time_right", "satisfied")
+    return "\n".join([*lines, *(figure_line(found, name) for name in names if getattr(found, name).of)])
 
 
 def figure_named(text: str) -> str:

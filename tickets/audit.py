@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import secrets
 from datetime import datetime, timedelta
 
@@ -10,9 +11,22 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from storage.models import AccessLog, Export, Staff
-from tickets.errors import NotAllowed
+from tickets.errors import (
+    AlreadyTaken,
+    BadInput,
+    DeskError,
+    NotAllowed,
+    NotFound,
+    TooManyClaims,
+    WrongStatus,
+    WrongTrade,
+)
 from tickets.people import LEADER_ROLES, Actor
 
+log = logging.getLogger(__name__)
+
+# Reaching for what is not theirs, or for what cannot be. Forgetting a reason is no such thing.
+REFUSALS = (NotAllowed, NotFound, AlreadyTaken, WrongTrade, WrongStatus, BadInput, TooManyClaims)
 LINK_LASTS = timedelta(hours=24)
 
 
@@ -26,6 +40,14 @@ def note(
         )
     )
     session.flush()
+
+
+def refused(session: Session, community_id: int, actor: Actor, error: DeskError, now: datetime) -> None:
+    """Keep who reached for what: the step, the ticket's number if one was named, never the words."""
+    if isinstance(error, REFUSALS):
+        what, target = str(error.facts.get("action", error.code)), str(error.facts.get("no", ""))
+        note(session, community_id, actor, what, now, target=target, allowed=False)
+        log.info("audit.refused actor=%s action=%s code=%s", actor.key, what, error.code)
 
 
 def may_export(staff: Staff) -> bool:

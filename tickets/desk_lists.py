@@ -16,7 +16,7 @@ from tickets.people import Actor, may_see
 from tickets.periods import period
 from tickets.report_text import counts_text
 from tickets.reports import overdue_conditions, standing
-from tickets.texts import clock, has_text, say
+from tickets.texts import LOCAL, clock, has_text, say
 
 PAGE = 8
 TIMELINE_LINES = 14
@@ -27,7 +27,14 @@ def visible(session: Session, ticket: Ticket, actor: Actor) -> bool:
 
 
 def lines(tickets: list[Ticket], now: datetime) -> str:
-    return "\n".join(say("staff.line_time", **notify.facts(ticket, now)) for ticket in tickets[:PAGE])
+    rows = ({**notify.facts(ticket, now), "tail": short_no(ticket, now)} for ticket in tickets[:PAGE])
+    return "\n".join(say("staff.line_time", **row) for row in rows)
+
+
+def short_no(ticket: Ticket, now: datetime) -> str:
+    """What to call a ticket in a list: today's by its last four digits, which count anew every day, older ones in full."""
+    today = ticket.created_at.astimezone(LOCAL).date() == now.astimezone(LOCAL).date()
+    return ticket.tail if today else ticket.ticket_no
 
 
 def timeline(session: Session, ticket: Ticket, now: datetime) -> str:

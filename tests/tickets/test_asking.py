@@ -22,6 +22,7 @@ from tickets import asking, reports, verbs
 from tickets.ledger import Scope
 from tickets.periods import period, read_period
 
+TICKET_LINE = re.compile(r"(?:[A-Z]{2}\d{8}-)?\d{4} ")
 NOW = month.END - timedelta(hours=2)
 COUNTED = "t.status not in ('cancelled','merged','referred') and not exists (select 1 from ticket_history h where h.ticket_id = t.id and h.action = 'resolve' and h.note like '%误报%')"
 
@@ -160,7 +161,7 @@ def check_pages(desk: Desk, truth: Truth) -> None:
     seen: list[str] = []
     reply = ask(desk, "还有几个没修完")
     for _ in range(20):
-        seen += [line.split()[0] for line in reply.text.splitlines()[1:] if re.match(r"\d{4} ", line)]
+        seen += [line.split()[0][-4:] for line in reply.text.splitlines()[1:] if TICKET_LINE.match(line)]
         following = next((code for code, _ in reply.buttons if code.startswith("say:")), "")
         if not following:
             break
@@ -174,7 +175,7 @@ def check_counts_page(desk: Desk, truth: Truth) -> None:
     assert f"：{expected}次" in reply.text
     seen = 0
     for _ in range(40):
-        seen += sum(bool(re.match(r"\d{4} ", line)) for line in reply.text.splitlines())
+        seen += sum(bool(TICKET_LINE.match(line)) for line in reply.text.splitlines())
         following = next((code for code, _ in reply.buttons if code.startswith("say:")), "")
         if not following:
             break
@@ -285,3 +286,22 @@ def test_false_alarms_count_nowhere(desk: Desk) -> None:
     verbs.resolve(desk.session, ticket, desk.actor("李工"), "误报", at("09:10"))
     assert "：0次" in ask(desk, "今天漏水几次", now=at("10:00")).text
     assert desk.session.get(Ticket, ticket.id) is not None
+
+
+def test_a_worker_reads_only_the_own_month(desk: Desk) -> None:
+    ticket = desk.closed("W02", now=at("09:00", 10))
+    verbs.rate(desk.session, ticket, desk.actor("王芳"), 5, 5, "", at("10:00", 10))
+    desk.closed("E04", now=at("09:00", 10))
+    mine = ask(desk, "我的业绩", by="王师傅", now=at("12:00")).text
+    assert "完成1单" in mine
+    assert "满意率 100.0% (1/1)" in mine
+    assert "完成1单" in ask(desk, "我的业绩", by="赵师傅", now=at("12:00")).text
+    assert "满意率" not in ask(desk, "我的业绩", by="赵师傅", now=at("12:00")).text
+
+
+def test_older_tickets_are_listed_with_their_whole_number(desk: Desk) -> None:
+    old, new = desk.report("W02", now=at("09:00", 10)), desk.report("W04", now=at("09:00"))
+    listed = ask(desk, "未完成", by="李工", now=at("09:30"))
+    assert f"\n{old.ticket_no} " in listed.text
+    assert f"\n{new.tail} " in listed.text
+    assert {label for _, label in listed.buttons} == {old.ticket_no, new.tail}

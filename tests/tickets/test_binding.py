@@ -170,4 +170,4 @@ def test_whom_nothing_reached_is_listed_with_a_masked_phone(desk: Desk) -> None:
 
 def test_when_everybody_was_reached_the_list_is_empty(desk: Desk) -> None:
     desk.report()
-    assert "0 人" in ask(desk, "谁没收到消息", "马经理", at("09:01")).text
+    assert "都送到了" in ask(desk, "谁没收到消息", "马经理", at("09:01")).text
