@@ -22,7 +22,7 @@ from nlu.slots import mask_text
 from storage import mailbox, reviews
 from storage.database import Sessions, connect, sessions
 from storage.models import Community, Conversation, ReviewItem, Ticket
-from tickets import questions
+from tickets import audit, questions
 from tickets.errors import DeskError
 from tickets.notify import facts
 from tickets.people import Actor, actor_of
@@ -179,6 +179,7 @@ class DeskAction(Action, ABC):  # type: ignore[misc]
             with desk.session.begin_nested():
                 return self.act(desk, tracker)
         except DeskError as error:
+            audit.refused(desk.session, desk.community_id, desk.actor, error, desk.now)
             desk.answers = [(say(f"error.{error.code}", **error.facts), ())]
             return []
 

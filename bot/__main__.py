@@ -21,7 +21,11 @@ from nlu.register import Register
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="管家: the property-desk chatbot.")
 nlu_app = typer.Typer(no_args_is_help=True, help="Improve the understanding from use.")
+import_app = typer.Typer(no_args_is_help=True, help="Take in the company's own lists, CSV or Excel.")
+community_app = typer.Typer(no_args_is_help=True, help="Set up a community.")
 app.add_typer(nlu_app, name="nlu")
+app.add_typer(import_app, name="import")
+app.add_typer(community_app, name="community")
 
 
 def _settings() -> Settings:
@@ -289,6 +293,59 @@ def code(person: str) -> None:
         typer.echo(make_code(session, found, system_clock()))
 
 
+DRY_RUN = typer.Option(False, "--dry-run", help="Check everything and write nothing.")
+COMMUNITY = typer.Option("", help="Code of the community (default: GUANJIA_COMMUNITY).")
+
+
+@import_app.command("households")
+def import_households(file: Path, community: str = COMMUNITY, dry_run: bool = DRY_RUN) -> None:
+    """Homes: 分期, 楼栋, 单元, 楼层, 房号, 类型. Restart the bot afterwards, so that it reads the new register."""
+    _import("households", file, community, dry_run)
+
+
+@import_app.command("residents")
+def import_residents(file: Path, community: str = COMMUNITY, dry_run: bool = DRY_RUN) -> None:
+    """People and their homes: 姓名, 称呼, 电话, 房屋, 关系."""
+    _import("residents", file, community, dry_run)
+
+
+@import_app.command("staff")
+def import_staff(file: Path, community: str = COMMUNITY, dry_run: bool = DRY_RUN) -> None:
+    """Colleagues: 姓名, 工号, 岗位, 部门, 工种, 持证, 片区, 电话, 最多接单, 班次, 在职."""
+    _import("staff", file, community, dry_run)
+
+
+def _import(what: str, file: Path, code: str, dry_run: bool) -> None:
+    from bot import importing
+
+    settings = _settings()
+    try:
+        said, bad = importing.run(
+            settings.database_url, code or settings.community, what, file, system_clock(), dry_run
+        )
+    except importing.UnreadableFile as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+    for line in said:
+        typer.echo(line)
+    if bad:
+        raise typer.Exit(1)
+
+
+@community_app.command("new")
+def community_new(code: str, name: str, duty_phone: str = typer.Option("", help="Telephone for emergencies.")) -> None:
+    """Make an empty community; its homes come with `guanjia import households`."""
+    from bot import importing
+
+    settings = _settings()
+    _migrate(settings)
+    try:
+        typer.echo(importing.new_community(settings.database_url, code, name, duty_phone))
+    except importing.UnreadableFile as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
 @app.command()
 def doctor() -> None:
     """Check settings, database, model and ports, and say in plain words what is wrong."""
@@ -296,9 +353,21 @@ def doctor() -> None:
     problems = [problem for check in (_check_model, _check_database, _check_ports) if (problem := check(settings))]
     for problem in problems:
         typer.echo(f"✗ {problem}")
+    if notice := _check_font():
+        typer.echo(f"! {notice}")
     if problems:
         raise typer.Exit(1)
     typer.echo("✓ Settings, model, database and ports are in order.")
+
+
+def _check_font() -> str:
+    from tickets.report_picture import find_font
+
+    if find_font():
+        return ""
+    return (
+        "No font with Chinese letters: reports come without their picture. Install one, e.g. apt install fonts-noto-cjk"
+    )
 
 
 def _check_model(settings: Settings) -> str:

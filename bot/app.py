@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
@@ -28,9 +29,11 @@ from bot.rasa_client import RasaClient
 from bot.settings import Settings
 from storage.database import Sessions, connect, read_sessions, sessions
 from storage.models import Community, Counter, InboxMessage, OutboxMessage, Ticket
-from tickets import lifecycle
+from tickets import audit, lifecycle
 
 log = logging.getLogger(__name__)
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
 class Bot:
@@ -71,8 +74,9 @@ class Bot:
             on_outbox=self.delivery.wake,
             on_typing=self.web.typing,
             on_bound=self._bound,
+            address=settings.address,
         )
-        self.jobs = Jobs(self.sessions, self.clock, self.gateway.recover, self.delivery.wake)
+        self.jobs = Jobs(self.sessions, self.clock, self.gateway.recover, self.delivery.wake, settings.data_dir)
         self.app = Starlette(
             routes=self._routes(),
             lifespan=self._lifespan,
@@ -101,6 +105,7 @@ class Bot:
 
     def _routes(self) -> list[BaseRoute]:
         routes: list[BaseRoute] = [Route("/healthz", self._health), Route("/metrics", self._metrics)]
+        routes.append(Route("/api/exports/{token}", self._export))
         if self.telegram and self.settings.telegram_webhook_url:
             path = httpx.URL(self.settings.telegram_webhook_url).path
             routes.append(Route(path, self.telegram.webhook, methods=["POST"]))
@@ -143,6 +148,24 @@ class Bot:
         except Exception:
             log.exception("health.database")
             return False
+
+    async def _export(self, request: Request) -> Response:
+        """A workbook that a leader asked for in chat, by the link they were sent (tickets/audit.py)."""
+        found = await asyncio.to_thread(self._fetch_export, request.path_params["token"])
+        if found is None:
+            raise HTTPException(404)
+        name, content = found
+        headers = {
+            "Content-Disposition": f"attachment; filename*=UTF-8''{quote(name)}",
+            "Cache-Control": "no-store",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(content, media_type=XLSX, headers=headers)
+
+    def _fetch_export(self, token: str) -> tuple[str, bytes] | None:
+        with self.sessions.begin() as session:
+            row = audit.fetch_export(session, token, self.clock())
+            return (row.file_name, row.content) if row else None
 
     async def _metrics(self, _request: Request) -> Response:
         return Response(await asyncio.to_thread(self._measure), media_type=CONTENT_TYPE_LATEST)

@@ -7,56 +7,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
 import yaml
-from sqlalchemy.orm import Session
 
+from bot import leading
+from bot.speech import Command, Context, Reply
+from bot.speech import find_ticket as _ticket
 from nlu.expected_time import parse_until, parse_window
 from nlu.normalize import normalize
 from nlu.slots import find_money_fen
-from storage.models import Conversation, Staff, Ticket
-from tickets import desk_lists, emergencies, finding, questions, roster, verbs
+from storage.models import Ticket
+from tickets import asking, desk_lists, emergencies, finding, questions, roster, verbs
 from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey_fields
 from tickets.errors import DeskError, NoTicket, SelfCheckNeeded
-from tickets.people import Actor, staff_named
+from tickets.people import staff_named
 from tickets.texts import DATA, clock, say, span
 from tickets.wording import check_wording
 from tickets.words import self_checked
 
 DEFAULT_HOLD = timedelta(hours=24)
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What to say; `forward` is text that the dialogue engine has to read (a report on somebody's behalf)."""
-
-    text: str = ""
-    buttons: tuple[tuple[str, str], ...] = ()
-    forward: str = ""
-
-
-@dataclass(frozen=True)
-class Command:
-    """A recognised command with what its pattern caught; `ticket_id` is set when it came from a button."""
-
-    name: str
-    values: dict[str, str]
-    words: str
-    ticket_id: int | None = None
-
-
-@dataclass(frozen=True)
-class Context:
-    session: Session
-    conversation: Conversation
-    actor: Actor
-    staff: Staff
-    now: datetime
-    key: str
 
 
 @cache
@@ -72,6 +44,8 @@ def _grammar() -> list[tuple[str, str, re.Pattern[str]]]:
 
 
 def _compile(pattern: str, number: str) -> re.Pattern[str]:
+    for name, words in asking.parts().items():
+        pattern = pattern.replace(name, f"(?:{words})")
     parts = pattern.split("NO")
     numbered = "".join(part + number.replace("noK", f"no{index}") for index, part in enumerate(parts[:-1])) + parts[-1]
     return re.compile(numbered, re.DOTALL)
@@ -95,6 +69,15 @@ def parse(text: str, role: str) -> Command | None:
     return None
 
 
+def beyond(text: str, role: str) -> str:
+    """The leaders' command in the text of somebody who is none, else "": it is refused, not read as talk."""
+    names = _data()["refused"].get("worker" if role == "worker" else "resident", ())
+    command = parse(text, "manager") if role in ("worker", "resident") else None
+    if command is None or command.name not in names:
+        return ""
+    return command.name if command.name in ("export", "report", "invite") or command.values["no"] else ""
+
+
 def _caught(found: re.Match[str]) -> dict[str, str]:
     caught = {key: (value or "").strip() for key, value in found.groupdict().items()}
     numbers = [value for key, value in caught.items() if re.fullmatch(r"no\d", key) and value]
@@ -111,6 +94,12 @@ def binding_code(text: str) -> str:
     """The one-time code in 「绑定 123456」 or `/start 123456`, else ""."""
     found = re.fullmatch(_data()["bind"], text.strip())
     return found.group(1) if found else ""
+
+
+def home_to_bind(text: str) -> str:
+    """The home in a resident's 「绑定 3-2-1502」, else ""."""
+    found = re.fullmatch(_data()["bind_home"], text.strip())
+    return found["place"].strip() if found else ""
 
 
 def is_row_id(text: str) -> bool:
@@ -138,6 +127,7 @@ BUTTONS = {
     "unchecked": "unchecked",
     "status": "status",
     "broadcast": "broadcast",
+    **leading.BUTTONS,
 }
 
 
@@ -147,18 +137,6 @@ def run(context: Context, command: Command) -> Reply:
 
 
 # --- finding the ticket -----------------------------------------------------------------------------------------------
-
-
-def _ticket(context: Context, command: Command, pool: Callable[[], list[Ticket]]) -> Ticket:
-    """By button, by number, or the only one it can be."""
-    if command.ticket_id is not None:
-        return verbs.load(context.session, command.ticket_id)
-    if command.values.get("no"):
-        person = context.staff.community_id
-        return verbs.load(
-            context.session, finding.by_number(context.session, person, command.values["no"], context.actor).id
-        )
-    return verbs.load(context.session, finding.the_one(pool(), context.now).id)
 
 
 def _offers(context: Context) -> list[Ticket]:
@@ -360,30 +338,6 @@ def _my_jobs(context: Context, command: Command) -> Reply:
 # --- leaders ----------------------------------------------------------------------------------------------------------
 
 
-def _status(context: Context, command: Command) -> Reply:
-    ticket = _ticket(context, command, lambda: _jobs(context))
-    if not desk_lists.visible(context.session, ticket, context.actor):
-        return Reply(say("error.not_allowed"))
-    return Reply(desk_lists.timeline(context.session, ticket, context.now))
-
-
-def _list(name: str) -> Callable[[Context, Command], Reply]:
-    def runner(context: Context, command: Command) -> Reply:
-        page = int(command.values.get("page") or 1)
-        return Reply(desk_lists.listing(context.session, context.staff, name, page, context.now))
-
-    return runner
-
-
-def _today(context: Context, command: Command) -> Reply:
-    return Reply(desk_lists.today(context.session, context.staff, context.now))
-
-
-def _load(context: Context, command: Command) -> Reply:
-    colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
-    return Reply(desk_lists.load(context.session, colleague, context.now))
-
-
 def _leave(context: Context, command: Command) -> Reply:
     """Whole days, unless hours were named; 到 names the last one."""
     colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
@@ -567,13 +521,6 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "broadcast": _broadcast,
     "false_alarm": _false_alarm,
     "my_jobs": _my_jobs,
-    "status": _status,
-    "today": _today,
-    "unaccepted": _list("unaccepted"),
-    "overdue": _list("overdue"),
-    "waiting": _list("waiting"),
-    "open_jobs": _list("open_jobs"),
-    "load": _load,
     "leave": _leave,
     "assign": _assign,
     "inspect": _inspect,
@@ -588,6 +535,7 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "approve_hold": _approve_hold,
     "report_for": _report_for,
     "help": _help,
+    **leading.RUNNERS,
 }
 
 

@@ -23,14 +23,15 @@ from bot.channels.base import Inbound
 from bot.clock import Clock, system_clock
 from bot.rasa_client import RasaClient, RasaDown, Said, joined
 from bot.residents import press
+from bot.speech import Command, Context
 from nlu.emergency import detect
 from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, PhotoTooLarge, save_photo
 from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, OpenQuestion, Ticket
-from tickets import emergencies, finding, notify, questions, verbs
+from tickets import audit, binding, emergencies, finding, notify, questions, verbs
 from tickets.answering import Outcome, Turn, try_answer
-from tickets.errors import DeskError
+from tickets.errors import DeskError, NotAllowed
 from tickets.people import Actor, actor_of
 from tickets.sla import in_desk_hours, next_desk_opening
 from tickets.texts import clock, say
@@ -83,11 +84,13 @@ class Gateway:
         on_outbox: Callable[[], None],
         on_typing: Callable[[int, bool], None],
         on_bound: Callable[[str, str, str], None] = lambda _channel, _chat, _role: None,
+        address: str = "",
     ) -> None:
         self._sessions, self._clock, self._rasa = sessions, clock, rasa
         self._community_id, self._files, self._max_photo_bytes = community_id, files, max_photo_bytes
         self._quiet, self._max = quiet_seconds, max_seconds
         self._on_outbox, self._on_typing, self._on_bound = on_outbox, on_typing, on_bound
+        self._address = address
         self._owner = uuid.uuid4().hex
         self._guesses = logins.Guesses()
         self._bursts: dict[int, Burst] = {}
@@ -457,6 +460,7 @@ class Gateway:
             with session.begin_nested():
                 return self._handle_unsafe(session, chat, actor, row)
         except DeskError as error:
+            audit.refused(session, self._community_id, actor, error, self._clock())
             return Outcome(commands.refusal(error), self._choices(error))
 
     def _choices(self, error: DeskError) -> tuple[tuple[str, str], ...]:
@@ -472,11 +476,15 @@ class Gateway:
             return self._bind(session, chat, code)
         if actor.resident:
             row.text = commands.resident_menu(row.text)
+            if home := commands.home_to_bind(row.text):
+                return Outcome(binding.claim(session, actor.resident, home, self._clock()))
         turn = Turn(session, chat, actor, row.text, now, f"{row.channel}:{row.message_id}")
         if actor.staff:
             command = commands.parse(row.text, actor.role)
             if command:
                 return self._command(session, chat, actor, row, command)
+        if action := commands.beyond(row.text, actor.role):
+            raise NotAllowed(action=action)
         if row.payload.get("photos"):
             self._photos_to_ticket(session, actor, row)
         return try_answer(turn) or Outcome(resume=row.text)
@@ -486,6 +494,8 @@ class Gateway:
         sender, now = f"{chat.channel}:{chat.identity.external_id}", self._clock()
         if self._guesses.too_many(sender, now):
             return Outcome(say("error.too_many"))
+        if tie := binding.enter_code(session, chat.identity.resident, code, now):
+            return Outcome(say("binding.done", home=tie.household.display))
         if not logins.bind(session, chat.identity, code, now):
             self._guesses.failed(sender, now)
             return Outcome(say("error.bad_login"))
@@ -501,10 +511,11 @@ class Gateway:
         return press(turn, row.button)
 
     def _command(
-        self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage, command: commands.Command
+        self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage, command: Command
     ) -> Outcome:
         assert actor.staff is not None
-        context = commands.Context(session, chat, actor, actor.staff, self._clock(), f"{row.channel}:{row.message_id}")
+        key = f"{row.channel}:{row.message_id}"
+        context = Context(session, chat, actor, actor.staff, self._clock(), key, self._files, self._address)
         reply = commands.run(context, command)
         return Outcome(reply.text, reply.buttons, resume=reply.forward)
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from bot import bulletins
 from bot.clock import Clock
 from storage.database import Sessions
-from tickets import clocks
+from tickets import clocks, leading
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +26,15 @@ LEADER_LOCK = 7301
 
 class Jobs:
     def __init__(
-        self, sessions: Sessions, clock: Clock, recover: Callable[[], Awaitable[None]], on_outbox: Callable[[], None]
+        self,
+        sessions: Sessions,
+        clock: Clock,
+        recover: Callable[[], Awaitable[None]],
+        on_outbox: Callable[[], None],
+        files: Path,
     ) -> None:
         self._sessions, self._clock, self._recover, self._on_outbox = sessions, clock, recover, on_outbox
+        self._files = files
         self._scheduler = AsyncIOScheduler()
 
     def start(self) -> None:
@@ -43,6 +51,10 @@ class Jobs:
             await asyncio.to_thread(self.sweep_once)
         except Exception:
             log.exception("jobs.sweep_failed")
+        try:
+            await asyncio.to_thread(self.tell_leaders)
+        except Exception:
+            log.exception("jobs.tell_leaders_failed")
         self._on_outbox()
 
     async def _take_up(self) -> None:
@@ -60,6 +72,13 @@ class Jobs:
                     return False
                 if not clocks.sweep(session, now):
                     return True
+
+    def tell_leaders(self) -> None:
+        """Reports and reminders of 整改单, apart from the clocks: a report that cannot be made holds up no promise."""
+        with self._sessions.begin() as session:
+            if _leads(session):
+                leading.remind(session, self._clock())
+                bulletins.send_due(session, self._files, self._clock())
 
 
 def _leads(session: Session) -> bool:

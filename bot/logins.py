@@ -227,7 +227,11 @@ def bind(session: Session, identity: Identity, code: str, now: datetime) -> bool
 
 
 def _use_code(session: Session, code: str, now: datetime) -> LoginCode | None:
-    row = session.scalar(select(LoginCode).where(LoginCode.code_hash == _hash(code.strip())).with_for_update())
+    row = session.scalar(
+        select(LoginCode)
+        .where(LoginCode.code_hash == _hash(code.strip()), LoginCode.residency_id.is_(None))
+        .with_for_update()
+    )
     if row is None or row.used_at or row.expires_at < now:
         return None
     row.used_at = now

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Date,
     ForeignKey,
     Index,
+    LargeBinary,
     MetaData,
     String,
     Text,
@@ -301,13 +302,14 @@ class WebSession(Base):
 
 
 class LoginCode(Base):
-    """A one-time code that lets a person open the web chat as themselves."""
+    """A one-time code that lets a person open the web chat as themselves, or proves a claim to a home (`residency_id`)."""
 
     __tablename__ = "login_codes"
     id: Mapped[int] = mapped_column(primary_key=True)
     code_hash: Mapped[str] = mapped_column(String(64), unique=True)
     resident_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"))
     staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    residency_id: Mapped[int | None] = mapped_column(ForeignKey("residencies.id"))
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
 
@@ -550,3 +552,51 @@ class ReviewItem(Base):
     state: Mapped[str] = mapped_column(String(10), default="open", index=True)
     label: Mapped[str] = mapped_column(String(40), default="")
     labelled_at: Mapped[datetime | None]
+
+
+# --- leading ----------------------------------------------------------------------------------------------------------
+
+
+class Rectification(Base):
+    """整改单: something a named colleague puts right by a date; reminded until it is done."""
+
+    __tablename__ = "rectifications"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"), index=True)
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"))
+    what: Mapped[str] = mapped_column(Text)
+    owner_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), index=True)
+    asked_by_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    created_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    remind_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]
+    result: Mapped[str] = mapped_column(Text, default="")
+    owner: Mapped[Staff] = relationship(foreign_keys=[owner_id])
+    asked_by: Mapped[Staff] = relationship(foreign_keys=[asked_by_id])
+
+
+class AccessLog(Base):
+    """Who was refused, and who took data out: kept, so that it can be asked (domain.md §9.1)."""
+
+    __tablename__ = "access_log"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"))
+    at: Mapped[datetime] = mapped_column(index=True)
+    actor: Mapped[str] = mapped_column(String(40))
+    action: Mapped[str] = mapped_column(String(40))
+    target: Mapped[str] = mapped_column(String(60), default="")
+    allowed: Mapped[bool]
+
+
+class Export(Base):
+    """A workbook made for one leader, fetched by a link that only they were sent; only the token's hash is kept."""
+
+    __tablename__ = "exports"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    file_name: Mapped[str] = mapped_column(String(120))
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]

@@ -33,6 +33,17 @@ def load_community(
     community = Community(code=code, name=spec["community"], register_spec=dict(spec), settings=dict(settings))
     session.add(community)
     session.flush()
+    add_households(session, community, spec, places)
+    for name in (*spec.get("gates", ()), *spec.get("areas", ())):
+        session.add(PublicArea(community_id=community.id, name=name))
+    session.flush()
+    return community
+
+
+def add_households(
+    session: Session, community: Community, spec: Mapping[str, Any], places: list[dict[str, str]]
+) -> None:
+    """Homes that are new in the register, with the phases, buildings and units they need and that are not there yet."""
     units = _levels(session, community, spec, places)
     session.execute(
         insert(Household),
@@ -47,35 +58,42 @@ def load_community(
             for place in places
         ],
     )
-    for name in (*spec.get("gates", ()), *spec.get("areas", ())):
-        session.add(PublicArea(community_id=community.id, name=name))
     session.flush()
-    return community
 
 
 def _levels(
     session: Session, community: Community, spec: Mapping[str, Any], places: list[dict[str, str]]
 ) -> dict[tuple[str, str, str], int]:
-    """Phases, buildings and units that occur in the places; returns each unit's id."""
-    names = {phase["code"]: phase["name"] for phase in spec["phases"]}
-    phases: dict[str, Phase] = {}
-    buildings: dict[tuple[str, str], Building] = {}
-    units: dict[tuple[str, str, str], Unit] = {}
+    """Phases, buildings and units that occur in the places, made where they are missing; returns each unit's id."""
+    names = {str(phase["code"]): str(phase["name"]) for phase in spec["phases"]}
+    phases: dict[str, int] = {}
+    buildings: dict[tuple[str, str], int] = {}
+    units: dict[tuple[str, str, str], int] = {}
     for place in places:
         phase, building, unit = place["phase"], place["building"], place["unit"]
         if phase not in phases:
-            phases[phase] = Phase(community_id=community.id, code=phase, name=names[phase])
-            session.add(phases[phase])
-            session.flush()
+            phases[phase] = _have(
+                session, Phase(community_id=community.id, code=phase, name=names[phase]), "community_id"
+            )
         if (phase, building) not in buildings:
-            buildings[phase, building] = Building(phase_id=phases[phase].id, code=building, name=building)
-            session.add(buildings[phase, building])
-            session.flush()
+            row = Building(phase_id=phases[phase], code=building, name=building)
+            buildings[phase, building] = _have(session, row, "phase_id")
         if (phase, building, unit) not in units:
-            units[phase, building, unit] = Unit(building_id=buildings[phase, building].id, code=unit)
-            session.add(units[phase, building, unit])
+            row_ = Unit(building_id=buildings[phase, building], code=unit)
+            units[phase, building, unit] = _have(session, row_, "building_id")
+    return units
+
+
+def _have(session: Session, row: Phase | Building | Unit, above: str) -> int:
+    """The id of the row with this code below the same parent; it is made if there is none."""
+    model = type(row)
+    same = getattr(model, above) == getattr(row, above)
+    known = session.scalar(select(model.id).where(same, model.code == row.code))
+    if known is not None:
+        return known
+    session.add(row)
     session.flush()
-    return {key: unit.id for key, unit in units.items()}
+    return row.id
 
 
 def load_people(session: Session, community: Community, people: Mapping[str, Any], now: datetime) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from nlu.slots import mask_text
 from storage.models import Staff, Ticket
-from tickets import finding, lifecycle, notify, verbs
+from tickets import finding, lifecycle, notify
+from tickets.ledger import scope_of
 from tickets.people import Actor, may_see
+from tickets.periods import period
+from tickets.report_text import counts_text
+from tickets.reports import overdue_conditions, standing
 from tickets.texts import LOCAL, clock, has_text, say
 
 PAGE = 8
@@ -22,7 +27,14 @@ def visible(session: Session, ticket: Ticket, actor: Actor) -> bool:
 
 
 def lines(tickets: list[Ticket], now: datetime) -> str:
-    return "\n".join(say("staff.line_time", **notify.facts(ticket, now)) for ticket in tickets[:PAGE])
+    rows = ({**notify.facts(ticket, now), "tail": short_no(ticket, now)} for ticket in tickets[:PAGE])
+    return "\n".join(say("staff.line_time", **row) for row in rows)
+
+
+def short_no(ticket: Ticket, now: datetime) -> str:
+    """What to call a ticket in a list: today's by its last four digits, which count anew every day, older ones in full."""
+    today = ticket.created_at.astimezone(LOCAL).date() == now.astimezone(LOCAL).date()
+    return ticket.tail if today else ticket.ticket_no
 
 
 def timeline(session: Session, ticket: Ticket, now: datetime) -> str:
@@ -55,74 +67,59 @@ def _short(note: str) -> str:
     return note if len(note) <= 30 else note[:29] + "…"
 
 
+@dataclass(frozen=True)
+class Page:
+    """One page of a list: its text, the tickets on it, and the words that show the next one ("" on the last)."""
+
+    text: str
+    tickets: tuple[Ticket, ...] = ()
+    next_words: str = ""
+
+
 def listing(session: Session, staff: Staff, name: str, page: int, now: datetime) -> str:
-    """One page of a named list; the page after it is offered by its number."""
-    query = _base(staff).where(*_conditions(name, now)).order_by(Ticket.level, Ticket.finish_by, Ticket.id)
-    tickets = list(session.scalars(query))
+    """The text of one page of a named list."""
+    return page_of(session, staff, name, page, now).text
+
+
+def page_of(session: Session, staff: Staff, name: str, page: int, now: datetime) -> Page:
+    """One page of a named list; the page after it is offered by its words."""
+    tickets = chosen(session, staff, name, now)
     head = say(f"staff.{name}_head", count=len(tickets))
     if not tickets:
-        return head + say("staff.nothing")
+        return Page(head + say("staff.nothing"))
     start = (page - 1) * PAGE
-    text = f"{head}\n{lines(tickets[start : start + PAGE], now)}"
+    shown = tickets[start : start + PAGE]
     left = len(tickets) - start - PAGE
-    return text + (
-        "\n" + say("staff.more", count=left, again=say(f"staff.{name}_again", page=page + 1)) if left > 0 else ""
-    )
+    again = say(f"staff.{name}_again", page=page + 1) if left > 0 else ""
+    more = "\n" + say("staff.more", count=left, again=again) if left > 0 else ""
+    return Page(f"{head}\n{lines(shown, now)}{more}", tuple(shown), again)
 
 
-def _base(staff: Staff) -> Select[Ticket]:
-    return select(Ticket).where(Ticket.community_id == staff.community_id)
-
-
-def _conditions(name: str, now: datetime) -> list[ColumnElement[bool]]:
-    waiting_for_worker = Ticket.status.in_(("new", "assigned"))
-    running = Ticket.status.in_(("new", "survey", "assigned", "in_progress", "rework"))
-    if name == "unaccepted":
-        return [waiting_for_worker, Ticket.kind.in_(("BX", "YH", "TS"))]
-    if name == "overdue":
-        return [running, or_(Ticket.finish_by < now, Ticket.arrived_at.is_(None) & (Ticket.arrive_by < now))]
-    if name == "waiting":
-        return [Ticket.status == "done"]
-    return [Ticket.status.in_(lifecycle.OPEN)]
-
-
-def overdue(session: Session, community_id: int, now: datetime) -> list[Ticket]:
-    query = select(Ticket).where(Ticket.community_id == community_id, *_conditions("overdue", now))
+def chosen(session: Session, staff: Staff, name: str, now: datetime) -> list[Ticket]:
+    """The tickets of a named list that this leader may count, most pressing first."""
+    query = _base(staff).where(*_conditions(name, now)).order_by(Ticket.level, Ticket.finish_by, Ticket.id)
     return list(session.scalars(query))
 
 
+def _base(staff: Staff) -> Select[Ticket]:
+    return select(Ticket).where(*scope_of(staff).conditions())
+
+
+def _conditions(name: str, now: datetime) -> list[ColumnElement[bool]]:
+    if name == "unaccepted":
+        return [Ticket.status.in_(("new", "assigned")), Ticket.kind.in_(("BX", "YH", "TS"))]
+    if name == "overdue":
+        return overdue_conditions(now)
+    if name == "waiting":
+        return [Ticket.status == "done"]
+    if name == "on_hold":
+        return [Ticket.status == "on_hold"]
+    return [Ticket.status.in_(lifecycle.OPEN)]
+
+
 def today(session: Session, staff: Staff, now: datetime) -> str:
-    """New, finished, open and overdue since local midnight, in all and by kind."""
-    local = now.astimezone(LOCAL)
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
-
-    def count(*conditions: ColumnElement[bool]) -> dict[str, int]:
-        query = (
-            select(Ticket.kind, func.count())
-            .where(Ticket.community_id == staff.community_id, *conditions)
-            .group_by(Ticket.kind)
-        )
-        return dict(session.execute(query).all())
-
-    new = count(Ticket.created_at >= midnight)
-    finished = count(Ticket.closed_at >= midnight, Ticket.status == "closed")
-    still = count(Ticket.status.in_(lifecycle.OPEN))
-    late = count(*_conditions("overdue", now))
-    day = f"{local.month}-{local.day}"
-    head = say(
-        "staff.today_head",
-        day=day,
-        new=sum(new.values()),
-        finished=sum(finished.values()),
-        open=sum(still.values()),
-        overdue=sum(late.values()),
-    )
-    rows = [
-        say("staff.by_kind", kind=say(f"kind.{kind}"), new=new.get(kind, 0), open=still.get(kind, 0))
-        for kind in verbs.KINDS
-        if kind in new or kind in still
-    ]
-    return "\n".join([head, *rows])
+    """New, finished, open and overdue since local midnight, in all, by kind and by class: the head of the daily report."""
+    return counts_text(standing(session, scope_of(staff), period("today", now), now))
 
 
 def load(session: Session, colleague: Staff, now: datetime) -> str:

@@ -113,3 +113,9 @@ class BadInput(DeskError):
     """The value given cannot be used."""
 
     code = "bad_input"
+
+
+class TooManyClaims(DeskError):
+    """This person has claimed too many homes today."""
+
+    code = "too_many_claims"

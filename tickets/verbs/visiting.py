@@ -88,7 +88,9 @@ def change_appointment(
         ticket.wanted_label, ticket.wanted_start_at, ticket.wanted_end_at = label, start, end
     else:
         ticket.wanted_label = label
-    event = record(session, ticket, actor, "appointment_changed", now, note=label, old=old)
+    event = record(
+        session, ticket, actor, "appointment_changed", now, note=label, old=old, end=end.isoformat() if end else ""
+    )
     if ticket.handler:
         notify.tell_staff(session, ticket.handler, ticket, event, "push.time_changed_staff", now, old=old)
     key = "push.time_noted" if first else "push.time_changed" if ticket.handler else "push.time_changed_unowned"

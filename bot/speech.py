@@ -1,0 +1,59 @@
+"""What a short command is made of, and how it finds its ticket; commands.py and leading.py are built on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from storage.models import Conversation, Staff, Ticket
+from tickets import finding, verbs
+from tickets.people import Actor
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What to say; `forward` is text that the dialogue engine has to read (a report on somebody's behalf)."""
+
+    text: str = ""
+    buttons: tuple[tuple[str, str], ...] = ()
+    forward: str = ""
+
+
+@dataclass(frozen=True)
+class Command:
+    """A recognised command with what its pattern caught; `ticket_id` is set when it came from a button."""
+
+    name: str
+    values: dict[str, str]
+    words: str
+    ticket_id: int | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """Who says it, where and when. `files` and `address` are for pictures and links."""
+
+    session: Session
+    conversation: Conversation
+    actor: Actor
+    staff: Staff
+    now: datetime
+    key: str
+    files: Path = Path()
+    address: str = ""
+
+
+def find_ticket(context: Context, command: Command, pool: Callable[[], list[Ticket]]) -> Ticket:
+    """By button, by number, or the only one it can be."""
+    if command.ticket_id is not None:
+        return verbs.load(context.session, command.ticket_id)
+    if command.values.get("no"):
+        person = context.staff.community_id
+        return verbs.load(
+            context.session, finding.by_number(context.session, person, command.values["no"], context.actor).id
+        )
+    return verbs.load(context.session, finding.the_one(pool(), context.now).id)
