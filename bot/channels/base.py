@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from starlette.requests import Request
+
 
 @dataclass(frozen=True)
 class Media:
@@ -105,3 +107,13 @@ class Channel(Protocol):
 
     async def send(self, message: Outbound) -> str:
         """Send and return the platform's id of the sent message ("" if it has none). Raises a ChannelError."""
+
+
+async def read_body(request: Request, limit: int) -> bytes | None:
+    """The body of a push; None as soon as it is known to be too large, without reading the rest."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)
