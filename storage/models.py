@@ -528,6 +528,27 @@ class Counter(Base):
     value: Mapped[int] = mapped_column(default=0)
 
 
+class PlatformToken(Base):
+    """The access token of a platform account, one for all processes: taking a second one could end the first."""
+
+    __tablename__ = "platform_tokens"
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    token: Mapped[str] = mapped_column(Text)
+    expires_at: Mapped[datetime | None]
+    forced_at: Mapped[datetime | None]
+
+
+class ReplyWindow(Base):
+    """How many messages a platform still lets us send to a person of its own accord, and until when (by kind of occasion)."""
+
+    __tablename__ = "reply_windows"
+    channel: Mapped[str] = mapped_column(String(12), primary_key=True)
+    chat_id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(12), primary_key=True)
+    until_at: Mapped[datetime]
+    left: Mapped[int]
+
+
 class ReviewItem(Base):
     """A message the model was not sure of, or got wrong, kept (masked) until a person says what it means."""
 

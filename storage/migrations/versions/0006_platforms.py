@@ -1,0 +1,34 @@
+"""platform tokens and reply windows"""
+
+import sqlalchemy as sa
+from alembic import op
+
+import storage.types
+
+revision = '0006'
+down_revision = '0002'
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table('platform_tokens',
+    sa.Column('name', sa.String(length=80), nullable=False),
+    sa.Column('token', sa.Text(), nullable=False),
+    sa.Column('expires_at', storage.types.UtcDateTime(), nullable=True),
+    sa.Column('forced_at', storage.types.UtcDateTime(), nullable=True),
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_platform_tokens'))
+    )
+    op.create_table('reply_windows',
+    sa.Column('channel', sa.String(length=12), nullable=False),
+    sa.Column('chat_id', sa.String(length=80), nullable=False),
+    sa.Column('kind', sa.String(length=12), nullable=False),
+    sa.Column('until_at', storage.types.UtcDateTime(), nullable=False),
+    sa.Column('left', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('channel', 'chat_id', 'kind', name=op.f('pk_reply_windows'))
+    )
+
+
+def downgrade() -> None:
+    op.drop_table('reply_windows')
+    op.drop_table('platform_tokens')
