@@ -106,6 +106,19 @@ def mark_unreachable(session: Session, channel: str, chat_id: str) -> None:
     close_windows(session, channel, chat_id)
 
 
+def nth_newest_sent(session: Session, channel: str, chat_id: str, count: int) -> datetime | None:
+    """When the `count`-th newest message to this chat went out; None while there were fewer."""
+    query = (
+        select(OutboxMessage.sent_at)
+        .join(Conversation, Conversation.id == OutboxMessage.conversation_id)
+        .where(Conversation.channel == channel, Conversation.chat_id == chat_id, OutboxMessage.status == "sent")
+        .order_by(OutboxMessage.sent_at.desc())
+        .offset(count - 1)
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
 # --- numbered choices -------------------------------------------------------------------------------------------------
 
 

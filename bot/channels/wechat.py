@@ -12,7 +12,7 @@ import hashlib
 import logging
 import re
 from collections import OrderedDict
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +35,7 @@ from bot.channels.base import (
     Unreachable,
     read_body,
 )
+from bot.channels.tasks import Tasks
 from bot.channels.text import CODE_BYTES, Progress, check_buttons, clean, numbered, split_text, utf8
 from bot.channels.wechat_api import TOKEN_CODES, ApiFault, PlatformApi, answer_of, token_in
 from bot.channels.wechat_wire import BODY_LIMIT, BadPush, Envelope, Fields, Push, to_xml
@@ -58,7 +59,7 @@ GONE = frozenset({40003, 43004, 43019, 43101})
 WAIT = {45009: 60.0, 45011: 10.0, 50002: 300.0, 40164: 300.0, 40125: 300.0, 40013: 300.0, 61004: 300.0}
 _REMEMBERED = 1000
 _BINDING = re.compile(r"\d{6}")
-_SILENT_EVENTS = frozenset({"VIEW", "LOCATION", "view_miniprogram"})
+_SILENT_EVENTS = frozenset({"VIEW", "view", "LOCATION", "view_miniprogram", "enter_agent"})
 
 
 class WeChatApi(PlatformApi):
@@ -238,7 +239,8 @@ def template_data(template: Template, facts: Mapping[str, str]) -> dict[str, dic
 
 
 class _Slot:
-    """A connection WeChat holds open for an answer. Whoever offers one learns whether it went out there."""
+    """A connection WeChat holds open for an answer, `open` once its message is being stored. Whoever offers one learns
+    whether it went out there."""
 
     OFFER_SECONDS = 2.0
 
@@ -301,8 +303,7 @@ class WeChatChannel:
         self._templates, self._patience = templates or {}, patience or Patience()
         self._receive: Receive | None = None
         self._stopping = False
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._storing: dict[str, asyncio.Task[None]] = {}
+        self._tasks = Tasks()
         self._slots: dict[str, list[_Slot]] = {}
         self._answered: OrderedDict[str, str] = OrderedDict()
         self._progress = Progress()
@@ -319,20 +320,9 @@ class WeChatChannel:
         for slots in self._slots.values():
             for slot in slots:
                 slot.close(False)
-        if self._tasks:
-            await asyncio.wait(set(self._tasks), timeout=self._patience.stop)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.stop(self._patience.stop)
         self._receive = None
         await self._api.close()
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """The loop keeps only weak references to tasks; `stop` waits for these."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     # -- in
 
@@ -347,7 +337,7 @@ class WeChatChannel:
             push = self._envelope.open(body, request.query_params, self._clock())
         except BadPush as error:
             log.warning("wechat.push_refused why=%s", error)
-            return Response(status_code=error.status)
+            return Response(status_code=error.answer)
         except ClientDisconnect:
             return Response(status_code=400)
         if self._receive is None or self._stopping:
@@ -380,7 +370,8 @@ class WeChatChannel:
         self._slots.setdefault(chat_id, []).append(slot)
         try:
             try:
-                await asyncio.shield(self._store_task(received, slot))
+                task = self._tasks.once(received.inbound.message_id, lambda: self._store(received))
+                await asyncio.shield(task)
             except Exception as error:
                 log.error("wechat.store failed: %s", type(error).__name__)
                 return False, ""
@@ -400,17 +391,6 @@ class WeChatChannel:
         if not slots:
             self._slots.pop(chat_id, None)
 
-    def _store_task(self, received: Received, slot: _Slot) -> asyncio.Task[None]:
-        """One task a message: a repeat waits for the first one's."""
-        key = received.inbound.message_id
-        task = self._storing.get(key)
-        if task is None:
-            task = self._storing[key] = self._spawn(self._store(received, slot))
-            task.add_done_callback(lambda _: self._storing.pop(key, None))
-        else:
-            task.add_done_callback(lambda done: setattr(slot, "open", not done.cancelled()))
-        return task
-
     def _remember(self, key: str, text: str) -> None:
         if text or key not in self._answered:
             self._answered[key] = text
@@ -428,15 +408,16 @@ class WeChatChannel:
         }
         return Response(self._envelope.seal(to_xml(answer), push.key, now), media_type="application/xml")
 
-    async def _store(self, received: Received, slot: _Slot) -> None:
+    async def _store(self, received: Received) -> None:
         assert self._receive is not None
         inbound = await asyncio.to_thread(self._noted, received)
         if received.left:
             return
         if received.file:
-            inbound = await self._with_file(inbound, *received.file)
+            inbound = await with_file(self._api, inbound, *received.file, patience=self._patience.download)
         # From here on an answer can come, and it may be quicker than this task.
-        slot.open = True
+        for slot in self._slots.get(inbound.chat_id, ()):
+            slot.open = True
         await self._receive(inbound)
 
     def _noted(self, received: Received) -> Inbound:
@@ -453,17 +434,6 @@ class WeChatChannel:
             until = min(inbound.sent_at or self._clock(), self._clock()) + lasts
             platforms.open_window(session, self.name, inbound.chat_id, received.opens, until, quota)
             return chosen(inbound, platforms.choices(session, self.name, inbound.chat_id))
-
-    async def _with_file(self, inbound: Inbound, kind: str, media_id: str) -> Inbound:
-        """WeChat keeps it for three days only. One that cannot be had is told to the gateway, never a reason to lose the
-        message."""
-        try:
-            async with asyncio.timeout(self._patience.download):
-                data, mime = await self._api.download("/cgi-bin/media/get", media_id=media_id)
-        except (ApiFault, ChannelError, TimeoutError) as error:
-            log.warning("wechat.download failed kind=%s: %s", kind, type(error).__name__)
-            return replace(inbound, extra=inbound.extra | {"media_missing": kind})
-        return replace(inbound, media=(Media(kind, data, "", mime),))
 
     # -- out
 
@@ -511,7 +481,7 @@ class WeChatChannel:
             raise _Closed
         try:
             if part["msgtype"] == "image":
-                part = {**part, "image": {"media_id": await self._uploaded(message)}}
+                part = {**part, "image": {"media_id": await uploaded(self._api, message)}}
             body = {"touser": message.chat_id, **part}
             answer = await self._api.call("POST", "/cgi-bin/message/custom/send", json=body)
             return str(answer.get("msgid", ""))
@@ -528,15 +498,6 @@ class WeChatChannel:
             # Should it have arrived all the same, the platform's own count corrects ours.
             await asyncio.to_thread(self._give_back, message.chat_id, kind)
             raise
-
-    async def _uploaded(self, message: Outbound) -> str:
-        try:
-            data = await asyncio.to_thread(Path(message.image_path).read_bytes)
-        except OSError:
-            raise Refused("the picture cannot be read") from None
-        files = {"media": (message.image_name or "photo.jpg", data, "image/jpeg")}
-        answer = await self._api.call("POST", "/cgi-bin/media/upload", params={"type": "image"}, files=files)
-        return str(answer.get("media_id", ""))
 
     def _take(self, chat_id: str) -> str:
         with self._sessions.begin() as session:
@@ -581,6 +542,29 @@ class WeChatChannel:
                 return facts
             known = notify.facts(session.get_one(Ticket, row.ticket_id), now)
         return {**{name: str(value) for name, value in known.items()}, **facts}
+
+
+async def with_file(api: PlatformApi, inbound: Inbound, kind: str, media_id: str, *, patience: float) -> Inbound:
+    """With the file, which the platform keeps for three days only. One that cannot be had is told to the gateway, never a
+    reason to lose the message."""
+    try:
+        async with asyncio.timeout(patience):
+            data, mime = await api.download("/cgi-bin/media/get", media_id=media_id)
+    except (ApiFault, ChannelError, TimeoutError) as error:
+        log.warning("%s.download failed kind=%s: %s", inbound.channel, kind, type(error).__name__)
+        return replace(inbound, extra=inbound.extra | {"media_missing": kind})
+    return replace(inbound, media=(Media(kind, data, "", mime),))
+
+
+async def uploaded(api: PlatformApi, message: Outbound) -> str:
+    """The platform's id of a message's picture. Raises ChannelError and ApiFault."""
+    try:
+        data = await asyncio.to_thread(Path(message.image_path).read_bytes)
+    except OSError:
+        raise Refused("the picture cannot be read") from None
+    files = {"media": (message.image_name or "photo.jpg", data, "image/jpeg")}
+    answer = await api.call("POST", "/cgi-bin/media/upload", params={"type": "image"}, files=files)
+    return str(answer.get("media_id", ""))
 
 
 def chosen(inbound: Inbound, choices: list[list[str]]) -> Inbound:

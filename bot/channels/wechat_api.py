@@ -73,7 +73,7 @@ class PlatformApi:
         """The answer, asked again once with a new token if the platform refused the old one."""
         token = await self._token()
         response = await self.plain(method, path, token=token, **options)
-        if _code(response) in TOKEN_CODES:
+        if code_of(response) in TOKEN_CODES:
             token = await self._renewed(token)
             response = await self.plain(method, path, token=token, **options)
         return response
@@ -142,22 +142,23 @@ def answer_of(response: httpx.Response) -> dict[str, Any]:
     return answer
 
 
-def _code(response: httpx.Response) -> int:
-    """errcode of an answer, 0 for a good one and for a file."""
+def code_of(response: httpx.Response) -> int:
+    """errcode of an answer, 0 for a good one and for a file. Raises RetryLater when the platform says that it is busy."""
     if response.content[:1] != b"{":
         return 0
     try:
         code = json.loads(response.content).get("errcode", 0)
     except ValueError:
         return 0
+    if code == BUSY:
+        raise RetryLater(2.0, "the platform is busy")
     return code if isinstance(code, int) else 0
 
 
 def _checked(response: httpx.Response) -> dict[str, Any]:
     answer = answer_of(response)
-    code = answer.get("errcode", 0)
-    if code == BUSY:
-        raise RetryLater(2.0, "the platform is busy")
-    if not isinstance(code, int) or code:
-        raise ApiFault(code if isinstance(code, int) else BUSY)
+    if code := code_of(response):
+        raise ApiFault(code)
+    if not isinstance(answer.get("errcode", 0), int):
+        raise RetryLater(_UNREACHABLE_SECONDS, "an error code that is no number")
     return answer

@@ -33,7 +33,7 @@ class BadPush(Exception):
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
-        self.status = status
+        self.answer = status
 
 
 def signature(token: str, *parts: str) -> str:
