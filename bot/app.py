@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 
 from bot.channels.base import Channel
 from bot.channels.telegram import TelegramChannel
+from bot.channels.tencent import channels_of
 from bot.channels.web import WebChannel, error_response
 from bot.clock import Clock, file_clock, system_clock
 from bot.delivery import Delivery
@@ -58,6 +59,8 @@ class Bot:
         self.telegram = self._telegram()
         if self.telegram:
             self.channels["telegram"] = self.telegram
+        others, self._others_routes = channels_of(settings, self.sessions, self.clock)
+        self.channels.update({channel.name: channel for channel in others})
         self.delivery = Delivery(self.sessions, self.channels, self.clock, settings.data_dir)
         self.gateway = Gateway(
             self.sessions,
@@ -104,7 +107,7 @@ class Bot:
         if self.telegram and self.settings.telegram_webhook_url:
             path = httpx.URL(self.settings.telegram_webhook_url).path
             routes.append(Route(path, self.telegram.webhook, methods=["POST"]))
-        return [*routes, *self.web.routes()]
+        return [*routes, *self._others_routes, *self.web.routes()]
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
