@@ -19,14 +19,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import commands, logins
-from bot.channels.base import Inbound
+from bot.channels.base import Inbound, Media
 from bot.clock import Clock, system_clock
 from bot.rasa_client import RasaClient, RasaDown, Said, joined
 from bot.residents import press
 from nlu.emergency import detect
 from storage import mailbox
 from storage.database import Sessions
-from storage.files import NotAPhoto, PhotoTooLarge, save_photo
+from storage.files import NotAPhoto, NotAVoice, PhotoTooLarge, StoredVoice, save_photo, save_voice
 from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, Ticket
 from tickets import emergencies, finding, notify, questions, verbs
 from tickets.answering import Outcome, Turn, try_answer
@@ -122,7 +122,7 @@ class Gateway:
             row = mailbox.store_inbound(session, chat, inbound.message_id, text, button, payload, now)
             if row is None:
                 return None
-            self._keep_photos(session, chat, payload)
+            self._keep_files(session, chat, payload)
             actor = actor_of(identity)
             self._screen(session, chat, actor, row)
             at_once = bool(inbound.button) or self._answers_now(session, actor, row)
@@ -134,6 +134,8 @@ class Gateway:
         for media in inbound.media:
             if media.kind != "image":
                 payload["other_media"] = media.kind
+                if voice := self._voice(media):
+                    payload.setdefault("voices", []).append([voice.key, voice.mime, voice.size])
                 continue
             try:
                 photo = save_photo(self._files, media.data, self._max_photo_bytes)
@@ -151,7 +153,25 @@ class Gateway:
             payload["edited"] = True
         return payload
 
-    def _keep_photos(self, session: Session, chat: Conversation, payload: dict[str, Any]) -> None:
+    def _voice(self, media: Media) -> StoredVoice | None:
+        """A voice note nobody could turn into words is kept for the desk to listen to."""
+        try:
+            return save_voice(self._files, media.data, self._max_photo_bytes) if media.kind == "voice" else None
+        except (NotAVoice, PhotoTooLarge):
+            return None
+
+    def _keep_files(self, session: Session, chat: Conversation, payload: dict[str, Any]) -> None:
+        for key, mime, size in payload.get("voices", []):
+            session.add(
+                Attachment(
+                    key=key,
+                    mime=mime,
+                    size=size,
+                    purpose="voice",
+                    conversation_id=chat.id,
+                    created_at=self._clock(),
+                )
+            )
         for key, mime, size, width, height in payload.get("photos", []):
             session.add(
                 Attachment(

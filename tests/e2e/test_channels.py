@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import time
 from collections.abc import Iterator
@@ -19,10 +20,15 @@ from channels.wechat_server import (
     CORP_SECRET,
     ROBOT_KEY,
     SECRET,
+    Kept,
     WeChatServer,
 )
 from e2e.harness import Stack
 from e2e.test_telegram import Phone, _code
+from PIL import Image
+from sqlalchemy import select
+
+from storage.models import Attachment
 
 pytestmark = pytest.mark.e2e
 
@@ -138,6 +144,11 @@ def test_repair_loop_over_three_platforms(stack: Stack, telegram: TelegramServer
     resident.send("厨房水龙头一直滴水，麻烦明天下午来修")
     resident.hear("BX", "一期3栋2单元1502室", "尾号5678")
     assert resident.passive, "what is ready in time comes back on the connection"
+    tencent.media = {"m-photo": Kept(_photo()), "m-voice": Kept(b"#!AMR\n\x3c", "audio/amr")}
+    resident.push(resident.sender().message(OPENID, "image", MediaId="m-photo", PicUrl="http://nowhere.invalid"))
+    resident.hear("照片")
+    resident.push(resident.sender().message(OPENID, "voice", MediaId="m-voice", Format="amr"))
+    resident.hear("请打字")
     worker.hear("接单 0001")
     worker.press("接单")
     worker.hear("13800005678")
@@ -154,6 +165,9 @@ def test_repair_loop_over_three_platforms(stack: Stack, telegram: TelegramServer
     resident.hear("评价已记下")
     ticket = stack.ticket()
     assert (ticket.status, ticket.score_quality) == ("closed", 5)
+    with stack.session() as session:
+        kept = session.execute(select(Attachment.mime, Attachment.purpose, Attachment.ticket_id)).all()
+    assert [tuple(row) for row in kept] == [("image/jpeg", "before", ticket.id), ("audio/amr", "voice", None)]
     supervisor.send("状态 0001")
     supervisor.hear("已完成", "评价")
     assert tencent.tokens_given <= 3, "one token an account, for the bot and for the setup"
@@ -187,6 +201,12 @@ def test_an_emergency_is_answered_on_the_connection_while_rasa_is_down(stack: St
     stack.kill("rasa")
     resident.send("家里煤气味好大")
     assert any("燃气" in words or "煤气" in words for words in resident.passive), resident.all()
+
+
+def _photo() -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (40, 30), "blue").save(out, "PNG")
+    return out.getvalue()
 
 
 def _staff_id(stack: Stack, name: str) -> str:
