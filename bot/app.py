@@ -59,7 +59,7 @@ class Bot:
         self.telegram = self._telegram()
         if self.telegram:
             self.channels["telegram"] = self.telegram
-        others, self._others_routes = channels_of(settings, self.sessions, self.clock)
+        others, self._others_routes = channels_of(settings, self.sessions, self.clock, community_id)
         self.channels.update({channel.name: channel for channel in others})
         self.delivery = Delivery(self.sessions, self.channels, self.clock, settings.data_dir)
         self.gateway = Gateway(

@@ -113,6 +113,14 @@ def binding_code(text: str) -> str:
     return found.group(1) if found else ""
 
 
+def group_choice(text: str) -> bool | None:
+    """Whether a group is to hear of jobs from now on (True), no longer (False), or nothing of the kind was said."""
+    for name, choice in (("group_on", True), ("group_off", False)):
+        if re.fullmatch(_data()[name], text.strip()):
+            return choice
+    return None
+
+
 def is_row_id(text: str) -> bool:
     """Whether a button's number can be the id of a row: anything longer no database column holds."""
     return text.isascii() and text.isdecimal() and len(text) <= 9

@@ -43,6 +43,7 @@ DIALOGUE_TEXT = 1000
 RETRY = (2, 5, 10, 20, 30)
 GIVE_UP_AFTER = 6
 IMMEDIATE_CHARS = 16
+LEADERS = ("desk", "supervisor", "manager")
 
 
 @dataclass
@@ -490,6 +491,9 @@ class Gateway:
             return self._no_text(session, chat, actor, row)
         if code := commands.binding_code(row.text):
             return self._bind(session, chat, code)
+        if chat.group and actor.role in LEADERS and (choice := commands.group_choice(row.text)) is not None:
+            chat.hears_dispatch = choice
+            return Outcome(say("staff.group_on" if choice else "staff.group_off"))
         if actor.resident:
             row.text = commands.resident_menu(row.text)
         turn = Turn(session, chat, actor, row.text, now, f"{row.channel}:{row.message_id}")

@@ -204,6 +204,8 @@ class Conversation(Base):
     chat_id: Mapped[str] = mapped_column(String(80))
     identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"), index=True)
     group: Mapped[bool] = mapped_column("is_group", default=False)
+    # A group of staff (or its robot) that is told which jobs nobody has.
+    hears_dispatch: Mapped[bool] = mapped_column(default=False)
     with_person: Mapped[bool] = mapped_column(default=False)
     reachable: Mapped[bool] = mapped_column(default=True)
     last_inbound_at: Mapped[datetime | None]

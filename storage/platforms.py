@@ -8,7 +8,7 @@ from sqlalchemy import or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from storage.models import Conversation, OutboxMessage, PlatformToken, ReplyWindow
+from storage.models import Conversation, Identity, OutboxMessage, PlatformToken, ReplyWindow, Staff
 
 
 def token(session: Session, name: str, until: datetime) -> str:
@@ -117,6 +117,24 @@ def nth_newest_sent(session: Session, channel: str, chat_id: str, count: int) ->
         .limit(1)
     )
     return session.scalar(query)
+
+
+# --- groups -----------------------------------------------------------------------------------------------------------
+
+
+def dispatch_group(session: Session, channel: str, chat_id: str, community_id: int) -> bool:
+    """Make sure there is a conversation for a group that hears of jobs and in which nobody writes (a robot's). It is kept
+    under a leader's name, because every conversation is somebody's. False while the community has no leader."""
+    query = select(Identity).where(Identity.channel == channel, Identity.external_id == chat_id)
+    if session.scalar(query):
+        return True
+    leading = select(Staff).where(Staff.community_id == community_id, Staff.active, Staff.role != "worker")
+    leader = session.scalars(leading.order_by(Staff.role, Staff.id)).first()
+    if leader is None:
+        return False
+    identity = Identity(channel=channel, external_id=chat_id, staff=leader)
+    session.add(Conversation(channel=channel, chat_id=chat_id, identity=identity, group=True, hears_dispatch=True))
+    return True
 
 
 # --- numbered choices -------------------------------------------------------------------------------------------------

@@ -22,7 +22,9 @@ WECHAT_PATH, WECOM_PATH = "/wechat", "/wecom"
 MENU = Path(__file__).resolve().parents[2] / "data" / "messages" / "wechat.yml"
 
 
-def channels_of(settings: Settings, sessions: Sessions, clock: Clock) -> tuple[list[Channel], list[Route]]:
+def channels_of(
+    settings: Settings, sessions: Sessions, clock: Clock, community_id: int
+) -> tuple[list[Channel], list[Route]]:
     """The channels that have settings, and the routes the platforms call."""
     channels: list[Channel] = []
     routes: list[Route] = []
@@ -45,7 +47,8 @@ def channels_of(settings: Settings, sessions: Sessions, clock: Clock) -> tuple[l
         channels.append(wecom)
         routes.append(Route(WECOM_PATH, wecom.webhook, methods=["GET", "POST"]))
     if settings.wecom_robot_key:
-        channels.append(WeComRobot(settings.wecom_robot_key, settings.wecom_base_url, sessions, desk_clock=clock))
+        key, base = settings.wecom_robot_key, settings.wecom_base_url
+        channels.append(WeComRobot(key, base, sessions, desk_clock=clock, community_id=community_id))
     return channels, routes
 
 

@@ -38,6 +38,7 @@ TEXT_LIMIT = 2048
 MARKDOWN_LIMIT = 4096
 # Below WeCom's own 30 and 1,000: a long text is several messages, and what is over is dropped without a word.
 MEMBER_LIMITS = ((25, timedelta(minutes=1)), (900, timedelta(hours=1)))
+ROBOT_CHAT = "group"
 ROBOT_LIMITS = ((20, timedelta(minutes=1)),)
 
 GONE = frozenset({81013, 60111, 82001, 40031})
@@ -231,15 +232,21 @@ class WeComRobot:
 
     name = "wecom_robot"
 
-    def __init__(self, key: str, base_url: str, sessions: Sessions, *, desk_clock: Clock) -> None:
-        self._key = key
+    def __init__(self, key: str, base_url: str, sessions: Sessions, *, desk_clock: Clock, community_id: int) -> None:
+        self._key, self._sessions, self._community_id = key, sessions, community_id
         # A robot needs no token, so nothing is kept for it.
         self._api = PlatformApi(self.name, base_url, sessions)
         self._counted = _Counted(self.name, ROBOT_LIMITS, sessions, desk_clock)
         self._progress = Progress()
 
     async def start(self, receive: Receive) -> None:
-        """Nobody writes to a robot."""
+        """Nobody writes to a robot; its group hears of jobs from now on."""
+        if not await asyncio.to_thread(self._known):
+            log.warning("wecom.robot has no leader to stand for; start again when there is one")
+
+    def _known(self) -> bool:
+        with self._sessions.begin() as session:
+            return platforms.dispatch_group(session, self.name, ROBOT_CHAT, self._community_id)
 
     async def stop(self) -> None:
         await self._api.close()

@@ -111,7 +111,7 @@ def test_a_channel_is_on_when_it_has_settings(server: WeChatServer, maker: Sessi
 
     def names(chosen: Settings) -> tuple[list[str], list[str]]:
         async def work() -> tuple[list[str], list[str]]:
-            channels, routes = channels_of(chosen, maker, system_clock)
+            channels, routes = channels_of(chosen, maker, system_clock, 1)
             for channel in channels:
                 await channel.stop()
             return [channel.name for channel in channels], [route.path for route in routes]

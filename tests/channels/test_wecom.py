@@ -36,6 +36,7 @@ from bot.channels.wecom import MEMBER_LIMITS, WeComApi, WeComChannel, WeComRobot
 from storage import mailbox
 from storage.database import Sessions, sessions
 from storage.models import Community, Conversation, OutboxMessage
+from tickets import notify
 
 USER = "LiGong"
 
@@ -59,7 +60,10 @@ class Bench:
         return WeComChannel(api, envelope, self.sessions, desk_clock=clock, clock=clock, patience=patience)
 
     def robot(self) -> WeComRobot:
-        return WeComRobot(ROBOT_KEY, self.server.url, self.sessions, desk_clock=lambda: self.now)
+        clock = lambda: self.now  # noqa: E731
+        with self.sessions() as session:
+            community = session.scalars(select(Community.id)).one()
+        return WeComRobot(ROBOT_KEY, self.server.url, self.sessions, desk_clock=clock, community_id=community)
 
     def sent_already(self, channel: str, chat: str, count: int, at: datetime) -> None:
         """Rows of the outbox that went out at this moment."""
@@ -333,6 +337,23 @@ def test_the_robots_errors(bench: Bench, code: int, error: type[Exception]) -> N
     with pytest.raises(error) as caught:
         say(bench, Outbound("dispatch", "x", "k"))
     assert ROBOT_KEY not in str(caught.value)
+
+
+def test_the_robots_group_hears_of_jobs_and_is_made_once(bench: Bench) -> None:
+    async def scene() -> None:
+        for _ in range(2):
+            robot = bench.robot()
+            await robot.start(bench.gateway.receive)
+            await robot.stop()
+
+    asyncio.run(scene())
+    with bench.sessions() as session:
+        (chat,) = session.scalars(select(Conversation).where(Conversation.channel == "wecom_robot"))
+        assert (chat.chat_id, chat.group, chat.hears_dispatch) == ("group", True, True)
+        leader = chat.identity.staff
+        assert leader is not None
+        private = notify.conversation_of(session, leader)
+        assert private is None or private.channel != "wecom_robot", "what is for one person never goes to the group"
 
 
 # --- malformed pushes ------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""platform tokens and reply windows"""
+"""platform tokens, reply windows, groups that hear of jobs"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,8 +27,15 @@ def upgrade() -> None:
     sa.Column('left', sa.Integer(), nullable=False),
     sa.PrimaryKeyConstraint('channel', 'chat_id', 'kind', name=op.f('pk_reply_windows'))
     )
+    # The default fills the rows that are there; new ones get their value from the model.
+    with op.batch_alter_table('conversations', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('hears_dispatch', sa.Boolean(), nullable=False, server_default=sa.false()))
+    with op.batch_alter_table('conversations', schema=None) as batch_op:
+        batch_op.alter_column('hears_dispatch', server_default=None)
 
 
 def downgrade() -> None:
+    with op.batch_alter_table('conversations', schema=None) as batch_op:
+        batch_op.drop_column('hears_dispatch')
     op.drop_table('reply_windows')
     op.drop_table('platform_tokens')
