@@ -126,8 +126,11 @@ class Gateway:
             self._keep_files(session, chat, payload)
             actor = actor_of(identity)
             self._screen(session, chat, actor, row)
+            danger = row.done_at is not None
+            if inbound.edited:
+                self._edit(session, chat, row, inbound.extra.get("edits", ""))
             at_once = bool(inbound.button) or self._answers_now(session, actor, row)
-            return chat.id, row.done_at is not None, at_once
+            return chat.id, danger, at_once
 
     def _payload(self, inbound: Inbound) -> dict[str, Any]:
         payload: dict[str, Any] = {}
@@ -199,6 +202,23 @@ class Gateway:
         if emergencies.screen(session, chat, actor, found, row.text, key, self._clock()):
             row.screened_at = row.done_at = self._clock()
             row.payload = {**row.payload, "emergency": found.kind}
+
+    def _edit(self, session: Session, chat: Conversation, row: InboxMessage, edits: str) -> None:
+        """What nobody has read yet is read as it stands now; what was answered is corrected by a message of its own."""
+        query = select(InboxMessage).where(InboxMessage.channel == row.channel, InboxMessage.message_id == edits)
+        original = session.scalar(query)
+        if original is None:
+            return
+        unread = original.done_at is None and chat.turn_owner is None and "left" not in original.payload
+        if row.done_at:
+            # The edit was a danger and is answered; the words before it would only be asked about.
+            original.done_at = original.done_at or row.done_at
+        elif original.text == row.text:
+            row.done_at = row.received_at
+        elif unread:
+            original.text, row.done_at = row.text, row.received_at
+        else:
+            row.payload = {**row.payload, "corrects": True}
 
     def _already_asked(self, session: Session, actor: Actor) -> bool:
         person = actor.resident or actor.staff
@@ -496,6 +516,8 @@ class Gateway:
             return Outcome(say("staff.group_on" if choice else "staff.group_off"))
         if actor.resident:
             row.text = commands.resident_menu(row.text)
+            if row.payload.get("corrects"):
+                row.text = say("words.edited", words=row.text)
         turn = Turn(session, chat, actor, row.text, now, f"{row.channel}:{row.message_id}")
         if actor.staff:
             command = commands.parse(row.text, actor.role)

@@ -50,7 +50,7 @@ class Inbound:
     contact_phone: str = ""  # a contact card, only when it is the sender's own number
     sender_name: str = ""
     group: bool = False
-    edited: bool = False  # a later edit of an earlier message: read as a correction
+    edited: bool = False  # a later edit of the message `extra["edits"]`: read as a correction
     sent_at: datetime | None = None
     extra: dict[str, str] = field(default_factory=dict)
 

@@ -220,6 +220,8 @@ def _from_message(message: Message, username: str, edited: bool) -> tuple[Inboun
     if text is None:
         return None
     chat_id, at = _whole(message.chat.id), message.edit_date if edited else message.date
+    if edited:
+        extra = {**extra, "edits": f"{chat_id}:{_whole(message.message_id)}"}
     suffix = f":e{int(at.timestamp()) if at else 0}" if edited else ""
     inbound = Inbound(
         channel=TelegramChannel.name,
