@@ -115,7 +115,16 @@ def binding_code(text: str) -> str:
 
 def group_choice(text: str) -> bool | None:
     """Whether a group is to hear of jobs from now on (True), no longer (False), or nothing of the kind was said."""
-    for name, choice in (("group_on", True), ("group_off", False)):
+    return _choice(text, "group_on", "group_off")
+
+
+def preference(text: str) -> bool | None:
+    """Whether somebody wants to be written to here from now on, no longer, or said nothing of the kind."""
+    return _choice(text, "prefer_here", "prefer_any")
+
+
+def _choice(text: str, yes: str, no: str) -> bool | None:
+    for name, choice in ((yes, True), (no, False)):
         if re.fullmatch(_data()[name], text.strip()):
             return choice
     return None

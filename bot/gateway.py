@@ -31,7 +31,7 @@ from storage.models import Attachment, Community, Conversation, Draft, InboxMess
 from tickets import emergencies, finding, notify, questions, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError
-from tickets.people import Actor, actor_of
+from tickets.people import Actor, actor_of, prefer
 from tickets.sla import in_desk_hours, next_desk_opening
 from tickets.texts import clock, say
 from tickets.words import is_greeting
@@ -511,9 +511,8 @@ class Gateway:
             return self._no_text(session, chat, actor, row)
         if code := commands.binding_code(row.text):
             return self._bind(session, chat, code)
-        if chat.group and actor.role in LEADERS and (choice := commands.group_choice(row.text)) is not None:
-            chat.hears_dispatch = choice
-            return Outcome(say("staff.group_on" if choice else "staff.group_off"))
+        if said := self._where_to_write(session, chat, actor, row.text):
+            return Outcome(said)
         if actor.resident:
             row.text = commands.resident_menu(row.text)
             if row.payload.get("corrects"):
@@ -526,6 +525,20 @@ class Gateway:
         if row.payload.get("photos"):
             self._photos_to_ticket(session, actor, row)
         return try_answer(turn) or Outcome(resume=row.text)
+
+    def _where_to_write(self, session: Session, chat: Conversation, actor: Actor, text: str) -> str:
+        """「以后发这里」 in a private chat, 「本群派单」 by a leader in a group; the answer, "" for anything else."""
+        if chat.group:
+            choice = commands.group_choice(text) if actor.role in LEADERS else None
+            if choice is None:
+                return ""
+            chat.hears_dispatch = choice
+            return say("staff.group_on" if choice else "staff.group_off")
+        choice = commands.preference(text)
+        if choice is None:
+            return ""
+        prefer(session, chat.identity, choice)
+        return say("reply.preferred" if choice else "reply.preferred_no_more")
 
     def _bind(self, session: Session, chat: Conversation, code: str) -> Outcome:
         """A one-time code ties this account to a registered resident or a colleague."""

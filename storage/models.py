@@ -187,6 +187,8 @@ class Identity(Base):
     external_id: Mapped[str] = mapped_column(String(80))
     resident_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"), index=True)
     staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"), index=True)
+    # The person asked to be written to here, wherever they spoke last.
+    preferred: Mapped[bool] = mapped_column(default=False)
     resident: Mapped[Resident | None] = relationship()
     staff: Mapped[Staff | None] = relationship()
 

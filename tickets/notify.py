@@ -28,13 +28,18 @@ QUOTED = ("symptom", "words", "left", "remark")
 
 
 def conversation_of(session: Session, person: Resident | Staff) -> Conversation | None:
-    """The private chat where this person was heard last."""
+    """The private chat this person asked for, else the one where they were heard last."""
     column = Identity.resident_id if isinstance(person, Resident) else Identity.staff_id
     query = (
         select(Conversation)
         .join(Identity)
         .where(column == person.id, Conversation.group.is_(False), Conversation.reachable)
-        .order_by(Conversation.last_inbound_at.is_(None), Conversation.last_inbound_at.desc(), Conversation.id)
+        .order_by(
+            Identity.preferred.desc(),
+            Conversation.last_inbound_at.is_(None),
+            Conversation.last_inbound_at.desc(),
+            Conversation.id,
+        )
     )
     return session.scalars(query).first()
 
@@ -160,6 +165,10 @@ def _resident_hour(ticket: Ticket, chat: Conversation | None, key: str, now: dat
 
 
 def _reporter_chat(session: Session, ticket: Ticket) -> Conversation | None:
+    person = ticket.reporter or ticket.reporter_staff
+    wanted = conversation_of(session, person) if person else None
+    if wanted and wanted.identity.preferred:
+        return wanted
     chat = session.get(Conversation, ticket.conversation_id) if ticket.conversation_id else None
     return chat if chat and chat.reachable else None
 

@@ -11,6 +11,7 @@ import pytest
 from deskhelp import NOW
 from sqlalchemy import Engine, select
 
+from bot import commands
 from bot.channels.base import Inbound, Media
 from bot.gateway import ForDialogue, Gateway
 from bot.logins import make_code
@@ -197,3 +198,42 @@ def test_one_person_on_three_channels_hears_each_push_once_where_they_spoke_last
             notify.push(session, person, "明天上午来", key="once", now=NOW)
     after = {channel: len(door.said(channel)) - count for channel, count in before.items()}
     assert after == {"wechat": 0, "telegram": 1, "web": 0}
+
+
+def test_who_wants_to_be_written_to_here_is_until_they_say_otherwise(door: Door) -> None:
+    for channel, sender in (("wechat", "o1"), ("telegram", "42")):
+        door.bind(channel, sender, Resident, "王芳")
+    ticket_chat = _chat(door, "telegram")
+    with door.sessions.begin() as session:
+        session.get_one(Conversation, ticket_chat).last_inbound_at = NOW.replace(hour=23)
+
+    def goes_to() -> str:
+        with door.sessions() as session:
+            person = session.scalars(select(Resident).where(Resident.name == "王芳")).one()
+            chat = notify.conversation_of(session, person)
+            assert chat is not None
+            return chat.channel
+
+    assert goes_to() == "telegram"
+    door.take(message("以后的消息都发这里吧", channel="wechat", sender="o1", number="2"))
+    door.local("wechat", "o1")
+    assert goes_to() == "wechat"
+    assert "不用固定发这里" in door.said("wechat")[-1]
+    with door.sessions.begin() as session:
+        session.get_one(Conversation, _chat(door, "wechat")).reachable = False
+    assert goes_to() == "telegram", "who cannot be reached there is written to elsewhere"
+    door.take(message("不用固定发这里", channel="wechat", sender="o1", number="3"))
+    door.local("wechat", "o1")
+    with door.sessions.begin() as session:
+        session.get_one(Conversation, ticket_chat).last_inbound_at = NOW.replace(hour=23)
+    assert goes_to() == "telegram"
+
+
+def _chat(door: Door, channel: str) -> int:
+    with door.sessions() as session:
+        return session.scalars(select(Conversation.id).where(Conversation.channel == channel)).one()
+
+
+@pytest.mark.parametrize("words", ["发这里", "以后发给我", "这里漏水", "以后再说", "以后都发这里漏水"])
+def test_other_words_are_no_wish_of_where_to_write(words: str) -> None:
+    assert commands.preference(words) is None

@@ -10,6 +10,8 @@ down_revision = '0002'
 branch_labels = None
 depends_on = None
 
+ADDED = (('conversations', 'hears_dispatch'), ('identities', 'preferred'))
+
 
 def upgrade() -> None:
     op.create_table('platform_tokens',
@@ -28,14 +30,16 @@ def upgrade() -> None:
     sa.PrimaryKeyConstraint('channel', 'chat_id', 'kind', name=op.f('pk_reply_windows'))
     )
     # The default fills the rows that are there; new ones get their value from the model.
-    with op.batch_alter_table('conversations', schema=None) as batch_op:
-        batch_op.add_column(sa.Column('hears_dispatch', sa.Boolean(), nullable=False, server_default=sa.false()))
-    with op.batch_alter_table('conversations', schema=None) as batch_op:
-        batch_op.alter_column('hears_dispatch', server_default=None)
+    for table, name in ADDED:
+        with op.batch_alter_table(table, schema=None) as batch_op:
+            batch_op.add_column(sa.Column(name, sa.Boolean(), nullable=False, server_default=sa.false()))
+        with op.batch_alter_table(table, schema=None) as batch_op:
+            batch_op.alter_column(name, server_default=None)
 
 
 def downgrade() -> None:
-    with op.batch_alter_table('conversations', schema=None) as batch_op:
-        batch_op.drop_column('hears_dispatch')
+    for table, name in ADDED:
+        with op.batch_alter_table(table, schema=None) as batch_op:
+            batch_op.drop_column(name)
     op.drop_table('reply_windows')
     op.drop_table('platform_tokens')
