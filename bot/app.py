@@ -74,6 +74,7 @@ class Bot:
             on_outbox=self.delivery.wake,
             on_typing=self.web.typing,
             on_bound=self._bound,
+            on_used=self._used,
         )
         self.jobs = Jobs(self.sessions, self.clock, self.gateway.recover, self.delivery.wake)
         self.app = Starlette(
@@ -101,6 +102,11 @@ class Bot:
         """A newly bound colleague gets the menu of their role (called from a worker thread)."""
         if self.telegram and channel == "telegram" and self._loop:
             asyncio.run_coroutine_threadsafe(self.telegram.set_role_menu(chat_id, role), self._loop)
+
+    def _used(self, channel: str, chat_id: str, card: str) -> None:
+        """A card in a group has done its work: its buttons go (called from a worker thread)."""
+        if self.telegram and channel == "telegram" and self._loop:
+            asyncio.run_coroutine_threadsafe(self.telegram.clear_buttons(chat_id, card), self._loop)
 
     def _routes(self) -> list[BaseRoute]:
         routes: list[BaseRoute] = [Route("/healthz", self._health), Route("/metrics", self._metrics)]

@@ -84,11 +84,12 @@ class Gateway:
         on_outbox: Callable[[], None],
         on_typing: Callable[[int, bool], None],
         on_bound: Callable[[str, str, str], None] = lambda _channel, _chat, _role: None,
+        on_used: Callable[[str, str, str], None] = lambda _channel, _chat, _card: None,
     ) -> None:
         self._sessions, self._clock, self._rasa = sessions, clock, rasa
         self._community_id, self._files, self._max_photo_bytes = community_id, files, max_photo_bytes
         self._quiet, self._max = quiet_seconds, max_seconds
-        self._on_outbox, self._on_typing, self._on_bound = on_outbox, on_typing, on_bound
+        self._on_outbox, self._on_typing, self._on_bound, self._on_used = on_outbox, on_typing, on_bound, on_used
         self._owner = uuid.uuid4().hex
         self._guesses = logins.Guesses()
         self._bursts: dict[int, Burst] = {}
@@ -155,6 +156,8 @@ class Gateway:
             payload["phone"] = inbound.contact_phone
         if inbound.edited:
             payload["edited"] = True
+        if card := inbound.extra.get("card"):
+            payload["card"] = card
         return payload
 
     def _voice(self, media: Media) -> StoredVoice | None:
@@ -506,7 +509,11 @@ class Gateway:
     def _handle_unsafe(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Outcome:
         now = self._clock()
         if row.button:
-            return self._button(session, chat, actor, row)
+            outcome = self._button(session, chat, actor, row)
+            if chat.group and row.payload.get("card"):
+                # Not before: whoever pressed first may have had no right to, and the others would find no button.
+                self._on_used(chat.channel, chat.chat_id, row.payload["card"])
+            return outcome
         if not row.text:
             return self._no_text(session, chat, actor, row)
         if code := commands.binding_code(row.text):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from deskhelp import NOW
+from deskhelp import NOW, Desk
 from sqlalchemy import Engine, select
 
 from bot import commands
@@ -17,7 +17,17 @@ from bot.gateway import ForDialogue, Gateway
 from bot.logins import make_code
 from bot.rasa_client import RasaClient
 from storage.database import Sessions, sessions
-from storage.models import Attachment, Community, Conversation, Identity, InboxMessage, OutboxMessage, Resident, Staff
+from storage.models import (
+    Attachment,
+    Community,
+    Conversation,
+    Identity,
+    InboxMessage,
+    OutboxMessage,
+    Resident,
+    Staff,
+    Ticket,
+)
 from tickets import notify
 
 
@@ -33,10 +43,11 @@ class Door:
         for message in messages:
             self.gateway._store(message)
 
-    def local(self, channel: str, sender: str) -> ForDialogue | None:
+    def local(self, channel: str, sender: str, *, group: bool = False) -> ForDialogue | None:
         """The local part of the turn for this person's chat."""
         with self.sessions() as session:
             query = select(Conversation.id).join(Identity).where(Identity.external_id == sender)
+            query = query.where(Conversation.group.is_(group))
             chat = session.scalars(query.where(Conversation.channel == channel)).one()
         return self.gateway._local(chat)
 
@@ -167,6 +178,30 @@ def test_a_group_can_be_left_alone_again_and_a_private_chat_is_no_group(door: Do
             door.gateway._local(chat)
     with door.sessions() as session:
         assert not list(session.scalars(select(Conversation).where(Conversation.hears_dispatch)))
+
+
+def test_who_may_takes_the_job_and_the_card_loses_its_buttons(door: Door) -> None:
+    used: list[tuple[str, str, str]] = []
+    door.gateway._on_used = lambda *card: used.append(card)
+    door.bind("telegram", "42", Staff, "李工")
+    door.bind("telegram", "43", Staff, "王师傅")
+    door.bind("telegram", "44", Staff, "赵师傅")
+    with door.sessions.begin() as session:
+        desk = Desk(session, session.scalars(select(Community)).one())
+        ticket = desk.report(now=NOW)
+        session.flush()
+        number = ticket.id
+    for sender, taken in (("99", 0), ("44", 0), ("43", 1)):
+        press = Inbound(
+            "telegram", f"cb:{sender}", sender, "-100", button=f"accept:{number}", group=True, extra={"card": "7"}
+        )
+        door.take(press)
+        door.local("telegram", sender, group=True)
+        assert used == [("telegram", "-100", "7")] * taken
+    with door.sessions() as session:
+        handler = session.get_one(Ticket, number).handler
+        assert handler is not None
+        assert handler.name == "王师傅"
 
 
 # --- voice -----------------------------------------------------------------------------------------------------------
