@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from storage.models import Conversation, Identity, OutboxMessage
 from tickets import notify
-from tickets.verbs import SYSTEM, record
+from tickets.people import SYSTEM
+from tickets.verbs.steps import record
 
 
 def group(desk: Desk, name: str = "李工", chat_id: str = "-100", *, hears: bool = True) -> Conversation:
