@@ -219,6 +219,8 @@ def wechat_setup() -> None:
     if not settings.wechat_app_id:
         typer.echo("WECHAT_APP_ID is not set.", err=True)
         raise typer.Exit(2)
+    # The token of the account is kept in the database.
+    _migrate(settings)
 
     async def work() -> bool:
         api = wechat_api(settings, sessions(connect(settings.database_url)))

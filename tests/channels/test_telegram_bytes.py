@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import httpx
+from channels.mutations import MUTATIONS, mutated
 from channels.telegram_server import SENT_AT, TOKEN, TelegramServer
-from channels.test_wechat import MUTATIONS, mutated
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.applications import Starlette

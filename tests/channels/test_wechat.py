@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from channels.mutations import MUTATIONS, NAMES, VALUES, mutated
 from channels.wechat_sender import AES_KEY, OTHER_KEY, TOKEN, Pushed, Sender, cdata
 from channels.wechat_server import APP_ID, SECRET, Fault, Kept, WeChatServer
 from hypothesis import HealthCheck, example, given, settings
@@ -852,61 +853,6 @@ def test_nothing_private_is_logged(bench: Bench, caplog: pytest.LogCaptureFixtur
 
 
 # --- malformed pushes ------------------------------------------------------------------------------------------------
-
-NAMES = st.sampled_from(
-    [
-        "ToUserName",
-        "FromUserName",
-        "CreateTime",
-        "MsgType",
-        "MsgId",
-        "Content",
-        "MediaId",
-        "Format",
-        "Recognition",
-        "Location_X",
-        "Location_Y",
-        "Label",
-        "Title",
-        "Description",
-        "Url",
-        "Event",
-        "EventKey",
-        "Ticket",
-        "Status",
-        "bizmsgmenuid",
-        "Encrypt",
-        "ScanCodeInfo",
-    ]
-)
-KINDS = st.sampled_from(
-    [
-        "text",
-        "image",
-        "voice",
-        "video",
-        "location",
-        "link",
-        "event",
-        "subscribe",
-        "unsubscribe",
-        "CLICK",
-        "SCAN",
-        "qrscene_1",
-        "nan",
-        "1e999",
-        "-1",
-    ]
-)
-VALUES = st.one_of(KINDS, st.text(max_size=30), st.integers().map(str), st.just("9" * 400))
-MUTATIONS = st.lists(st.tuples(st.floats(0, 1), st.binary(max_size=6), st.integers(0, 9)), max_size=4)
-
-
-def mutated(body: bytes, changes: list[tuple[float, bytes, int]]) -> bytes:
-    for where, new, cut in changes:
-        at = int(where * len(body))
-        body = body[:at] + new + body[at + cut :]
-    return body
 
 
 def fuzz(bench: Bench, seal: str) -> None:

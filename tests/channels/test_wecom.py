@@ -6,12 +6,12 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import pytest
-from channels.test_wechat import LEAK, MUTATIONS, NAMES, START, VALUES, Gateway, mutated
+from channels.mutations import MUTATIONS, NAMES, VALUES, mutated
 from channels.wechat_sender import AES_KEY, OTHER_KEY, TOKEN, Pushed, Sender, signed
 from channels.wechat_server import (
     AGENT_ID,
@@ -39,6 +39,25 @@ from storage.models import Community, Conversation, OutboxMessage
 from tickets import notify
 
 USER = "LiGong"
+LEAK = "厨房漏水 3-2-1502"
+START = datetime(2025, 6, 12, 14, 0, tzinfo=UTC)
+
+
+@dataclass
+class Gateway:
+    """Keeps what was received, each id once; `fail` makes the next calls crash before anything is stored."""
+
+    got: list[Inbound] = field(default_factory=list)
+    fail: int = 0
+    ids: set[str] = field(default_factory=set)
+
+    async def receive(self, inbound: Inbound) -> None:
+        if self.fail > 0:
+            self.fail -= 1
+            raise OSError("the database is away")
+        if inbound.message_id not in self.ids:
+            self.ids.add(inbound.message_id)
+            self.got.append(inbound)
 
 
 @dataclass
