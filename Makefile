@@ -1,6 +1,6 @@
 # Plain POSIX make. Needs python3.11 and make on the PATH; everything else is fetched into .tools/ and .venv/.
 .POSIX:
-.PHONY: help run test lint format soak bench data-check nlu-report clean uv sync-run sync-dev
+.PHONY: help run test test-peers lint format soak bench data-check nlu-report clean uv sync-run sync-dev
 
 BIN = .venv/bin
 PYTEST_ARGS =
@@ -31,6 +31,11 @@ test: lint data-check ## everything that must pass: set-up, lint, types, data, t
 	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not e2e and not browser" $(PYTEST_ARGS)
 	@echo "== tests with real processes and browsers"
 	@$(BIN)/python -m pytest -m "e2e or browser" $(PYTEST_ARGS) || [ $$? -eq 5 ]
+
+test-peers: sync-dev ## foreign WeChat, WeCom and Telegram libraries of node as peers (needs node and npm)
+	@command -v npm >/dev/null || { echo "npm is missing. Install Node.js 18 or newer and try again." >&2; exit 1; }
+	@cd tests/channels/peers && npm ci --no-audit --no-fund --ignore-scripts --silent
+	@GUANJIA_PEERS_REQUIRED=1 $(BIN)/python -m pytest tests/channels/test_peers.py $(PYTEST_ARGS)
 
 lint: sync-dev ## ruff (rules and format) and mypy
 	@echo "== lint"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import secrets
@@ -26,6 +27,8 @@ community_app = typer.Typer(no_args_is_help=True, help="Set up a community.")
 app.add_typer(nlu_app, name="nlu")
 app.add_typer(import_app, name="import")
 app.add_typer(community_app, name="community")
+wechat_app = typer.Typer(no_args_is_help=True, help="The WeChat Official Account.")
+app.add_typer(wechat_app, name="wechat")
 
 
 def _settings() -> Settings:
@@ -205,6 +208,37 @@ def nlu_review(show: bool = typer.Option(False, "--list", help="Only list what w
     typer.echo(
         f"{added} added to data/nlu/{reviewing.FILE}. `guanjia train` learns them." if added else "Nothing added."
     )
+
+
+@wechat_app.command("setup")
+def wechat_setup() -> None:
+    """Put the custom menu on the WeChat account, make and check its template messages."""
+    from bot.channels.base import ChannelError
+    from bot.channels.tencent import set_up, wechat_api
+    from bot.channels.wechat_api import ApiFault
+    from storage.database import connect, sessions
+
+    settings = _settings()
+    _quiet_logs(settings.log_level)
+    if not settings.wechat_app_id:
+        typer.echo("WECHAT_APP_ID is not set.", err=True)
+        raise typer.Exit(2)
+    # The token of the account is kept in the database.
+    _migrate(settings)
+
+    async def work() -> bool:
+        api = wechat_api(settings, sessions(connect(settings.database_url)))
+        try:
+            return await set_up(api, settings.wechat_templates, typer.echo)
+        finally:
+            await api.close()
+
+    try:
+        good = asyncio.run(work())
+    except (ApiFault, ChannelError) as error:
+        typer.echo(f"WeChat did not take it: {error}", err=True)
+        raise typer.Exit(1) from error
+    raise typer.Exit(0 if good else 1)
 
 
 def _register(settings: Settings, code: str) -> Register | None:

@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 
 from bot.channels.base import Channel
 from bot.channels.telegram import TelegramChannel
+from bot.channels.tencent import channels_of
 from bot.channels.web import WebChannel, error_response
 from bot.clock import Clock, file_clock, system_clock
 from bot.delivery import Delivery
@@ -61,6 +62,8 @@ class Bot:
         self.telegram = self._telegram()
         if self.telegram:
             self.channels["telegram"] = self.telegram
+        others, self._others_routes = channels_of(settings, self.sessions, self.clock, community_id)
+        self.channels.update({channel.name: channel for channel in others})
         self.delivery = Delivery(self.sessions, self.channels, self.clock, settings.data_dir)
         self.gateway = Gateway(
             self.sessions,
@@ -75,6 +78,7 @@ class Bot:
             on_typing=self.web.typing,
             on_bound=self._bound,
             address=settings.address,
+            on_used=self._used,
         )
         self.jobs = Jobs(self.sessions, self.clock, self.gateway.recover, self.delivery.wake, settings.data_dir)
         self.app = Starlette(
@@ -103,13 +107,18 @@ class Bot:
         if self.telegram and channel == "telegram" and self._loop:
             asyncio.run_coroutine_threadsafe(self.telegram.set_role_menu(chat_id, role), self._loop)
 
+    def _used(self, channel: str, chat_id: str, card: str) -> None:
+        """A card in a group has done its work: its buttons go (called from a worker thread)."""
+        if self.telegram and channel == "telegram" and self._loop:
+            asyncio.run_coroutine_threadsafe(self.telegram.clear_buttons(chat_id, card), self._loop)
+
     def _routes(self) -> list[BaseRoute]:
         routes: list[BaseRoute] = [Route("/healthz", self._health), Route("/metrics", self._metrics)]
         routes.append(Route("/api/exports/{token}", self._export))
         if self.telegram and self.settings.telegram_webhook_url:
             path = httpx.URL(self.settings.telegram_webhook_url).path
             routes.append(Route(path, self.telegram.webhook, methods=["POST"]))
-        return [*routes, *self.web.routes()]
+        return [*routes, *self._others_routes, *self.web.routes()]
 
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:

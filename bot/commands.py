@@ -102,6 +102,23 @@ def home_to_bind(text: str) -> str:
     return found["place"].strip() if found else ""
 
 
+def group_choice(text: str) -> bool | None:
+    """Whether a group is to hear of jobs from now on (True), no longer (False), or nothing of the kind was said."""
+    return _choice(text, "group_on", "group_off")
+
+
+def preference(text: str) -> bool | None:
+    """Whether somebody wants to be written to here from now on, no longer, or said nothing of the kind."""
+    return _choice(text, "prefer_here", "prefer_any")
+
+
+def _choice(text: str, yes: str, no: str) -> bool | None:
+    for name, choice in ((yes, True), (no, False)):
+        if re.fullmatch(_data()[name], text.strip()):
+            return choice
+    return None
+
+
 def is_row_id(text: str) -> bool:
     """Whether a button's number can be the id of a row: anything longer no database column holds."""
     return text.isascii() and text.isdecimal() and len(text) <= 9

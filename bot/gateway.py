@@ -19,7 +19,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import commands, logins
-from bot.channels.base import Inbound
+from bot.channels.base import Inbound, Media
 from bot.clock import Clock, system_clock
 from bot.rasa_client import RasaClient, RasaDown, Said, joined
 from bot.residents import press
@@ -27,12 +27,12 @@ from bot.speech import Command, Context
 from nlu.emergency import detect
 from storage import mailbox
 from storage.database import Sessions
-from storage.files import NotAPhoto, PhotoTooLarge, save_photo
+from storage.files import NotAPhoto, NotAVoice, PhotoTooLarge, StoredVoice, save_photo, save_voice
 from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, OpenQuestion, Ticket
 from tickets import audit, binding, emergencies, finding, notify, questions, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError, NotAllowed
-from tickets.people import Actor, actor_of
+from tickets.people import Actor, actor_of, prefer
 from tickets.sla import in_desk_hours, next_desk_opening
 from tickets.texts import clock, say
 from tickets.words import is_greeting
@@ -44,6 +44,7 @@ DIALOGUE_TEXT = 1000
 RETRY = (2, 5, 10, 20, 30)
 GIVE_UP_AFTER = 6
 IMMEDIATE_CHARS = 16
+LEADERS = ("desk", "supervisor", "manager")
 
 
 @dataclass
@@ -85,11 +86,12 @@ class Gateway:
         on_typing: Callable[[int, bool], None],
         on_bound: Callable[[str, str, str], None] = lambda _channel, _chat, _role: None,
         address: str = "",
+        on_used: Callable[[str, str, str], None] = lambda _channel, _chat, _card: None,
     ) -> None:
         self._sessions, self._clock, self._rasa = sessions, clock, rasa
         self._community_id, self._files, self._max_photo_bytes = community_id, files, max_photo_bytes
         self._quiet, self._max = quiet_seconds, max_seconds
-        self._on_outbox, self._on_typing, self._on_bound = on_outbox, on_typing, on_bound
+        self._on_outbox, self._on_typing, self._on_bound, self._on_used = on_outbox, on_typing, on_bound, on_used
         self._address = address
         self._owner = uuid.uuid4().hex
         self._guesses = logins.Guesses()
@@ -125,11 +127,14 @@ class Gateway:
             row = mailbox.store_inbound(session, chat, inbound.message_id, text, button, payload, now)
             if row is None:
                 return None
-            self._keep_photos(session, chat, payload)
+            self._keep_files(session, chat, payload)
             actor = actor_of(identity)
             self._screen(session, chat, actor, row)
+            danger = row.done_at is not None
+            if inbound.edited:
+                self._edit(session, chat, row, inbound.extra.get("edits", ""))
             at_once = bool(inbound.button) or self._answers_now(session, actor, row)
-            return chat.id, row.done_at is not None, at_once
+            return chat.id, danger, at_once
 
     def _payload(self, inbound: Inbound) -> dict[str, Any]:
         payload: dict[str, Any] = {}
@@ -137,6 +142,8 @@ class Gateway:
         for media in inbound.media:
             if media.kind != "image":
                 payload["other_media"] = media.kind
+                if voice := self._voice(media):
+                    payload.setdefault("voices", []).append([voice.key, voice.mime, voice.size])
                 continue
             try:
                 photo = save_photo(self._files, media.data, self._max_photo_bytes)
@@ -152,9 +159,29 @@ class Gateway:
             payload["phone"] = inbound.contact_phone
         if inbound.edited:
             payload["edited"] = True
+        if card := inbound.extra.get("card"):
+            payload["card"] = card
         return payload
 
-    def _keep_photos(self, session: Session, chat: Conversation, payload: dict[str, Any]) -> None:
+    def _voice(self, media: Media) -> StoredVoice | None:
+        """A voice note nobody could turn into words is kept for the desk to listen to."""
+        try:
+            return save_voice(self._files, media.data, self._max_photo_bytes) if media.kind == "voice" else None
+        except (NotAVoice, PhotoTooLarge):
+            return None
+
+    def _keep_files(self, session: Session, chat: Conversation, payload: dict[str, Any]) -> None:
+        for key, mime, size in payload.get("voices", []):
+            session.add(
+                Attachment(
+                    key=key,
+                    mime=mime,
+                    size=size,
+                    purpose="voice",
+                    conversation_id=chat.id,
+                    created_at=self._clock(),
+                )
+            )
         for key, mime, size, width, height in payload.get("photos", []):
             session.add(
                 Attachment(
@@ -181,6 +208,23 @@ class Gateway:
         if emergencies.screen(session, chat, actor, found, row.text, key, self._clock()):
             row.screened_at = row.done_at = self._clock()
             row.payload = {**row.payload, "emergency": found.kind}
+
+    def _edit(self, session: Session, chat: Conversation, row: InboxMessage, edits: str) -> None:
+        """What nobody has read yet is read as it stands now; what was answered is corrected by a message of its own."""
+        query = select(InboxMessage).where(InboxMessage.channel == row.channel, InboxMessage.message_id == edits)
+        original = session.scalar(query)
+        if original is None:
+            return
+        unread = original.done_at is None and chat.turn_owner is None and "left" not in original.payload
+        if row.done_at:
+            # The edit was a danger and is answered; the words before it would only be asked about.
+            original.done_at = original.done_at or row.done_at
+        elif original.text == row.text:
+            row.done_at = row.received_at
+        elif unread:
+            original.text, row.done_at = row.text, row.received_at
+        else:
+            row.payload = {**row.payload, "corrects": True}
 
     def _already_asked(self, session: Session, actor: Actor) -> bool:
         person = actor.resident or actor.staff
@@ -469,15 +513,23 @@ class Gateway:
     def _handle_unsafe(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Outcome:
         now = self._clock()
         if row.button:
-            return self._button(session, chat, actor, row)
+            outcome = self._button(session, chat, actor, row)
+            if chat.group and row.payload.get("card"):
+                # Not before: whoever pressed first may have had no right to, and the others would find no button.
+                self._on_used(chat.channel, chat.chat_id, row.payload["card"])
+            return outcome
         if not row.text:
             return self._no_text(session, chat, actor, row)
         if code := commands.binding_code(row.text):
             return self._bind(session, chat, code)
+        if said := self._where_to_write(session, chat, actor, row.text):
+            return Outcome(said)
         if actor.resident:
             row.text = commands.resident_menu(row.text)
             if home := commands.home_to_bind(row.text):
                 return Outcome(binding.claim(session, actor.resident, home, self._clock()))
+            if row.payload.get("corrects"):
+                row.text = say("words.edited", words=row.text)
         turn = Turn(session, chat, actor, row.text, now, f"{row.channel}:{row.message_id}")
         if actor.staff:
             command = commands.parse(row.text, actor.role)
@@ -488,6 +540,20 @@ class Gateway:
         if row.payload.get("photos"):
             self._photos_to_ticket(session, actor, row)
         return try_answer(turn) or Outcome(resume=row.text)
+
+    def _where_to_write(self, session: Session, chat: Conversation, actor: Actor, text: str) -> str:
+        """「以后发这里」 in a private chat, 「本群派单」 by a leader in a group; the answer, "" for anything else."""
+        if chat.group:
+            choice = commands.group_choice(text) if actor.role in LEADERS else None
+            if choice is None:
+                return ""
+            chat.hears_dispatch = choice
+            return say("staff.group_on" if choice else "staff.group_off")
+        choice = commands.preference(text)
+        if choice is None:
+            return ""
+        prefer(session, chat.identity, choice)
+        return say("reply.preferred" if choice else "reply.preferred_no_more")
 
     def _bind(self, session: Session, chat: Conversation, code: str) -> Outcome:
         """A one-time code ties this account to a registered resident or a colleague."""

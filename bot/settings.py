@@ -5,10 +5,13 @@ Every name is documented in README's settings table; a test holds the two togeth
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -39,6 +42,30 @@ class Settings:
     telegram_base_url: str
     telegram_webhook_url: str
     telegram_webhook_secret: str
+    wechat_app_id: str
+    wechat_app_secret: str
+    wechat_token: str
+    wechat_aes_key: str
+    wechat_aes_key_previous: str
+    wechat_base_url: str
+    wechat_templates: dict[str, Any]
+    wecom_corp_id: str
+    wecom_secret: str
+    wecom_agent_id: str
+    wecom_token: str
+    wecom_aes_key: str
+    wecom_aes_key_previous: str
+    wecom_base_url: str
+    wecom_robot_key: str
+
+    @property
+    def wechat_aes_keys(self) -> tuple[str, ...]:
+        """The keys a push may come under, the newest first; none: pushes come plain."""
+        return tuple(filter(None, (self.wechat_aes_key, self.wechat_aes_key_previous)))
+
+    @property
+    def wecom_aes_keys(self) -> tuple[str, ...]:
+        return tuple(filter(None, (self.wecom_aes_key, self.wecom_aes_key_previous)))
 
     @property
     def rasa_url(self) -> str:
@@ -55,18 +82,12 @@ class Settings:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
-# Environment name of each field where it is not GUANJIA_<FIELD>.
-PLAIN_NAMES = {
-    "database_url": "DATABASE_URL",
-    "telegram_bot_token": "TELEGRAM_BOT_TOKEN",
-    "telegram_base_url": "TELEGRAM_BASE_URL",
-    "telegram_webhook_url": "TELEGRAM_WEBHOOK_URL",
-    "telegram_webhook_secret": "TELEGRAM_WEBHOOK_SECRET",
-}
+# Fields named after somebody else's product have its name in the environment too; the others are ours: GUANJIA_<FIELD>.
+PLAIN_NAMES = ("database_url", "telegram_", "wechat_", "wecom_")
 
 
 def env_name(field: str) -> str:
-    return PLAIN_NAMES.get(field, f"GUANJIA_{field.upper()}")
+    return field.upper() if field.startswith(PLAIN_NAMES) else f"GUANJIA_{field.upper()}"
 
 
 ENV_NAMES = tuple(env_name(field.name) for field in fields(Settings))
@@ -114,7 +135,62 @@ def load_settings(environ: Mapping[str, str] | None = None, root: Path | None = 
         telegram_base_url=value("telegram_base_url", "https://api.telegram.org"),
         telegram_webhook_url=value("telegram_webhook_url", ""),
         telegram_webhook_secret=value("telegram_webhook_secret", ""),
+        **_wechat(value),
+        **_wecom(value),
     )
+
+
+def _wechat(value: Callable[[str, str], str]) -> dict[str, Any]:
+    names = ("app_id", "app_secret", "token", "aes_key", "aes_key_previous")
+    found: dict[str, Any] = {f"wechat_{name}": value(f"wechat_{name}", "") for name in names}
+    _all_or_none(found, "wechat_app_id", "wechat_app_secret", "wechat_token")
+    _aes_keys(found, "wechat_aes_key", "wechat_aes_key_previous")
+    found["wechat_base_url"] = value("wechat_base_url", "https://api.weixin.qq.com")
+    found["wechat_templates"] = _templates(value("wechat_templates", "{}"))
+    return found
+
+
+def _wecom(value: Callable[[str, str], str]) -> dict[str, Any]:
+    names = ("corp_id", "secret", "agent_id", "token", "aes_key", "aes_key_previous", "robot_key")
+    found: dict[str, Any] = {f"wecom_{name}": value(f"wecom_{name}", "") for name in names}
+    # WeCom seals every push, so a key is not a choice.
+    _all_or_none(found, "wecom_corp_id", "wecom_secret", "wecom_agent_id", "wecom_token", "wecom_aes_key")
+    _aes_keys(found, "wecom_aes_key", "wecom_aes_key_previous")
+    if found["wecom_agent_id"] and not found["wecom_agent_id"].isdecimal():
+        raise SettingsError("WECOM_AGENT_ID must be a number, as the app's page shows it")
+    found["wecom_base_url"] = value("wecom_base_url", "https://qyapi.weixin.qq.com")
+    return found
+
+
+def _all_or_none(found: Mapping[str, str], *names: str) -> None:
+    missing = [env_name(name) for name in names if not found[name]]
+    if 0 < len(missing) < len(names):
+        raise SettingsError(
+            f"{', '.join(missing)} must be set too, or none of these: {', '.join(map(env_name, names))}"
+        )
+
+
+def _aes_keys(found: Mapping[str, str], current: str, previous: str) -> None:
+    for name in (current, previous):
+        if found[name] and not re.fullmatch(r"[A-Za-z0-9+/]{43}", found[name]):
+            raise SettingsError(f"{env_name(name)} must be the 43 characters of the EncodingAESKey")
+    if found[previous] and not found[current]:
+        raise SettingsError(f"{env_name(previous)} is of no use without {env_name(current)}")
+
+
+def _templates(text: str) -> dict[str, Any]:
+    """Name of a text → {"id" or "library", "fields": {field: words with {places}}}."""
+    try:
+        written = json.loads(text)
+    except ValueError:
+        written = None
+    if not isinstance(written, dict):
+        raise SettingsError("WECHAT_TEMPLATES must be a JSON object (docs/operations.md shows one)")
+    for name, entry in written.items():
+        good = isinstance(entry, dict) and (entry.get("id") or entry.get("library"))
+        if not good or not isinstance(entry.get("fields"), dict) or not entry["fields"]:
+            raise SettingsError(f'WECHAT_TEMPLATES: {name!r} needs "fields", and "id" or "library"')
+    return written
 
 
 def _database_url(url: str) -> str:

@@ -1,16 +1,18 @@
-"""Pictures on disk, kept by content hash below the data directory; nothing of the camera's own data survives."""
+"""Pictures and voice notes on disk, kept by content hash below the data directory; nothing of the camera's own data survives."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import re
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 KEY = re.compile(r"[0-9a-f]{64}\.(?:jpg|png)")
+VOICE_KEY = re.compile(r"[0-9a-f]{64}\.(?:amr|silk|ogg|mp3|m4a|wav)")
 LONG_SIDE, THUMB_SIDE = 2048, 360
 # A small file can unpack into a huge picture; refuse before decoding it.
 MAX_PIXELS = 60_000_000
@@ -20,8 +22,30 @@ class NotAPhoto(Exception):
     """The bytes are not a picture we can show."""
 
 
+class NotAVoice(Exception):
+    """The bytes are no sound we know."""
+
+
 class PhotoTooLarge(Exception):
     """The picture is over the size limit."""
+
+
+# What messengers record: by how a file begins (and, behind a box header, by its brand), never by its name.
+SOUNDS = (
+    (re.compile(rb"#!AMR"), "amr", "audio/amr"),
+    (re.compile(rb"\x02?#!SILK"), "silk", "audio/silk"),
+    (re.compile(rb"OggS"), "ogg", "audio/ogg"),
+    (re.compile(rb"ID3|\xff[\xe2-\xfb]"), "mp3", "audio/mpeg"),
+    (re.compile(rb".{4}ftyp(?:M4A|mp4|isom|3gp)", re.DOTALL), "m4a", "audio/mp4"),
+    (re.compile(rb"RIFF.{4}WAVE", re.DOTALL), "wav", "audio/wav"),
+)
+
+
+@dataclass(frozen=True)
+class StoredVoice:
+    key: str
+    mime: str
+    size: int
 
 
 @dataclass(frozen=True)
@@ -53,11 +77,35 @@ def save_photo(folder: Path, data: bytes, max_bytes: int) -> StoredPhoto:
     small = picture.copy()
     small.thumbnail((THUMB_SIDE, THUMB_SIDE))
     for path, content in ((photo_path(folder, key), encoded), (photo_path(folder, key, thumb=True), _jpeg(small))):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
-        partial.write_bytes(content)
-        partial.replace(path)
+        _write(path, content)
     return StoredPhoto(key, "image/jpeg", len(encoded), picture.width, picture.height)
+
+
+def save_voice(folder: Path, data: bytes, max_bytes: int) -> StoredVoice:
+    """Check by content and store as it is. Raises PhotoTooLarge or NotAVoice; then nothing was written."""
+    if len(data) > max_bytes:
+        raise PhotoTooLarge
+    for begins, ending, mime in SOUNDS:
+        if begins.match(data):
+            key = f"{hashlib.sha256(data).hexdigest()}.{ending}"
+            _write(voice_path(folder, key), data)
+            return StoredVoice(key, mime, len(data))
+    raise NotAVoice
+
+
+def voice_path(folder: Path, key: str) -> Path:
+    """Where a stored voice note lies. Raises NotAVoice for a key that was never ours."""
+    if not VOICE_KEY.fullmatch(key):
+        raise NotAVoice
+    return folder / "files" / key[:2] / key
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all; two writers of the same content do not disturb each other."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(f".{secrets.token_hex(4)}.part")
+    partial.write_bytes(content)
+    partial.replace(path)
 
 
 def _jpeg(picture: Image.Image) -> bytes:

@@ -188,6 +188,8 @@ class Identity(Base):
     external_id: Mapped[str] = mapped_column(String(80))
     resident_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"), index=True)
     staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"), index=True)
+    # The person asked to be written to here, wherever they spoke last.
+    preferred: Mapped[bool] = mapped_column(default=False)
     resident: Mapped[Resident | None] = relationship()
     staff: Mapped[Staff | None] = relationship()
 
@@ -205,6 +207,8 @@ class Conversation(Base):
     chat_id: Mapped[str] = mapped_column(String(80))
     identity_id: Mapped[int] = mapped_column(ForeignKey("identities.id"), index=True)
     group: Mapped[bool] = mapped_column("is_group", default=False)
+    # A group of staff (or its robot) that is told which jobs nobody has.
+    hears_dispatch: Mapped[bool] = mapped_column(default=False)
     with_person: Mapped[bool] = mapped_column(default=False)
     reachable: Mapped[bool] = mapped_column(default=True)
     last_inbound_at: Mapped[datetime | None]
@@ -528,6 +532,27 @@ class Counter(Base):
     __tablename__ = "counters"
     name: Mapped[str] = mapped_column(String(60), primary_key=True)
     value: Mapped[int] = mapped_column(default=0)
+
+
+class PlatformToken(Base):
+    """The access token of a platform account, one for all processes: taking a second one could end the first."""
+
+    __tablename__ = "platform_tokens"
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    token: Mapped[str] = mapped_column(Text)
+    expires_at: Mapped[datetime | None]
+    forced_at: Mapped[datetime | None]
+
+
+class ReplyWindow(Base):
+    """How many messages a platform still lets us send to a person of its own accord, and until when (by kind of occasion)."""
+
+    __tablename__ = "reply_windows"
+    channel: Mapped[str] = mapped_column(String(12), primary_key=True)
+    chat_id: Mapped[str] = mapped_column(String(80), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(12), primary_key=True)
+    until_at: Mapped[datetime]
+    left: Mapped[int]
 
 
 class ReviewItem(Base):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -27,13 +28,18 @@ QUOTED = ("symptom", "words", "left", "remark")
 
 
 def conversation_of(session: Session, person: Resident | Staff) -> Conversation | None:
-    """The private chat where this person was heard last."""
+    """The private chat this person asked for, else the one where they were heard last."""
     column = Identity.resident_id if isinstance(person, Resident) else Identity.staff_id
     query = (
         select(Conversation)
         .join(Identity)
         .where(column == person.id, Conversation.group.is_(False), Conversation.reachable)
-        .order_by(Conversation.last_inbound_at.is_(None), Conversation.last_inbound_at.desc(), Conversation.id)
+        .order_by(
+            Identity.preferred.desc(),
+            Conversation.last_inbound_at.is_(None),
+            Conversation.last_inbound_at.desc(),
+            Conversation.id,
+        )
     )
     return session.scalars(query).first()
 
@@ -159,6 +165,10 @@ def _resident_hour(ticket: Ticket, chat: Conversation | None, key: str, now: dat
 
 
 def _reporter_chat(session: Session, ticket: Ticket) -> Conversation | None:
+    person = ticket.reporter or ticket.reporter_staff
+    wanted = conversation_of(session, person) if person else None
+    if wanted and wanted.identity.preferred:
+        return wanted
     chat = session.get(Conversation, ticket.conversation_id) if ticket.conversation_id else None
     return chat if chat and chat.reachable else None
 
@@ -169,6 +179,7 @@ def tell_staff(
     """Push the text `key` about `ticket` to one colleague; never to the one a complaint is about."""
     if is_accused(ticket, staff):
         return
+    _tell_groups_too(session, ticket, event, key, now)
     buttons = more.pop("buttons", ())
     image_key = str(more.pop("image_key", ""))
     values = {**facts(ticket, now), **more}
@@ -199,6 +210,49 @@ def staff_hour(session: Session, staff: Staff, key: str, now: datetime) -> datet
         return now
     chat = conversation_of(session, staff)
     return now if chat and quiet_hours.awake(chat.last_inbound_at, now) else next_duty(staff, now) or now
+
+
+# What is said to leaders and to those who may grab a job, and what the groups of staff hear at the same moment.
+GROUP_TEXTS = dict.fromkeys(("push.nobody", "push.refused_twice", "push.grab_card"), "push.group_offer")
+_BUILDING = re.compile(r".*?(?:栋|排|号楼)")
+
+
+def tell_groups(
+    session: Session, ticket: Ticket, event: TicketEvent, key: str, now: datetime, *, buttons: Buttons = ()
+) -> None:
+    """Say `key` about `ticket` once in every group that hears of jobs: places only to the building, no names, no words of
+    residents (domain.md §9.2)."""
+    query = (
+        select(Conversation)
+        .join(Identity)
+        .join(Staff, Staff.id == Identity.staff_id)
+        .where(Staff.community_id == ticket.community_id, Conversation.hears_dispatch, Conversation.reachable)
+        .order_by(Conversation.id)
+    )
+    text = say(key, **{**facts(ticket, now), "place": place_for_groups(ticket)})
+    for chat in session.scalars(query):
+        # Two leaders may have named the same group.
+        name = f"t{ticket.id}:e{event.id}:{key}:group:{chat.channel}:{chat.chat_id}"
+        push(session, None, text, key=name, now=now, ticket=ticket, conversation_id=chat.id, buttons=buttons)
+
+
+def place_for_groups(ticket: Ticket) -> str:
+    """一期3栋: nobody's flat is named before many."""
+    if ticket.public_area:
+        return ticket.place_text
+    building = _BUILDING.match(ticket.place_text)
+    return building.group() if building else say("place.not_for_groups")
+
+
+def _tell_groups_too(session: Session, ticket: Ticket, event: TicketEvent, key: str, now: datetime) -> None:
+    """A job nobody has is offered to the groups; that somebody took it is said where it was offered."""
+    if key in GROUP_TEXTS:
+        buttons = [(f"accept:{ticket.id}", say("button.accept"))]
+        tell_groups(session, ticket, event, GROUP_TEXTS[key], now, buttons=buttons)
+    elif key == "push.accepted_staff":
+        offered = OutboxMessage.dedupe_key.contains(":push.group_offer:group:", autoescape=True)
+        if session.scalar(select(OutboxMessage.id).where(OutboxMessage.ticket_id == ticket.id, offered).limit(1)):
+            tell_groups(session, ticket, event, "push.group_taken", now)
 
 
 def has_accepted(ticket: Ticket, staff: Staff) -> bool:

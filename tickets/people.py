@@ -47,6 +47,15 @@ def actor_of(identity: Identity) -> Actor:
     return Actor(resident=identity.resident, staff=identity.staff)
 
 
+def prefer(session: Session, identity: Identity, here: bool) -> None:
+    """The person wants to be written to at this account, wherever they spoke last; or no longer."""
+    column, value = (
+        (Identity.resident_id, identity.resident_id) if identity.resident_id else (Identity.staff_id, identity.staff_id)
+    )
+    for one in session.scalars(select(Identity).where(column == value)):
+        one.preferred = here and one.id == identity.id
+
+
 def homes_of(session: Session, resident: Resident) -> list[Residency]:
     """The resident's present homes, verified ones first."""
     rows = session.scalars(

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from starlette.requests import Request
+
 
 @dataclass(frozen=True)
 class Media:
@@ -48,7 +50,7 @@ class Inbound:
     contact_phone: str = ""  # a contact card, only when it is the sender's own number
     sender_name: str = ""
     group: bool = False
-    edited: bool = False  # a later edit of an earlier message: read as a correction
+    edited: bool = False  # a later edit of the message `extra["edits"]`: read as a correction
     sent_at: datetime | None = None
     extra: dict[str, str] = field(default_factory=dict)
 
@@ -105,3 +107,13 @@ class Channel(Protocol):
 
     async def send(self, message: Outbound) -> str:
         """Send and return the platform's id of the sent message ("" if it has none). Raises a ChannelError."""
+
+
+async def read_body(request: Request, limit: int) -> bytes | None:
+    """The body of a push; None as soon as it is known to be too large, without reading the rest."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            return None
+    return bytes(body)

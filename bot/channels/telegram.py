@@ -16,7 +16,6 @@ import re
 import time
 import unicodedata
 import warnings
-from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -61,13 +60,15 @@ from bot.channels.base import (
     Refused,
     RetryLater,
     Unreachable,
+    read_body,
 )
+from bot.channels.pacing import Limits, Monotonic, Pacer, Sleep
+from bot.channels.text import CODE_BYTES, Progress, check_buttons, clean, split_text
 
 log = logging.getLogger(__name__)
 
 TEXT_LIMIT = 4096
 CAPTION_LIMIT = 1024
-CODE_BYTES = 64
 DOWNLOAD_LIMIT = 20 * 1024 * 1024
 UPLOAD_LIMIT = 10 * 1024 * 1024
 WEBHOOK_BODY_LIMIT = 1024 * 1024
@@ -78,9 +79,7 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _COMMAND = re.compile(r"(/\w+)@(\w+)")
 _MAINLAND = re.compile(r"(?:00)?(?:86)?(1[3-9]\d{9})")
 _SHORT_LABEL = 16  # columns; a Chinese character takes two
-_LONGEST_WAIT = 30.0
 _LONGEST_BACK_OFF = 30.0
-_REMEMBERED = 1000
 _UNSUPPORTED = ("sticker", "dice", "poll", "story", "game", "paid_media", "checklist")
 _GONE = (
     "chat not found",
@@ -92,8 +91,6 @@ _GONE = (
 )
 
 T = TypeVar("T")
-Sleep = Callable[[float], Awaitable[None]]
-Monotonic = Callable[[], float]
 
 
 class OffsetStore(Protocol):
@@ -125,11 +122,6 @@ class _File:
     size: int
     filename: str = ""
     mime: str = ""
-
-
-def _clean(text: str) -> str:
-    """No database column takes lone surrogates or NUL: such an update would be refused, and sent again, for ever."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _whole(value: object) -> int:
@@ -183,7 +175,7 @@ def _file(message: Message) -> _File | None:
     if other is None:
         return None
     mime = other.mime_type or ""
-    name = PurePosixPath(_clean(other.file_name or "").replace("\\", "/")).name
+    name = PurePosixPath(clean(other.file_name or "").replace("\\", "/")).name
     return _File("image" if mime.startswith("image/") else "file", other.file_id, other.file_size or 0, name, mime)
 
 
@@ -195,7 +187,7 @@ def _location(message: Message) -> Location | None:
     if not (math.isfinite(latitude) and math.isfinite(longitude)):
         raise ValueError("not a place on earth")
     label = f"{message.venue.title} {message.venue.address}".strip() if message.venue else ""
-    return Location(latitude, longitude, _clean(label))
+    return Location(latitude, longitude, clean(label))
 
 
 def _own_phone(message: Message) -> str:
@@ -224,10 +216,12 @@ def _from_message(message: Message, username: str, edited: bool) -> tuple[Inboun
     if sender is None or live_track or not _has_content(message, file, extra):
         return None
     group = message.chat.type != ChatType.PRIVATE
-    text = _strip_bot_name(_clean(message.text or message.caption or ""), username, group)
+    text = _strip_bot_name(clean(message.text or message.caption or ""), username, group)
     if text is None:
         return None
     chat_id, at = _whole(message.chat.id), message.edit_date if edited else message.date
+    if edited:
+        extra = {**extra, "edits": f"{chat_id}:{_whole(message.message_id)}"}
     suffix = f":e{int(at.timestamp()) if at else 0}" if edited else ""
     inbound = Inbound(
         channel=TelegramChannel.name,
@@ -237,7 +231,7 @@ def _from_message(message: Message, username: str, edited: bool) -> tuple[Inboun
         text=text,
         location=_location(message),
         contact_phone=_own_phone(message),
-        sender_name=_clean(sender[1]),
+        sender_name=clean(sender[1]),
         group=group,
         edited=edited,
         sent_at=at or message.date,
@@ -248,17 +242,17 @@ def _from_message(message: Message, username: str, edited: bool) -> tuple[Inboun
 
 def _from_callback(query: CallbackQuery) -> Inbound | None:
     """The pressed card's message id goes along as `extra["card"]`, so that the gateway can take its buttons away."""
-    code, sender = _clean(query.data or ""), _whole(query.from_user.id)
+    code, sender = clean(query.data or ""), _whole(query.from_user.id)
     if not code or len(code.encode()) > CODE_BYTES:
         return None
     card = query.message
     return Inbound(
         channel=TelegramChannel.name,
-        message_id=f"cb:{_clean(str(query.id))}",
+        message_id=f"cb:{clean(str(query.id))}",
         sender_id=str(sender),
         chat_id=str(_whole(card.chat.id) if card else sender),
         button=code,
-        sender_name=_clean(query.from_user.full_name),
+        sender_name=clean(query.from_user.full_name),
         group=card is not None and card.chat.type != ChatType.PRIVATE,
         extra={"card": str(_whole(card.message_id))} if card else {},
     )
@@ -279,47 +273,15 @@ def to_inbound(update: Update, username: str) -> tuple[Inbound, _File | None] | 
 # --- Outbound -> what Telegram takes -------------------------------------------------------------------------------
 
 
-def _fitting(text: str, limit: int) -> int:
-    """How many characters fit. Telegram's clients count UTF-16 units, so an emoji is counted as two to be safe."""
-    used = 0
-    for index, char in enumerate(text):
-        used += 2 if ord(char) > 0xFFFF else 1
-        if used > limit:
-            return index
-    return len(text)
-
-
-def _take_piece(text: str, limit: int) -> tuple[str, str]:
-    """The longest beginning that fits, cut at a line end if there is one, and what is left."""
-    fit = _fitting(text, limit)
-    if fit == len(text):
-        return text, ""
-    line_end = text.rfind("\n", 0, fit + 1)
-    cut = line_end if text[: max(line_end, 0)].strip() else fit
-    return text[:cut], text[cut:].removeprefix("\n")
-
-
-def split_text(text: str, limit: int = TEXT_LIMIT, first_limit: int | None = None) -> list[str]:
-    """Pieces within the limits; blank ones are left out because Telegram refuses them."""
-    pieces, size = [], first_limit or limit
-    while text:
-        piece, text = _take_piece(text, size)
-        if piece.strip():
-            pieces.append(piece)
-            size = limit
-    return pieces
-
-
 def _columns(label: str) -> int:
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in label)
 
 
 def keyboard(buttons: Sequence[Button]) -> InlineKeyboardMarkup | None:
-    """Two neighbouring short labels share a row. One code too long would make Telegram refuse the whole message."""
+    """Two neighbouring short labels share a row."""
+    check_buttons(buttons)
     rows: list[list[Button]] = []
     for button in buttons:
-        if not button.label.strip() or not 1 <= len(button.code.encode("utf-8", "replace")) <= CODE_BYTES:
-            raise Refused("a button needs a label and a code of 1 to 64 bytes")
         short = _columns(button.label) <= _SHORT_LABEL
         if short and rows and len(rows[-1]) == 1 and _columns(rows[-1][0].label) <= _SHORT_LABEL:
             rows[-1].append(button)
@@ -352,53 +314,12 @@ def _is_gone(error: TelegramError) -> bool:
 # --- spacing -------------------------------------------------------------------------------------------------------
 
 
-class _Window:
-    """At most `count` starts in any `seconds`; a reservation is taken at once and waited for afterwards."""
-
-    def __init__(self, count: int, seconds: float) -> None:
-        self._starts: deque[float] = deque(maxlen=count)
-        self._seconds = seconds
-
-    def delay(self, now: float) -> float:
-        full = len(self._starts) == self._starts.maxlen
-        earliest = self._starts[0] + self._seconds if full else now
-        return max(0.0, earliest - now)
-
-    def reserve(self, now: float) -> float:
-        delay = self.delay(now)
-        self._starts.append(now + delay)
-        return delay
-
-    def idle(self, now: float) -> bool:
-        return not self._starts or self._starts[-1] + self._seconds <= now
+def limits_of(chat_id: str) -> Limits:
+    """Telegram's published limits of one chat: 1 a second in private, 20 a minute in a group."""
+    return ((20, 60.0),) if chat_id.startswith(("-", "@")) else ((1, 1.0),)
 
 
-class Pacer:
-    """Telegram's published limits: 1 a second per private chat, 20 a minute per group, 30 a second in all."""
-
-    def __init__(self, sleep: Sleep = asyncio.sleep, monotonic: Monotonic = time.monotonic) -> None:
-        self._sleep, self._monotonic = sleep, monotonic
-        self._everyone = _Window(30, 1.0)
-        self._chats: dict[str, _Window] = {}
-
-    async def wait(self, chat_id: str) -> None:
-        """The chat's turn first, then everyone's: a busy group must not hold up the other chats."""
-        now = self._monotonic()
-        window = self._window(chat_id, now)
-        if window.delay(now) > _LONGEST_WAIT:
-            raise RetryLater(window.delay(now), "this chat has had its messages for now")
-        await self._pause(window.reserve(now))
-        await self._pause(self._everyone.reserve(self._monotonic()))
-
-    async def _pause(self, seconds: float) -> None:
-        if seconds > 0:
-            await self._sleep(seconds)
-
-    def _window(self, chat_id: str, now: float) -> _Window:
-        if len(self._chats) > _REMEMBERED and chat_id not in self._chats:
-            self._chats = {key: window for key, window in self._chats.items() if not window.idle(now)}
-        group = chat_id.startswith(("-", "@"))
-        return self._chats.setdefault(chat_id, _Window(20, 60.0) if group else _Window(1, 1.0))
+EVERYONE: Limits = ((30, 1.0),)
 
 
 # --- the channel ---------------------------------------------------------------------------------------------------
@@ -459,11 +380,11 @@ class TelegramChannel:
         self._bot = Bot(token, f"{base}/bot", f"{base}/file/bot", self._requests[1], self._requests[0])
         self._token, self._secret, self._webhook_url = token, webhook_secret, webhook_url
         self._offsets, self._texts, self._clear_pressed = offset_store, texts or Texts.load(), clear_pressed
-        self._sleep, self._pacer = sleep, Pacer(sleep, monotonic)
+        self._sleep, self._pacer = sleep, Pacer(EVERYONE, limits_of, sleep, monotonic)
         self._receive: Receive | None = None
         self._stopping = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._sent_parts: OrderedDict[str, list[str]] = OrderedDict()
+        self._progress = Progress()
         self._moved: dict[str, str] = {}
         self._username = ""
 
@@ -637,7 +558,7 @@ class TelegramChannel:
         except Exception as error:
             log.warning("telegram.download failed kind=%s: %s", file.kind, type(error).__name__)
             return None
-        name = file.filename or _clean(PurePosixPath(held.file_path or "").name)
+        name = file.filename or clean(PurePosixPath(held.file_path or "").name)
         return Media(file.kind, data, name, file.mime)
 
     async def _close_callback(self, query: CallbackQuery) -> None:
@@ -654,7 +575,7 @@ class TelegramChannel:
         if not self._secret or not hmac.compare_digest(given.encode(), self._secret.encode()):
             return Response(status_code=401)
         try:
-            body = await _read_body(request)
+            body = await read_body(request, WEBHOOK_BODY_LIMIT)
             raw = _parse_body(body) if body is not None else None
         except (ValueError, RecursionError, ClientDisconnect):
             return Response(status_code=400)
@@ -677,25 +598,18 @@ class TelegramChannel:
 
     async def send(self, message: Outbound) -> str:
         """Returns the message id of the last part, the one that carries the buttons."""
-        text = _clean(message.text)
-        pieces = split_text(text, first_limit=CAPTION_LIMIT if message.image_path else None)
+        text = clean(message.text)
+        pieces = split_text(text, TEXT_LIMIT, CAPTION_LIMIT if message.image_path else None)
         if not pieces and not message.image_path:
             raise Refused("nothing to send")
         markup, pieces = keyboard(message.buttons), pieces or [""]
-        sent = self._parts_sent(message.key)
+        sent = self._progress.of(message.key)
         for index in range(len(sent), len(pieces)):
             image = message if message.image_path and index == 0 else None
             on_last = markup if index == len(pieces) - 1 else None
             sent.append(await self._send_part(message.chat_id, pieces[index], image, on_last))
-        self._sent_parts.pop(message.key, None)
+        self._progress.done(message.key)
         return sent[-1]
-
-    def _parts_sent(self, key: str) -> list[str]:
-        """What of this message is out already, so that a retry of a long one does not repeat its beginning."""
-        sent = self._sent_parts.setdefault(key, [])
-        while len(self._sent_parts) > _REMEMBERED:
-            self._sent_parts.popitem(last=False)
-        return sent
 
     async def _send_part(
         self, chat_id: str, text: str, image: Outbound | None, markup: InlineKeyboardMarkup | None
@@ -791,16 +705,6 @@ def _chat_key(raw: Mapping[str, Any]) -> int | None:
         if isinstance(chat, dict) and type(chat.get("id")) is int:
             return cast("int", chat["id"])
     return None
-
-
-async def _read_body(request: Request) -> bytes | None:
-    """None as soon as it is known to be too large, without reading the rest."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > WEBHOOK_BODY_LIMIT:
-            return None
-    return bytes(body)
 
 
 def _parse_body(body: bytes) -> dict[str, Any]:

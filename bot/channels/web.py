@@ -10,6 +10,7 @@ import json
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from bot import logins
-from bot.channels.base import Inbound, Location, Media, Outbound, Receive, RetryLater
+from bot.channels.base import Inbound, Location, Media, Outbound, Receive, Refused, RetryLater
+from bot.channels.tasks import Tasks
+from bot.channels.text import check_buttons
 from bot.clock import Clock
 from bot.gateway import clean
 from storage import mailbox
@@ -43,6 +46,7 @@ MAX_JSON_BYTES = 64 * 1024
 MAX_ID = 80
 KEEPALIVE_SECONDS = 15.0
 MAX_WAIT_SECONDS = 25.0
+STOP_SECONDS = 10.0
 CSP = (
     "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; script-src 'self'; connect-src 'self'; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
@@ -115,6 +119,7 @@ class WebChannel:
         self._receive: Receive | None = None
         self._guesses = logins.Guesses()
         self._stopping = False
+        self._tasks = Tasks()
         self.bell = Bell()
 
     # --- channel ------------------------------------------------------------------------------------------------------
@@ -123,12 +128,17 @@ class WebChannel:
         self._receive = receive
 
     async def stop(self) -> None:
-        self._stopping = True
+        self._stopping, self._receive = True, None
         for conversation_id in list(self.bell._waiting):
             self.bell.ring(conversation_id)
+        await self._tasks.stop(STOP_SECONDS)
 
     async def send(self, message: Outbound) -> str:
         """Put the message on the person's timeline; the same key again changes nothing."""
+        check_buttons(message.buttons)
+        message = replace(message, text=clean(message.text))
+        if not message.text and not message.image_name:
+            raise Refused("nothing to send")
         conversation_id, seq = await asyncio.to_thread(self._put, message)
         self.bell.typing.discard(conversation_id)
         self.bell.ring(conversation_id)
@@ -306,10 +316,13 @@ class WebChannel:
     async def _take(
         self, conversation_id: int, client_id: str, kind: str, text: str, inbound: Inbound, image_key: str = ""
     ) -> Response:
+        receive = self._receive
+        if receive is None:
+            # Starting or stopping: the page keeps it and sends it again.
+            raise ApiError(503, "server_error")
         seq, fresh = await asyncio.to_thread(self._mine, conversation_id, client_id, kind, text, image_key)
-        assert self._receive is not None
         # Also for a repeat: the first try may have died between the bubble and the inbox.
-        await self._receive(inbound)
+        await asyncio.shield(self._tasks.once(inbound.message_id, lambda: _stored(receive, inbound)))
         self.bell.ring(conversation_id)
         return _json({"seq": seq, "duplicate": not fresh}, 202 if fresh else 200)
 
@@ -393,6 +406,10 @@ class WebChannel:
         return FileResponse(
             path, media_type="image/jpeg", headers={**_HEADERS, "Cache-Control": "private, max-age=86400"}
         )
+
+
+async def _stored(receive: Receive, inbound: Inbound) -> None:
+    await receive(inbound)
 
 
 _HEADERS = {

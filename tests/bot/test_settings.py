@@ -94,3 +94,49 @@ def test_database_address(tmp_path: Path, given: str, used: str) -> None:
 def test_a_wrong_value_is_refused_by_name(tmp_path: Path, name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=name):
         load(tmp_path, **{name: value})
+
+
+# --- WeChat and WeCom -------------------------------------------------------------------------------------------------
+
+KEY = "kWxPEV2UEDyxWpmPdKC3F4dgPDmOvfKX1HGnEUDS1aR"
+WECHAT = {"WECHAT_APP_ID": "wx1", "WECHAT_APP_SECRET": "s", "WECHAT_TOKEN": "t"}
+WECOM = {
+    "WECOM_CORP_ID": "ww1",
+    "WECOM_SECRET": "s",
+    "WECOM_AGENT_ID": "1000002",
+    "WECOM_TOKEN": "t",
+    "WECOM_AES_KEY": KEY,
+}
+
+
+def test_keys_of_a_channel_the_newest_first(tmp_path: Path) -> None:
+    settings = load(tmp_path, **WECHAT, WECHAT_AES_KEY=KEY, WECHAT_AES_KEY_PREVIOUS=KEY[::-1], **WECOM)
+    assert settings.wechat_aes_keys == (KEY, KEY[::-1])
+    assert settings.wecom_aes_keys == (KEY,)
+    assert load(tmp_path, **WECHAT).wechat_aes_keys == ()
+
+
+@pytest.mark.parametrize("missing", [*WECHAT, *WECOM])
+def test_half_a_channel_is_an_error_that_names_what_is_missing(tmp_path: Path, missing: str) -> None:
+    given = {name: value for name, value in {**WECHAT, **WECOM}.items() if name != missing}
+    with pytest.raises(SettingsError, match=f"^{missing} must be set too"):
+        load(tmp_path, **given)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"WECHAT_AES_KEY": "short"},
+        {"WECHAT_AES_KEY": KEY + "="},
+        {"WECHAT_AES_KEY_PREVIOUS": KEY},
+        {"WECOM_AGENT_ID": "app"},
+        {"WECHAT_TEMPLATES": "no json"},
+        {"WECHAT_TEMPLATES": "[]"},
+        {"WECHAT_TEMPLATES": '{"*": {"id": "T1"}}'},
+        {"WECHAT_TEMPLATES": '{"*": {"fields": {"thing1": "{text}"}}}'},
+        {"WECHAT_TEMPLATES": '{"*": {"id": "T1", "fields": {}}}'},
+    ],
+)
+def test_a_wrong_value_of_a_channel_is_named(tmp_path: Path, wrong: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
+        load(tmp_path, **{**WECHAT, **WECOM, **wrong})

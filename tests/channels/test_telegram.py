@@ -21,16 +21,18 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from bot.channels.base import Button, Channel, Inbound, Outbound, Refused, RetryLater, Unreachable
+from bot.channels.pacing import Pacer
 from bot.channels.telegram import (
     CAPTION_LIMIT,
+    EVERYONE,
     TEXT_LIMIT,
-    Pacer,
     Patience,
     TelegramChannel,
     Texts,
+    limits_of,
     normalise_phone,
-    split_text,
 )
+from bot.channels.text import split_text
 from tests.channels.telegram_server import SENT_AT, TOKEN, USERNAME, Fault, Served, TelegramServer
 
 SECRET = "s3cret_Token-1"
@@ -823,8 +825,8 @@ def test_split_keeps_every_character(text: str, limit: int, first: int | None) -
 
 
 def test_text_at_the_limit_stays_whole() -> None:
-    assert split_text("x" * TEXT_LIMIT) == ["x" * TEXT_LIMIT]
-    assert [len(piece) for piece in split_text("x" * (TEXT_LIMIT + 1))] == [TEXT_LIMIT, 1]
+    assert split_text("x" * TEXT_LIMIT, TEXT_LIMIT) == ["x" * TEXT_LIMIT]
+    assert [len(piece) for piece in split_text("x" * (TEXT_LIMIT + 1), TEXT_LIMIT)] == [TEXT_LIMIT, 1]
 
 
 def test_image_with_caption(server: TelegramServer, tmp_path: Path) -> None:
@@ -949,7 +951,7 @@ def starts(*chats: str) -> list[float]:
 
     async def run() -> list[float]:
         clock = Clock(now=0.0)
-        pacer = Pacer(clock.sleep, clock.monotonic)
+        pacer = Pacer(EVERYONE, limits_of, clock.sleep, clock.monotonic)
         times = []
         for chat in chats:
             await pacer.wait(chat)
@@ -981,7 +983,7 @@ def test_waiting_in_line_keeps_the_spacing() -> None:
         async def sleep(seconds: float) -> None:
             waits.append(seconds)
 
-        pacer = Pacer(sleep, clock.monotonic)
+        pacer = Pacer(EVERYONE, limits_of, sleep, clock.monotonic)
         await asyncio.gather(*(pacer.wait("42") for _ in range(4)))
         assert waits == [1.0, 2.0, 3.0]
 
@@ -997,7 +999,7 @@ def test_channel_sends_through_the_pacer(server: TelegramServer) -> None:
 def test_pacer_forgets_idle_chats() -> None:
     async def run() -> int:
         clock = Clock(now=0.0)
-        pacer = Pacer(clock.sleep, clock.monotonic)
+        pacer = Pacer(EVERYONE, limits_of, clock.sleep, clock.monotonic)
         for chat in range(3000):
             clock.now += 1
             await pacer.wait(str(chat))

@@ -12,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from storage.files import LONG_SIDE, THUMB_SIDE, NotAPhoto, PhotoTooLarge, photo_path, save_photo
+from storage.files import (
+    LONG_SIDE,
+    THUMB_SIDE,
+    NotAPhoto,
+    NotAVoice,
+    PhotoTooLarge,
+    photo_path,
+    save_photo,
+    save_voice,
+    voice_path,
+)
 
 MAX = 10_000_000
 
@@ -170,3 +180,41 @@ def test_no_text_ever_leads_outside(key: str) -> None:
     except NotAPhoto:
         return
     assert Path("/data/files") in path.parents
+
+
+# --- voice notes ------------------------------------------------------------------------------------------------------
+
+SOUNDS = {
+    "amr": b"#!AMR\n\x3c",
+    "silk": b"\x02#!SILK_V3",
+    "ogg": b"OggS\x00\x02",
+    "mp3": b"\xff\xfb\x90\x00",
+    "m4a": b"\x00\x00\x00\x20ftypM4A ",
+    "wav": b"RIFF\x24\x00\x00\x00WAVEfmt ",
+}
+
+
+@pytest.mark.parametrize("ending", SOUNDS)
+def test_a_voice_note_is_known_by_its_content_and_kept_as_it_is(tmp_path: Path, ending: str) -> None:
+    stored = save_voice(tmp_path, SOUNDS[ending], 100)
+    assert stored.key.endswith(f".{ending}")
+    assert save_voice(tmp_path, SOUNDS[ending], 100) == stored
+    assert voice_path(tmp_path, stored.key).read_bytes() == SOUNDS[ending]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [stored.key]
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b"\x89PNG\r\n", b"#!AM", b"RIFF\x24\x00\x00\x00AVI "])
+def test_what_is_no_sound_is_not_kept(tmp_path: Path, data: bytes) -> None:
+    with pytest.raises(NotAVoice):
+        save_voice(tmp_path, data, 100)
+    with pytest.raises(PhotoTooLarge):
+        save_voice(tmp_path, b"#!AMR" + b"x" * 100, 100)
+    assert not list(tmp_path.iterdir())
+
+
+@given(st.text(max_size=90))
+def test_no_text_leads_to_a_voice_note_outside(key: str) -> None:
+    with pytest.raises(NotAVoice):
+        voice_path(Path("/data"), key)
+    with pytest.raises(NotAVoice):
+        voice_path(Path("/data"), f"../{'0' * 64}.amr")
