@@ -59,6 +59,8 @@ def send_due(session: Session, files: Path, now: datetime) -> None:
             due = last_due(kind, now)
             if _is_new(session, f"bulletin:{community}:{kind}", due, now):
                 _send(session, community, kind, due, files, now)
+                if kind == "daily":
+                    _tell_groups(session, community, due, now)
 
 
 def _is_new(session: Session, name: str, due: datetime, now: datetime) -> bool:
@@ -88,6 +90,13 @@ def _send(session: Session, community_id: int, kind: str, due: datetime, files: 
         if image:
             # Apart, because words under a picture have to be short in some channels.
             notify.push(session, staff, say("report.picture_of"), key=f"{key}:picture", now=now, image_key=image)
+
+
+def _tell_groups(session: Session, community_id: int, due: datetime, now: datetime) -> None:
+    """The groups of staff hear the numbers of the whole estate; places and names are for leaders."""
+    standing = reports.standing(session, Scope(community_id), period("today", now), now)
+    key = f"bulletin:daily:{int(due.timestamp())}"
+    notify.say_in_groups(session, community_id, report_text.counts_text(standing), key=key, now=now)
 
 
 def _daily(session: Session, scope: Scope, now: datetime) -> tuple[str, str]:

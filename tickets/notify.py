@@ -222,17 +222,32 @@ def tell_groups(
 ) -> None:
     """Say `key` about `ticket` once in every group that hears of jobs: places only to the building, no names, no words of
     residents (domain.md §9.2)."""
+    text = say(key, **{**facts(ticket, now), "place": place_for_groups(ticket)})
+    name = f"t{ticket.id}:e{event.id}:{key}"
+    say_in_groups(session, ticket.community_id, text, key=name, now=now, ticket=ticket, buttons=buttons)
+
+
+def say_in_groups(
+    session: Session,
+    community_id: int,
+    text: str,
+    *,
+    key: str,
+    now: datetime,
+    ticket: Ticket | None = None,
+    buttons: Buttons = (),
+) -> None:
+    """Queue `text` once for every group of the community's staff that hears of jobs. Nothing about a person belongs into it."""
     query = (
         select(Conversation)
         .join(Identity)
         .join(Staff, Staff.id == Identity.staff_id)
-        .where(Staff.community_id == ticket.community_id, Conversation.hears_dispatch, Conversation.reachable)
+        .where(Staff.community_id == community_id, Conversation.hears_dispatch, Conversation.reachable)
         .order_by(Conversation.id)
     )
-    text = say(key, **{**facts(ticket, now), "place": place_for_groups(ticket)})
     for chat in session.scalars(query):
         # Two leaders may have named the same group.
-        name = f"t{ticket.id}:e{event.id}:{key}:group:{chat.channel}:{chat.chat_id}"
+        name = f"{key}:group:{chat.channel}:{chat.chat_id}"
         push(session, None, text, key=name, now=now, ticket=ticket, conversation_id=chat.id, buttons=buttons)
 
 
