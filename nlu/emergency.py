@@ -28,6 +28,8 @@ _STRENGTH: dict[Verdict, int] = {"alarm": 0, "check": 1, "advise": 2}
 # Contexts are windows, not whole messages, so that a hostile 20,000-character message still costs linear time.
 _CONTEXT_CHARS = 40
 _NEAR_CHARS = 12
+# Panic tells thing, place and person in any order, over two or three short sentences.
+_BESIDE_CHARS = 30
 # Same length as what it hides, outside every word list, so offsets stay and nothing matches across it by accident.
 _MASK = "\ue000"
 _BREAK = "；"
@@ -70,6 +72,8 @@ class Trigger:
     level: str
     unless: re.Pattern[str] | None
     soften: re.Pattern[str] | None
+    beside: tuple[re.Pattern[str], ...] = ()
+    """What must also be said nearby, in whatever order; `unless` then looks as far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,7 @@ class _Compiler:
             level=item.get("level", ""),
             unless=self.optional(item.get("unless")),
             soften=self.optional(item.get("soften")),
+            beside=tuple(self.regex(pattern) for pattern in item.get("with", ())),
         )
 
     def guard(self, name: str, item: Mapping[str, Any]) -> Guard:
@@ -347,6 +352,11 @@ class _Message:
             return 0
         return min(limit, start - breaks[index - 1]) if index else limit
 
+    def beside(self, match: re.Match[str]) -> str:
+        """The wider surroundings, harmless words still hidden."""
+        start, end = match.span()
+        return self.text[max(0, start - _BESIDE_CHARS) : end + _BESIDE_CHARS]
+
     def words(self, match: re.Match[str]) -> str:
         start, end = self.source.source_span(*match.span())
         return self.source.original[start:end]
@@ -376,8 +386,16 @@ def _strongest(kind: Kind, message: _Message) -> Emergency | None:
     return best
 
 
+def _has_company(trigger: Trigger, beside: str) -> bool:
+    if trigger.unless is not None and trigger.unless.search(beside):
+        return False
+    return all(pattern.search(beside) for pattern in trigger.beside)
+
+
 def _judge(kind: Kind, trigger: Trigger, match: re.Match[str], message: _Message) -> Emergency | None:
     """One matched trigger: refuted (None), doubted (check or advise) or believed (alarm)."""
+    if trigger.beside and not _has_company(trigger, message.beside(match)):
+        return None
     context = message.context(match)
     if trigger.unless is not None and trigger.unless.search(context.near):
         return None
