@@ -27,7 +27,7 @@ from nlu.emergency import detect
 from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, PhotoTooLarge, save_photo
-from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, Ticket
+from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, OpenQuestion, Ticket
 from tickets import emergencies, finding, notify, questions, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError
@@ -517,6 +517,8 @@ class Gateway:
             ticket = self._photos_to_ticket(session, actor, row)
             if ticket:
                 return Outcome(say("staff.photo_saved", no=ticket.ticket_no))
+            if actor.resident:
+                verbs.begin_with_photo(session, chat, self._clock())
             return Outcome(say("staff.photo_kept" if actor.staff else "reply.photo_only"))
         if row.payload.get("location"):
             label = row.payload["location"][2]
@@ -527,7 +529,10 @@ class Gateway:
 
     def _photos_to_ticket(self, session: Session, actor: Actor, row: InboxMessage) -> Ticket | None:
         """Pictures belong to the one open matter of their sender; with several or none they wait in the chat."""
-        if actor.staff:
+        part = self._part_wanted(session, actor)
+        if part is not None:
+            ticket = part.ticket
+        elif actor.staff:
             jobs = finding.jobs_of(session, actor.staff, "in_progress")
             ticket = jobs[0] if len(jobs) == 1 else None
         else:
@@ -541,8 +546,15 @@ class Gateway:
         )
         for photo in session.scalars(query):
             photo.ticket_id = ticket.id
-            photo.purpose = "after" if actor.staff and ticket.arrived_at else "before"
+            photo.purpose = "part" if part else "after" if actor.staff and ticket.arrived_at else "before"
+        if part is not None:
+            questions.answered(part, "", self._clock())
         return ticket
+
+    def _part_wanted(self, session: Session, actor: Actor) -> OpenQuestion | None:
+        """The picture of a new part that was asked for comes next."""
+        waiting = questions.waiting(session, actor.staff, self._clock()) if actor.staff else []
+        return next((one for one in waiting if one.kind == "part_photo"), None)
 
 
 def sender_of(chat: Conversation) -> str:

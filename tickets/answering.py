@@ -85,11 +85,32 @@ def try_answer(turn: Turn) -> Outcome | None:
     given_up = _drop_draft(turn, waiting[0].asked_at if waiting else None)
     if given_up is not None:
         return given_up
+    left = _left_to_us(turn, waiting)
+    if left is not None:
+        return left
     for question in waiting:
         outcome = _emergency(turn, question) if question.kind == "emergency" else _ordinary(turn, question)
         if outcome is not None:
             return outcome
     return _told_despite(turn, waiting)
+
+
+# What only makes a report more complete; nobody has to answer it.
+MERELY_ASKED = frozenset({"detail", "phone", "confirm_address"})
+
+
+def _left_to_us(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
+    """「你们看着办」 after the ticket exists: no further question; what is missing the desk finds out by telephone (SC07)."""
+    asked = [one for one in waiting if one.kind in MERELY_ASKED and turn.now - one.asked_at <= FRESH_DETAIL]
+    if not asked or turn.actor.resident is None or not gives_up(turn.text):
+        return None
+    for question in asked:
+        questions.answered(question, turn.text, turn.now)
+    ticket = _ticket(turn, asked[0])
+    event = verbs.comment(turn.session, ticket, turn.actor, turn.text, turn.now)
+    for staff in leaders(turn.session, ticket.community_id, "desk"):
+        notify.tell_staff(turn.session, staff, ticket, event, "push.find_out", turn.now)
+    return Outcome(say("reply.left_to_us", **notify.facts(ticket, turn.now)))
 
 
 def _told_despite(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
@@ -409,8 +430,22 @@ def _confirm_address(turn: Turn, question: OpenQuestion, answer: Answer) -> Outc
         return None
     questions.answered(question, turn.text, turn.now)
     if answer.verdict == "yes":
-        return Outcome(say("reply.place_confirmed"), resume=answer.fresh)
+        missing = _still_missing(turn, _ticket(turn, question))
+        confirmed = say("reply.place_confirmed")
+        return Outcome(f"{confirmed}\n{missing}" if missing else confirmed, resume=answer.fresh)
     return Outcome(say("reply.place_again"))
+
+
+def _still_missing(turn: Turn, ticket: Ticket) -> str:
+    """Without a phone nobody can be reached: it is asked for together with the time, in one question (SC07)."""
+    resident = turn.actor.resident
+    if resident is None or ticket.contact_phone or ticket.status not in OPEN:
+        return ""
+    questions.ask(turn.session, resident, "phone", turn.now, ticket=ticket)
+    if ticket.public_area or ticket.wanted_label or ticket.level in ("U0", "U1"):
+        return say("reply.phone_wanted")
+    questions.ask(turn.session, resident, "detail", turn.now, ticket=ticket)
+    return say("reply.ask_phone_and_time")
 
 
 def _solved(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:

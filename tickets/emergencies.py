@@ -168,6 +168,9 @@ def _raise_alarm(
     _say(session, conversation, actor, _advice(session, actor, found.kind), f"{source_key}:advice", now)
     ticket = _open(session, conversation, actor, found, place, running, text, source_key, now)
     _park(session, draft, ticket)
+    if ticket.status == "merged":
+        # Several homes have it: they were told so, and the crew is on its way.
+        return
     _alert_duty(session, ticket, now)
     _after_advice(session, conversation, actor, ticket, place, found, source_key, now)
 
@@ -350,6 +353,13 @@ def _join(
     now: datetime,
 ) -> None:
     """Another word about a known event: the crews hear it, a clearer place redirects them, nobody is dispatched twice (SC16)."""
+    if verbs.is_incident(ticket):
+        home = home_key(session, actor.resident) or ""
+        shown = place_display(session, ticket.community_id, home) if home else ""
+        verbs.join(session, ticket, actor, text, now, conversation=conversation, place=(home, shown))
+        known = say("reply.incident_known", **notify.facts(ticket, now))
+        _say(session, conversation, actor, known, f"{source_key}:joined", now)
+        return
     new = _joins(session, ticket, conversation, actor, now)
     if new or found.kind not in ("MED", danger(ticket)):
         _say(session, conversation, actor, _advice(session, actor, found.kind), f"{source_key}:advice", now)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -16,6 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import httpx
+from PIL import Image
 from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
@@ -171,6 +174,16 @@ class Person:
         response = self.http.post("/api/messages", json=body)
         assert response.status_code in (200, 202), response.text
         return response
+
+    def photo(self, *wanted: str) -> str:
+        """Send a picture and return the answer."""
+        out = io.BytesIO()
+        # A picture of its own: the same bytes again are the same picture.
+        Image.new("RGB", (8, 8), tuple(secrets.token_bytes(3))).save(out, "PNG")
+        body, files = {"id": uuid.uuid4().hex}, {"photo": ("photo.png", out.getvalue(), "image/png")}
+        response = self.http.post("/api/photos", data=body, files=files)
+        assert response.status_code == 202, response.text
+        return self.hear(*wanted)
 
     def press(self, label: str) -> str:
         """Press the newest button with this label; returns what was heard next."""

@@ -160,6 +160,8 @@ def _sc02_lamp_is_inspected(stack: Stack, resident: Person, electrician: Person)
     electrician.say("接单 0001", "已接单")
     resident.hear("赵师傅")
     stack.at("10:30:00")
+    electrician.say("完工 0001 换了灯管 自检过 现场清理好了", "照片")
+    electrician.photo("照片已存入 BX20250612-0001")
     electrician.say("完工 0001 换了灯管 自检过 现场清理好了", "等验收")
     told = resident.hear("已处理完")
     assert "元" not in told.replace("单元", "") and "费" not in told and "回复1" not in told

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from storage.models import Draft, Ticket
 from tickets import aftercare, answering, questions, verbs
 from tickets.answering import Outcome, Turn, try_answer
+from tickets.people import Actor
 from tickets.texts import say
 
 
@@ -433,3 +434,34 @@ def test_an_answer_about_a_ticket_that_is_over_is_for_the_dialogue(desk: Desk) -
     question.state = "open"
     assert answer(desk, "可以", at("09:15")) is None
     assert question.state == "withdrawn"
+
+
+def confirmed_place(desk: Desk, *, phone: str = "") -> Ticket:
+    stranger = desk.stranger("路人甲")
+    ticket = desk.report(by=stranger, contact_phone=phone)
+    assert stranger.resident is not None
+    questions.ask(desk.session, stranger.resident, "confirm_address", at("09:01"), ticket=ticket)
+    return ticket
+
+
+def answer_of(desk: Desk, ticket: Ticket, text: str, now: datetime) -> Outcome | None:
+    actor = Actor(resident=ticket.reporter)
+    return try_answer(Turn(desk.session, desk.chat("王芳"), actor, text, now, f"test:{text}"))
+
+
+def test_phone_and_time_are_asked_for_in_one_question_and_then_no_more(desk: Desk) -> None:
+    ticket = confirmed_place(desk)
+    outcome = answer_of(desk, ticket, "对", at("09:02"))
+    assert outcome is not None
+    assert say("reply.ask_phone_and_time") in outcome.reply
+    desk.seen()
+    left = answer_of(desk, ticket, "你们看着办", at("09:03"))
+    assert left is not None and "？" not in left.reply
+    assert desk.question(ticket, "phone") is None and desk.question(ticket, "detail") is None
+    assert desk.told() == {"周主管": ["find_out"]}
+
+
+def test_who_can_be_reached_is_asked_nothing(desk: Desk) -> None:
+    ticket = confirmed_place(desk, phone="13900001111")
+    outcome = answer_of(desk, ticket, "对", at("09:02"))
+    assert outcome is not None and outcome.reply == say("reply.place_confirmed")

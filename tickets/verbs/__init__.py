@@ -42,6 +42,7 @@ from tickets.verbs.registering import KINDS, Report, alarm_list
 from tickets.verbs.reporting import (
     add_detail,
     answer_urge_by,
+    begin_with_photo,
     change_level,
     correct,
     home_differs,
@@ -82,6 +83,7 @@ __all__ = [
     "ask_help",
     "assign",
     "auto_dispatch",
+    "begin_with_photo",
     "broadcast",
     "callback_ok",
     "cancel",

@@ -82,7 +82,7 @@ def _photos_of_round(session: Session, ticket: Ticket, actor: Actor) -> int:
     taken = (Attachment.conversation_id == chat.id) & Attachment.ticket_id.is_(None) if chat else false()
     begun = ticket.accepted_at or since
     query = select(func.count(distinct(Attachment.key))).where(
-        ((Attachment.ticket_id == ticket.id) & (Attachment.created_at >= since))
+        ((Attachment.ticket_id == ticket.id) & (Attachment.created_at >= since) & (Attachment.purpose != "part"))
         | (taken & (Attachment.created_at >= begun))
     )
     return session.scalar(query) or 0

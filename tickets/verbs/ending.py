@@ -59,10 +59,10 @@ def resolve(session: Session, ticket: Ticket, actor: Actor, note: str, now: date
     """A leader closes by hand with what was done (emergency over, false alarm, answered in person)."""
     if not note:
         raise ReasonNeeded(reasons=say("resolve.reason_example", tail=ticket.tail), name="")
+    event = move(session, ticket, actor, "resolve", now, note=note)
     if is_false_alarm(note):
         # Left out of every figure (domain.md §7.1).
         ticket.detail = {**(ticket.detail or {}), "false_alarm": True}
-    event = move(session, ticket, actor, "resolve", now, note=note)
     end_assignments(session, ticket, "done", now)
     questions.withdraw(session, ticket)
     notify.tell_reporter(session, ticket, event, "push.resolved", now, note=note)

@@ -81,8 +81,6 @@ def join(
     """+1: one more person has the same matter and will hear what becomes of it; whether they were new to it."""
     if ticket.status not in RUNNING:
         raise WrongStatus(status=ticket.status, action="join")
-    if actor.resident and actor.resident.id == ticket.reporter_id:
-        return False
     if not _follow(session, ticket, actor, now, conversation=conversation, place=place):
         return False
     count = count_of(session, ticket)
@@ -103,9 +101,9 @@ def _follow(
     place: tuple[str, str],
     child: Ticket | None = None,
 ) -> bool:
-    one = Follower(ticket_id=ticket.id, resident=actor.resident, staff=actor.staff, at=now)
-    if (one.resident or one.staff) is None or _known(session, ticket, actor):
+    if (actor.resident or actor.staff) is None or _known(session, ticket, actor):
         return False
+    one = Follower(ticket_id=ticket.id, resident=actor.resident, staff=actor.staff, at=now)
     one.conversation_id = conversation.id if conversation else None
     one.child_id = child.id if child else None
     one.place_key, one.place_text = place
@@ -115,6 +113,9 @@ def _follow(
 
 
 def _known(session: Session, ticket: Ticket, actor: Actor) -> bool:
+    """Whether this person reported it or follows it already."""
+    if actor.resident and actor.resident.id == ticket.reporter_id:
+        return True
     query = select(Follower.id).where(Follower.ticket_id == ticket.id)
     if actor.resident:
         query = query.where(Follower.resident_id == actor.resident.id)
@@ -174,8 +175,7 @@ def _hand_down_followers(session: Session, ticket: Ticket, parent: Ticket, now: 
     chat = session.get(Conversation, ticket.conversation_id) if ticket.conversation_id else None
     reporter = Actor(resident=ticket.reporter, staff=None if ticket.reporter else ticket.reporter_staff)
     place = (ticket.place_key, ticket.place_text)
-    if reporter.resident is None or reporter.resident.id != parent.reporter_id:
-        _follow(session, parent, reporter, now, conversation=chat, place=place, child=ticket)
+    _follow(session, parent, reporter, now, conversation=chat, place=place, child=ticket)
     for one in session.scalars(select(Follower).where(Follower.ticket_id == ticket.id)).all():
         other = session.get(Conversation, one.conversation_id) if one.conversation_id else None
         person = Actor(resident=one.resident, staff=one.staff)

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nlu.slots import mask_text
-from storage.models import Conversation, Draft, Resident, Staff, Ticket
+from storage.models import Attachment, Conversation, Draft, Resident, Staff, Ticket
 from tickets import lifecycle, notify
 from tickets.catalog import sla_classes
 from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongStatus
@@ -39,6 +39,8 @@ def open_ticket(session: Session, community_id: int, report: Report, now: dateti
             return known, False
     ticket = register(session, community_id, report, now)
     event = record(session, ticket, reporter_actor(report), "open", now, note=report.symptom, to="new")
+    if report.kind in ("BX", "TS"):
+        _take_photos(session, ticket, report.conversation, now)
     if report.kind == "BX":
         watch(session, ticket, now)
     if ticket.status == "merged":
@@ -48,6 +50,29 @@ def open_ticket(session: Session, community_id: int, report: Report, now: dateti
     else:
         start_desk_matter(session, ticket, event, report, now)
     return ticket, True
+
+
+# How long a picture sent before its words still belongs to them; as long as a draft is kept.
+PHOTO_WAITS = timedelta(hours=24)
+
+
+def _take_photos(session: Session, ticket: Ticket, chat: Conversation | None, now: datetime) -> None:
+    """What the resident photographed before telling it."""
+    if chat is None or ticket.reporter is None:
+        return
+    query = select(Attachment).where(
+        Attachment.conversation_id == chat.id,
+        Attachment.ticket_id.is_(None),
+        Attachment.created_at > now - PHOTO_WAITS,
+    )
+    for photo in session.scalars(query):
+        photo.ticket_id, photo.purpose = ticket.id, "before"
+
+
+def begin_with_photo(session: Session, chat: Conversation, now: datetime) -> None:
+    """A picture without words begins a report: what it shows is asked for, once more after ten minutes (SC07)."""
+    if session.scalar(select(Draft.id).where(Draft.conversation_id == chat.id)) is None:
+        session.add(Draft(conversation_id=chat.id, kind="BX", data={"photo": True}, updated_at=now))
 
 
 def correct(session: Session, ticket: Ticket, actor: Actor, now: datetime, **changes: Any) -> None:
