@@ -117,6 +117,20 @@ def test_no_push_for_staff_goes_to_a_resident() -> None:
     assert sent & pushes_to_staff() == set()
 
 
+class NoKeyTwice(yaml.SafeLoader):
+    """YAML takes the last of two texts under one key in silence; here it is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        assert len(set(keys)) == len(keys), sorted(key for key in keys if keys.count(key) > 1)
+        return dict(super().construct_mapping(node, deep))
+
+
+@pytest.mark.parametrize("file", sorted(MESSAGES.glob("*.yml")), ids=lambda file: file.name)
+def test_no_key_has_two_texts(file: Path) -> None:
+    assert yaml.load(file.read_text("utf-8"), NoKeyTwice)
+
+
 @each_text
 def test_short_enough(key: str, text: str) -> None:
     assert len(PLACE.sub("", text)) <= LONGEST

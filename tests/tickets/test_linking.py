@@ -48,7 +48,7 @@ def test_two_homes_of_one_unit_are_one_incident(desk: Desk) -> None:
     assert (whole.code, whole.level, whole.place_text, whole.created_at) == ("E05", "U1", "一期3栋2单元", at("19:02"))
     assert whole.handler == desk.staff("赵师傅")
     told = desk.told()
-    assert told["王芳"] == ["merged"] and told["李强"] == ["merged"]
+    assert told["王芳"] == ["merged_into"] and told["李强"] == ["merged_into"]
     assert "incident" in told["李工"]
     assert not any("1402" in row.text or "李" in row.text for row in desk.fresh("王芳")), "nobody learns who else"
 
@@ -216,7 +216,7 @@ def test_a_leader_merges_two_reports_of_one_thing(desk: Desk) -> None:
     desk.seen()
     verbs.merge(desk.session, second, first, desk.actor("李工"), at("09:10"))
     assert (second.status, second.parent_id) == ("merged", first.id)
-    assert desk.told() == {"李强": ["merged"]}
+    assert desk.told() == {"李强": ["merged_into"]}
     verbs.accept(desk.session, first, desk.handler(first), at("09:20"))
     assert "accepted" in desk.told()["李强"], "hears of it from now on"
     assert not any("王" in row.text.replace("王师傅", "") for row in desk.fresh("李强"))

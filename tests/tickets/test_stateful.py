@@ -31,11 +31,11 @@ from tickets.errors import DeskError
 from tickets.people import SYSTEM, Actor
 
 STEPS = int(os.environ.get("STEPS", "20000"))
-STEPS_EACH = 80
+STEPS_EACH = 50
 # An example takes more steps than rules, because one rule tries several verbs.
-STEPS_OF_EXAMPLE = 110
+STEPS_OF_EXAMPLE = 120
 MOST_TICKETS = 5
-SWEEP_AFTER = 14
+SWEEP_AFTER = 30
 
 RESIDENTS = ("王芳", "李强", "陈静", "陌生人")
 STAFF = ("王师傅", "赵师傅", "陈师傅", "钱师傅", "客服小周", "林管家", "李工", "刘队", "马经理")
@@ -226,7 +226,7 @@ class DeskMachine(RuleBasedStateMachine):
         self.count += 1
 
     @precondition(lambda self: self.count)
-    @rule(tries=st.lists(tries, min_size=3, max_size=12))
+    @rule(tries=st.lists(tries, min_size=8, max_size=30))
     def act(self, tries: list[tuple[int, str, str, str, int]]) -> None:
         for number, name, by, said, more in tries:
             ticket = self.ticket(number)

@@ -149,7 +149,7 @@ def merge(session: Session, ticket: Ticket, parent: Ticket, actor: Actor, now: d
     _raise_with(parent, ticket, now)
     _hand_down_followers(session, ticket, parent, now)
     joined = record(session, parent, actor, "join", now, note=ticket.ticket_no, child=ticket.id)
-    notify.tell_reporter(session, ticket, event, "push.merged", now, **_about(parent, now))
+    notify.tell_reporter(session, ticket, event, "push.merged_into", now, **_about(parent, now))
     _suggest_notice(session, parent, joined, now)
 
 
