@@ -1,0 +1,117 @@
+"""What staff type, through parsing and the verb to what they and the resident read."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from deskhelp import Desk, at
+
+from bot import commands
+from bot.commands import Context, Reply
+from storage.models import Ticket
+from tickets import verbs
+from tickets.errors import DeskError, PhotoNeeded
+
+TEN = at("10:00")
+
+
+def type_(desk: Desk, name: str, text: str, now: datetime = TEN) -> Reply:
+    staff = desk.staff(name)
+    command = commands.parse(text, staff.role)
+    assert command is not None, text
+    context = Context(desk.session, desk.chat("王芳"), desk.actor(name), staff, now, f"test:{text}")
+    return commands.run(context, command)
+
+
+def test_a_survey_from_the_order_to_the_plan(desk: Desk) -> None:
+    ticket = desk.report()
+    reply = type_(desk, "李工", f"勘查 {ticket.tail} 陈师傅 原因不明")
+    assert "陈师傅" in reply.text and ticket.status == "survey"
+    with pytest.raises(DeskError):
+        type_(desk, "陈师傅", f"勘查结果 {ticket.tail} 原因：防水老化 范围：卫生间")
+    words = f"勘查结果 {ticket.tail} 原因：防水老化 范围：卫生间地面 物料：防水涂料 人数：2 费用：800"
+    type_(desk, "陈师傅", words)
+    assert ticket.status == "assigned"
+    assert ticket.detail["survey"]["materials"] == "防水涂料"
+    assert ticket.detail["quote"]["fen"] == 80000
+
+
+def test_a_change_with_and_without_a_date(desk: Desk) -> None:
+    ticket = desk.accepted()
+    assert "主管同意" in type_(desk, "王师傅", f"变更 {ticket.tail} 墙里管子也裂了 明天下午完成").text
+    due = ticket.finish_by
+    type_(desk, "李工", f"同意 {ticket.tail}")
+    assert ticket.finish_by != due
+    assert "主管同意" not in type_(desk, "王师傅", f"变更 {ticket.tail} 要多拆一块砖").text
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ("角阀 35元", ("角阀", 3500)),
+        ("生料带", ("生料带", None)),
+        ("角阀12.5元", ("角阀", 1250)),
+    ],
+)
+def test_a_part_with_its_price(desk: Desk, words: str, part: tuple[str, int | None]) -> None:
+    ticket = desk.accepted()
+    assert "照片" in type_(desk, "王师傅", f"换件 {ticket.tail} {words}").text
+    assert [(one["name"], one["fen"]) for one in ticket.detail["parts"]] == [part]
+
+
+def test_a_matter_of_the_water_company(desk: Desk) -> None:
+    ticket = desk.accepted("W09")
+    assert "自来水公司" in type_(desk, "李工", f"转告 {ticket.tail} 别家").text
+    assert ticket.status == "in_progress"
+    type_(desk, "李工", f"转告 {ticket.tail} 自来水公司 管网压力低")
+    assert (ticket.status, ticket.detail["referred"]) == ("referred", "自来水公司")
+
+
+def test_one_report_into_another(desk: Desk) -> None:
+    first, second = desk.report("W03"), desk.report("W15", by="李强", place_key="P1/3/2/1402")
+    type_(desk, "李工", f"并单 {second.tail} {first.tail}")
+    assert (second.status, second.parent_id) == ("merged", first.id)
+
+
+def test_a_false_alarm(desk: Desk) -> None:
+    ticket = desk.report("W01")
+    type_(desk, "李工", f"误报 {ticket.tail} 洗衣机排水")
+    assert (ticket.status, ticket.detail["false_alarm"]) == ("closed", True)
+
+
+def test_nobody_home(desk: Desk) -> None:
+    ticket = desk.accepted()
+    type_(desk, "王师傅", "没人在家")
+    assert (ticket.status, ticket.wake_at) == ("on_hold", at("10:00", 14))
+    assert "hold_approve" not in desk.told().get("李工", [])
+
+
+def test_a_long_pause_names_both_dates(desk: Desk) -> None:
+    ticket = desk.accepted()
+    reply = type_(desk, "王师傅", f"等配件 {ticket.tail} 周一到")
+    assert "主管同意" in reply.text
+    type_(desk, "李工", f"同意 {ticket.tail}")
+    assert ticket.wake_at is not None and ticket.wake_at > at("10:00", 15)
+
+
+def power_cut(desk: Desk) -> Ticket:
+    desk.report("E02", place_key="P1/3/2/1502", now=at("09:00"))
+    desk.report("E02", by="李强", place_key="P1/3/2/1402", now=at("09:01"))
+    whole = next(one for one in desk.session.query(Ticket) if one.source == "incident")
+    verbs.accept(desk.session, whole, desk.handler(whole), at("09:05"))
+    return whole
+
+
+def test_the_power_is_back(desk: Desk) -> None:
+    whole = power_cut(desk)
+    with pytest.raises(PhotoNeeded):
+        type_(desk, "赵师傅", "恢复")
+    desk.photo(whole, at("10:00"))
+    reply = type_(desk, "赵师傅", "恢复")
+    assert [code.partition(":")[0] for code, _ in reply.buttons] == ["checked", "unchecked"]
+
+
+def test_a_notice_to_everybody_there(desk: Desk) -> None:
+    whole = power_cut(desk)
+    assert "4位" in type_(desk, "李工", f"发通知 {whole.tail}").text
