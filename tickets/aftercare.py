@@ -20,6 +20,7 @@ def sweep(session: Session, now: datetime) -> None:
     callbacks(session, now)
     referrals(session, now)
     unanswered_joins(session, now)
+    undecided_changes(session, now)
 
 
 def callbacks(session: Session, now: datetime) -> None:
@@ -51,3 +52,14 @@ def unanswered_joins(session: Session, now: datetime) -> None:
     for question in session.scalars(query.with_for_update(of=OpenQuestion)):
         question.remind_at = None
         answering.join_unanswered(session, question, now)
+
+
+def undecided_changes(session: Session, now: datetime) -> None:
+    """A later date a worker asked for, which nobody has decided on by the time the resident was told."""
+    query = select(OpenQuestion).where(
+        OpenQuestion.state == "open", OpenQuestion.kind == "change", OpenQuestion.remind_at <= now
+    )
+    for question in session.scalars(query.with_for_update(of=OpenQuestion)):
+        ticket = verbs.load(session, question.ticket_id or 0)
+        question.remind_at = now + verbs.DECIDE_IN
+        verbs.undecided_change(session, ticket, now)

@@ -21,8 +21,7 @@ from tickets.errors import DeskError
 from tickets.lifecycle import OPEN
 from tickets.people import Actor, leaders
 from tickets.places import read_place
-from tickets.sla import in_desk_hours, next_desk_opening
-from tickets.texts import clock, say, span
+from tickets.texts import say, span
 from tickets.words import (
     all_of_them,
     asks,
@@ -612,14 +611,10 @@ def _referred(turn: Turn, question: OpenQuestion) -> Outcome | None:
     ticket = _ticket(turn, question)
     questions.answered(question, turn.text, turn.now)
     settled = answer.verdict == "yes"
-    verbs.referral_answered(turn.session, ticket, turn.actor, settled, turn.text, turn.now)
-    if settled:
+    fresh = verbs.referral_answered(turn.session, ticket, turn.actor, settled, turn.text, turn.now)
+    if fresh is None:
         return Outcome(say("reply.referral_ok"))
-    by = next_desk_opening(turn.now) if not in_desk_hours(turn.now) else turn.now + REFERRAL_ANSWER
-    return Outcome(say("reply.referral_open", by=clock(by, turn.now), no=ticket.ticket_no))
-
-
-REFERRAL_ANSWER = timedelta(hours=2)
+    return Outcome(say("reply.referral_open", **notify.facts(fresh, turn.now)))
 
 
 def _ticket(turn: Turn, question: OpenQuestion) -> Ticket:

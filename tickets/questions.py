@@ -33,6 +33,7 @@ LASTS = {
     "restored": timedelta(days=2),
     "join": timedelta(hours=2),
     "part_photo": timedelta(hours=2),
+    "change": timedelta(days=7),
 }
 
 

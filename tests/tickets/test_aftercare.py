@@ -8,7 +8,7 @@ import pytest
 from deskhelp import Desk, at
 
 from storage.models import Ticket
-from tickets import aftercare, questions, verbs
+from tickets import aftercare, finding, questions, verbs
 from tickets.answering import Turn, try_answer
 
 QUARTER = timedelta(minutes=15)
@@ -75,7 +75,9 @@ def test_the_day_after_a_referral(desk: Desk, text: str, settled: bool) -> None:
     turn = Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), text, at("11:00", 13), "test:1")
     assert try_answer(turn) is not None
     assert ticket.status == "referred"
-    assert ("周主管" in desk.told()) is not settled
+    fresh = [one for one in finding.open_of(desk.session, desk.actor("王芳")) if one.linked_id == ticket.id]
+    assert [one.kind for one in fresh] == ([] if settled else ["ZX"])
+    assert all(one.handler and one.finish_by for one in fresh), "with a person and a promised time"
 
 
 def test_silence_about_a_neighbours_report_is_noted_there(desk: Desk) -> None:

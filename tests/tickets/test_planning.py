@@ -8,7 +8,7 @@ import pytest
 from deskhelp import NOW, Desk, at
 
 from storage.models import Attachment
-from tickets import verbs
+from tickets import aftercare, verbs
 from tickets.errors import BadInput, NotAllowed, PhotoNeeded, ReasonNeeded, SelfCheckNeeded, WrongStatus
 from tickets.verbs.planning import parts_of
 
@@ -142,6 +142,22 @@ def test_a_later_date_counts_when_the_supervisor_agrees(desk: Desk) -> None:
     assert desk.told() == {"王芳": ["new_finish"], "王师傅": ["change_approved"]}
     with pytest.raises(WrongStatus):
         verbs.approve_change(desk.session, ticket, desk.actor("李工"), at("10:06"))
+
+
+def test_a_date_nobody_decides_on_goes_to_the_manager_and_the_resident_is_not_left_waiting(desk: Desk) -> None:
+    ticket = desk.accepted()
+    verbs.change_plan(desk.session, ticket, desk.handler(ticket), "墙里管子也裂了", at("12:00", 17), at("10:00"))
+    assert "12:00前" in desk.fresh("王芳")[-1].text, "a promise, so it is watched"
+    desk.seen()
+    aftercare.sweep(desk.session, at("11:59"))
+    assert desk.told() == {}
+    for clock in ("12:00", "12:01", "14:00"):
+        aftercare.sweep(desk.session, at(clock))
+    assert desk.told() == {"王芳": ["change_late"] * 2, "马经理": ["change_approve"] * 2}
+    verbs.approve_change(desk.session, ticket, desk.actor("马经理"), at("14:05"))
+    desk.seen()
+    aftercare.sweep(desk.session, at("18:00"))
+    assert desk.told() == {}
 
 
 def test_a_surprise_without_a_date_is_told_to_both(desk: Desk) -> None:

@@ -37,7 +37,17 @@ from tickets.verbs.dispatching import (
 )
 from tickets.verbs.ending import cancel, false_alarm, refer, referral_answered, resolve, unit_named
 from tickets.verbs.linking import broadcast, count_of, is_incident, join, merge, running_like
-from tickets.verbs.planning import approve_change, change_plan, consent, need_survey, quote, survey_done, use_part
+from tickets.verbs.planning import (
+    DECIDE_IN,
+    approve_change,
+    change_plan,
+    consent,
+    need_survey,
+    quote,
+    survey_done,
+    undecided_change,
+    use_part,
+)
 from tickets.verbs.registering import KINDS, Report, alarm_list
 from tickets.verbs.reporting import (
     add_detail,
@@ -64,6 +74,7 @@ from tickets.verbs.waiting import NOT_HOME_WAIT, approve_hold, hold, resume, wak
 
 __all__ = [
     "ACCEPTANCE_REMINDER",
+    "DECIDE_IN",
     "KINDS",
     "NOT_HOME_WAIT",
     "REOPEN_DAYS",
@@ -137,6 +148,7 @@ __all__ = [
     "survey_done",
     "transfer",
     "try_again",
+    "undecided_change",
     "unit_named",
     "urge",
     "use_part",

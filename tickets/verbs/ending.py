@@ -7,12 +7,14 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage.models import Community, Draft, Ticket, TicketEvent
+from storage.models import Community, Conversation, Draft, Ticket, TicketEvent
 from tickets import lifecycle, notify, questions
 from tickets.catalog import Outside, category, outside_units
 from tickets.errors import PublicArea, ReasonNeeded, TooLate
 from tickets.people import Actor, leaders, relations
 from tickets.texts import LOCAL, clock, say
+from tickets.verbs.registering import Report
+from tickets.verbs.reporting import open_ticket
 from tickets.verbs.steps import end_assignments, move, record, tell_housemate
 from tickets.words import is_false_alarm
 
@@ -105,16 +107,28 @@ def _next_day(now: datetime) -> datetime:
     return day.replace(hour=10, minute=0, second=0, microsecond=0)
 
 
-def referral_answered(session: Session, ticket: Ticket, actor: Actor, settled: bool, words: str, now: datetime) -> None:
-    """What the resident says the next day; if it is not settled the desk takes it up with the unit again."""
+def referral_answered(
+    session: Session, ticket: Ticket, actor: Actor, settled: bool, words: str, now: datetime
+) -> Ticket | None:
+    """What the resident says the next day; if it is not settled the desk takes it up with the unit again, as a matter of its
+    own with a promised time, which is returned."""
     event = record(session, ticket, actor, "referral_ok" if settled else "referral_open", now, note=words)
     questions.withdraw(session, ticket, "referred")
     if settled:
-        return
-    told = leaders(session, ticket.community_id, "desk")
-    for leader in told:
-        unit = str((ticket.detail or {}).get("referred", ""))
-        notify.tell_staff(session, leader, ticket, event, "push.referral_open", now, unit=unit, words=words)
+        return None
+    unit = str((ticket.detail or {}).get("referred", ""))
+    report = Report(
+        kind="ZX",
+        code="Q99",
+        symptom=say("referral.open", unit=unit, words=words, **notify.facts(ticket, now)),
+        source_key=f"referral:{ticket.id}:{event.id}",
+        place_key=ticket.place_key,
+        place_text=ticket.place_text,
+        reporter=ticket.reporter,
+        conversation=session.get(Conversation, ticket.conversation_id) if ticket.conversation_id else None,
+        linked=ticket,
+    )
+    return open_ticket(session, ticket.community_id, report, now)[0]
 
 
 def _offer_parked_draft(session: Session, ticket: Ticket, event: TicketEvent, now: datetime) -> None:

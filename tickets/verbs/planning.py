@@ -11,7 +11,7 @@ from storage.models import Staff, Ticket, TicketEvent
 from tickets import lifecycle, notify, questions
 from tickets.catalog import category, survey_fields
 from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongStatus
-from tickets.people import SYSTEM, Actor, leaders, relations
+from tickets.people import SYSTEM, Actor, leaders, managers, relations
 from tickets.sla import DESK_CLOSES, due_times
 from tickets.texts import LOCAL, clock, say
 from tickets.verbs.choosing import candidates
@@ -189,9 +189,30 @@ def change_plan(
     told = "push.plan_changed_date" if until else "push.plan_changed"
     by = clock(now + DECIDE_IN, now)
     notify.tell_reporter(session, ticket, event, told, now, words=words, by=by)
+    questions.withdraw(session, ticket, "change")
+    if until:
+        _ask_for_decision(session, ticket, now)
     asked = "push.change_approve" if until else "push.change_leader"
     for leader in leaders(session, ticket.community_id, ticket.department):
         notify.tell_staff(session, leader, ticket, event, asked, now, words=words, until=clock(until, now))
+
+
+def _ask_for_decision(session: Session, ticket: Ticket, now: datetime) -> None:
+    """The time by which the resident was promised to hear the new date is watched like any other."""
+    for leader in leaders(session, ticket.community_id, ticket.department)[:1]:
+        questions.ask(session, leader, "change", now, ticket=ticket, remind_at=now + DECIDE_IN)
+
+
+def undecided_change(session: Session, ticket: Ticket, now: datetime) -> None:
+    """Nobody decided in time: the manager is told, and the resident hears a new time instead of nothing."""
+    change = (ticket.detail or {}).get("change") or {}
+    until = clock(datetime.fromisoformat(change["until"]), now)
+    event = record(session, ticket, SYSTEM, "late_told", now, note=change["words"])
+    notify.tell_reporter(session, ticket, event, "push.change_late", now, by=clock(now + DECIDE_IN, now))
+    for manager in managers(session, ticket.community_id):
+        notify.tell_staff(
+            session, manager, ticket, event, "push.change_approve", now, words=change["words"], until=until
+        )
 
 
 # How soon a supervisor decides on a later date, and the resident hears which.
@@ -207,6 +228,7 @@ def approve_change(session: Session, ticket: Ticket, actor: Actor, now: datetime
         raise WrongStatus(status=ticket.status, action="approve")
     ticket.finish_by = datetime.fromisoformat(change["until"])
     ticket.detail = {**ticket.detail, "change": {**change, "until": ""}}
+    questions.withdraw(session, ticket, "change")
     event = record(session, ticket, actor, "change_approved", now, until=change["until"])
     notify.tell_reporter(session, ticket, event, "push.new_finish", now)
     if ticket.handler:
