@@ -79,7 +79,11 @@ def test_an_accepted_one_is_left_alone(desk: Desk) -> None:
 def test_an_ordinary_offer_runs_out_and_nobody_left_is_the_supervisors_matter(desk: Desk) -> None:
     ticket = desk.report("W02")
     assert told_at(desk, NOW, at("09:29"), timedelta(minutes=29)) == []
-    assert told_at(desk, at("09:30"), at("09:31")) == [("09:30", "王师傅", "timed_out"), ("09:30", "李工", "nobody")]
+    assert told_at(desk, at("09:30"), at("09:31")) == [
+        ("09:30", "王师傅", "timed_out"),
+        ("09:30", "李工", "nobody"),
+        ("09:30", "王芳", "nobody_yet"),
+    ]
     assert (ticket.status, ticket.handler) == ("new", None)
     rows = told_at(desk, at("09:45"), at("13:30"), QUARTER)
     assert only(rows, "unaccepted_leader") == [
