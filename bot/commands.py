@@ -150,6 +150,8 @@ BUTTONS = {
 
 def run(context: Context, command: Command) -> Reply:
     """Do it. A refusal of the desk comes back as its text, with the choices where some help."""
+    if context.conversation.group and command.name in leading.PRIVATE:
+        return Reply(say("staff.in_private"))
     return RUNNERS[command.name](context, command)
 
 

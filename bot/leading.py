@@ -375,3 +375,6 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "report": _report,
     "export": _export,
 }
+
+# What these answer names flats and people: never into a group (domain.md §9.3).
+PRIVATE = frozenset(RUNNERS) - {"nudge", "level", "check_again", "rectify", "rectified", "home_yes", "home_no"}

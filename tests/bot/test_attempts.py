@@ -245,7 +245,7 @@ def test_the_desk_finds_nothing_of_it_for_them(desk: Desk, who: str, kind: str) 
     actor = desk.actor(who) if who else desk.stranger()
     assert not may_see(desk.session, ticket, actor)
     assert ticket not in finding.open_of(desk.session, actor)
-    for verb in (verbs.cancel, verbs.resolve):
+    for verb in (verbs.cancel, verbs.resolve, verbs.comment):
         with pytest.raises(DeskError):
             verb(desk.session, ticket, actor, "x", NOW)
 

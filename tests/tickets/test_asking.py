@@ -305,3 +305,13 @@ def test_older_tickets_are_listed_with_their_whole_number(desk: Desk) -> None:
     assert f"\n{old.ticket_no} " in listed.text
     assert f"\n{new.tail} " in listed.text
     assert {label for _, label in listed.buttons} == {old.ticket_no, new.tail}
+
+
+@pytest.mark.parametrize("words", ["导出 超时", "报表 本月", "超时", "本月几单", "谁没收到消息", "邀请 王师傅", "日报"])
+def test_a_group_reads_no_flats_and_no_people(desk: Desk, words: str) -> None:
+    ticket = desk.report("W02", now=at("09:00", 10))
+    desk.chat("马经理").group = True
+    reply = ask(desk, words)
+    assert "私聊" in reply.text
+    assert ticket.place_text not in reply.text
+    assert reply.buttons == ()

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from storage.models import Assignment, OpenQuestion, Staff, Ticket, TicketEvent
 from tickets import lifecycle, notify
 from tickets.errors import AlreadyTaken, BadInput, NotAllowed, WrongStatus
-from tickets.people import SYSTEM, Actor, relations
+from tickets.people import SYSTEM, Actor, may_see, relations
 from tickets.sla import due_times
 from tickets.texts import say
 
@@ -101,8 +101,8 @@ def end_pause(session: Session, ticket: Ticket, now: datetime) -> None:
 
 
 def comment(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> TicketEvent:
-    """A note in the timeline."""
-    if not relations(session, ticket, actor):
+    """A note in the timeline, by somebody who may read it."""
+    if not may_see(session, ticket, actor):
         raise NotAllowed(action="comment")
     return record(session, ticket, actor, "comment", now, note=words)
 
