@@ -54,7 +54,7 @@ PARTS = ("bot", "rasa", "actions", "database")
 WORKERS = {901: "王师傅", 902: "陈师傅"}
 FIRST_RESIDENT = 1001
 # A resident writes again so many seconds after the last message, at random.
-PAUSE = (15.0, 45.0)
+PAUSE = (6.0, 20.0)
 PATIENCE = 600.0
 # Where the demo's residents live: building and unit, and how many flats there are in each.
 STAIRS = tuple((building, unit) for building in (1, 2, 3, 4, 6, 7) for unit in (1, 2))
