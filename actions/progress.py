@@ -9,8 +9,8 @@ from sqlalchemy import select
 
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
-from storage.models import OpenQuestion, Ticket
-from tickets import desk_lists, finding, notify, verbs
+from storage.models import OpenQuestion, Staff, Ticket
+from tickets import asking, desk_lists, finding, notify, verbs
 from tickets.catalog import category
 from tickets.people import staff_named
 from tickets.texts import clock, has_text, say
@@ -148,5 +148,13 @@ class QueryTickets(DeskAction):
         if name:
             desk.tell(desk_lists.listing(desk.session, staff, name, 1, desk.now))
         else:
-            desk.tell(desk_lists.today(desk.session, staff, desk.now))
+            desk.tell(self._counted(desk, staff))
         return []
+
+    def _counted(self, desk: Desk, staff: Staff) -> str:
+        """A figure, a count of what was named, else the day's counts."""
+        if asking.figure_named(desk.text):
+            return asking.figure(desk.session, staff, desk.text, desk.now)
+        if asking.read_question(desk.session, staff, desk.text, desk.now).narrowed:
+            return asking.count(desk.session, staff, desk.text, desk.now).text
+        return desk_lists.today(desk.session, staff, desk.now)

@@ -41,6 +41,11 @@ class Question:
     worker: str = ""
     page: int = 1
 
+    @property
+    def narrowed(self) -> bool:
+        """Whether it names a kind, a fault, a place or a worker, and not just everything."""
+        return bool(self.kind or self.codes or self.worker or self.buildings is not None)
+
 
 def read_question(session: Session, staff: Staff, text: str, now: datetime) -> Question:
     """A question about counts as data. Without a word of time it is about this month."""
