@@ -84,6 +84,7 @@ class Load:
     conversations: int
     dice: random.Random
     sent: Counter[int] = field(default_factory=Counter)
+    written: Counter[int] = field(default_factory=Counter)
     reported: dict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
     taken: set[tuple[int, str]] = field(default_factory=set)
     stop: threading.Event = field(default_factory=threading.Event)
@@ -98,14 +99,18 @@ class Load:
                     following[person] = time.monotonic() + self.dice.uniform(*PAUSE)
             self._press()
 
-    def _write(self, person: int) -> None:
-        """Every other message is a fault in a flat of its own, as long as there are any; the others are questions."""
-        at, number = person - FIRST_RESIDENT, len(self.reported[person])
-        if self.sent[person] % 2 or number >= FLATS // -(-self.conversations // len(STAIRS)):
+    def _write(self, seat: int) -> None:
+        """A fault in a flat of its own, then a question; then somebody new sits down: one person's second report of the
+        same fault is a matter of understanding, which is not measured here."""
+        number, second = divmod(self.written[seat], 2)
+        self.written[seat] += 1
+        at, sharing = seat - FIRST_RESIDENT, -(-self.conversations // len(STAIRS))
+        person = seat + 1000 * number
+        if second or number >= FLATS // sharing:
             self._send(person, "物业费怎么交")
             return
         building, unit = STAIRS[at % len(STAIRS)]
-        flat = at // len(STAIRS) + number * -(-self.conversations // len(STAIRS))
+        flat = at // len(STAIRS) + number * sharing
         place = f"一期{building}栋{unit}单元{1 + flat // 4}0{1 + flat % 4}"
         self.reported[person].append(place)
         self._send(person, f"{place}室厨房水龙头滴水")
