@@ -328,8 +328,18 @@ def _consent(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | No
 # --- details ----------------------------------------------------------------------------------------------------------
 
 
+def _elsewhere(turn: Turn, ticket: Ticket) -> bool:
+    """The message names another home outright, and something broken there: a report of its own."""
+    if corrects(turn.text) or not things_in(turn.text):
+        return False
+    place = read_place(turn.session, ticket.community_id, turn.text)
+    return place.action == "ok" and place.key != ticket.place_key
+
+
 def _detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
     ticket = _ticket(turn, question)
+    if _elsewhere(turn, ticket):
+        return None
     plain = answer.window is None and not answer.flags and not answer.phone
     if plain and (ticket.accepted_at or corrects(turn.text) or asks(turn.text) or leaves_topic(turn.text)):
         return None

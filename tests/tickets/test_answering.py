@@ -287,6 +287,12 @@ def test_a_time_in_the_answer_becomes_the_window(desk: Desk) -> None:
     assert ticket.wanted_end_at.astimezone(NOW.tzinfo).date() == at("09:00", 13).date()
 
 
+def test_the_same_trouble_in_another_flat_is_no_detail(desk: Desk) -> None:
+    ticket = asked_detail(desk)
+    assert answer(desk, "5栋1203马桶也堵了，水溢出来了", at("09:01")) is None
+    assert "1203" not in ticket.symptom
+
+
 def test_an_old_detail_question_explains_nothing_any_more(desk: Desk) -> None:
     asked_detail(desk)
     assert answer(desk, "家里有两个卫生间", NOW + answering.FRESH_DETAIL + timedelta(minutes=1)) is None
