@@ -181,7 +181,8 @@ class Design:
 
 
 WORDY = ((c._char_ngrams, 1.0), (words, 0.7), (hand, 0.35))
-SHIPPED = tuple(zip((c._char_ngrams, concepts, size), c._BLOCK_WEIGHTS, strict=True))
+CONCEPTS = tuple(zip((c._char_ngrams, concepts, size), c._BLOCK_WEIGHTS, strict=True))
+SHIPPED = "… + concepts + word vectors (shipped)"
 BOTH = ("steps", "flat")
 DESIGNS = {
     "LR, characters": Design(logistic),
@@ -195,8 +196,8 @@ DESIGNS = {
     "average of steps and flat": Design(views=BOTH),
     "… + clauses": Design(views=BOTH, clauses=True),
     "… + essence": Design(views=BOTH, clauses=True, essence=True),
-    "… + concepts (shipped)": Design(blocks=SHIPPED, views=BOTH, clauses=True, essence=True),
-    "shipped + words": Design(blocks=(*SHIPPED, (words, 0.5)), views=BOTH, clauses=True, essence=True),
+    "… + concepts": Design(blocks=CONCEPTS, views=BOTH, clauses=True, essence=True),
+    "… + concepts + words": Design(blocks=(*CONCEPTS, (words, 0.5)), views=BOTH, clauses=True, essence=True),
 }
 
 
@@ -262,7 +263,23 @@ class Trained:
         return intents, codes
 
 
-def judge(trained: Trained, cases: Sequence[Case]) -> dict[str, float]:
+class Shipped:
+    """What the product trains: the last design above with the vectors of words beside its features."""
+
+    def __init__(self, examples: Sequence[c.Example]) -> None:
+        self._model = c.train(examples)
+        self.intents = list(self._model.intents)
+
+    def chances(self, texts: Sequence[str]) -> tuple[Any, dict[str, tuple[list[str], Any]]]:
+        read = [self._model._read(c.prepare(text)) for text in texts]
+        codes = {
+            intent: (list(self._model.heads[intent].labels), np.array([one.categories[intent] for one in read]))
+            for intent in c.CATEGORY_INTENTS
+        }
+        return np.array([one.intents for one in read]), codes
+
+
+def judge(trained: Trained | Shipped, cases: Sequence[Case]) -> dict[str, float]:
     """Shares in percent; `loss` is the mean negative log of the chance given to the right intent."""
     from sklearn.metrics import f1_score
 
@@ -325,6 +342,10 @@ def compare(examples: Sequence[c.Example], wanted: Sequence[str], folds: bool) -
                 show(name, "folds", cross_validate(design, examples))
         finally:
             c._essence = essence
+    if not wanted or any(word in SHIPPED for word in wanted):
+        model = Shipped(examples)
+        for where in SETS:
+            show(SHIPPED, where, judge(model, held_out(where)))
 
 
 def latency(examples: Sequence[c.Example]) -> None:
