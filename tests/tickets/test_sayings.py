@@ -25,7 +25,7 @@ KEY = re.compile(rf"(?:{'|'.join(sorted(GROUPS))})\.[A-Za-z_0-9]+")
 
 # What an expression inside a key can be; every other one is read as "anything".
 KINDS = verbs.KINDS
-FILES = {"actions.log"}
+FILES = {"actions.log", "import.yml"}
 EXPRESSIONS = {"ticket.kind": KINDS, "draft.kind": KINDS, "kind": KINDS, "ticket.level": tuple(sla_classes())}
 EXPRESSIONS["ticket.status"] = tuple(lifecycle.LABELS)
 
