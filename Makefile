@@ -28,7 +28,7 @@ run: sync-run ## set everything up and start (Ctrl-C stops)
 
 test: lint data-check ## everything that must pass: set-up, lint, types, data, tests; real processes and browsers last
 	@echo "== tests"
-	@$(BIN)/python -m pytest -n auto --dist loadfile -m "not e2e and not browser" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not e2e and not browser" $(PYTEST_ARGS)
 	@echo "== tests with real processes and browsers"
 	@$(BIN)/python -m pytest -m "e2e or browser" $(PYTEST_ARGS) || [ $$? -eq 5 ]
 

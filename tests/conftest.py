@@ -28,9 +28,17 @@ from storage.models import Community
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
+# Few tests that take long: begun first, so that no worker has them left when the others are done.
+LONG = {"test_month.py", "test_stateful.py", "test_classifier.py", "test_components.py", "test_telegram.py"}
+LONG |= {"test_wechat.py", "test_wecom.py", "test_attempts.py", "test_race.py", "test_asking.py"}
+
 DATABASES = ("sqlite", "postgresql")
 COMMUNITY = "demo"
 Reset = Callable[[], Engine]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONG)
 
 
 def _fill(engine: Engine) -> None:
