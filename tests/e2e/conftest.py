@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,11 +16,15 @@ from bot import training
 
 @pytest.fixture(scope="session")
 def models() -> Path:
-    """The model of today's language data, trained only if there is none yet (kept below .cache/, ignored by git)."""
+    """The model of today's language data, trained only if there is none yet (kept below .cache/, ignored by git). Of several
+    test processes one trains and the others wait."""
     folder = ROOT / ".cache" / "models"
-    if not training.is_current(folder):
-        code = "import sys; from pathlib import Path; from bot import training; training.train(Path(sys.argv[1]))"
-        subprocess.run([sys.executable, "-c", code, str(folder)], cwd=ROOT, check=True, capture_output=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / "training").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if not training.is_current(folder):
+            code = "import sys; from pathlib import Path; from bot import training; training.train(Path(sys.argv[1]))"
+            subprocess.run([sys.executable, "-c", code, str(folder)], cwd=ROOT, check=True, capture_output=True)
     return folder
 
 
