@@ -135,6 +135,10 @@ def waiting_for_inspection(session: Session, staff: Staff) -> list[Ticket]:
 
 
 def emergencies(session: Session, staff: Staff) -> list[Ticket]:
-    """Open U0 and U1 tickets of the community, newest first."""
-    query = _base(staff).where(Ticket.level.in_(("U0", "U1")), Ticket.status.in_(lifecycle.OPEN))
+    """Open U0 and U1 tickets of the community, newest first: a danger is the matter of every leader it was told to."""
+    query = select(Ticket).where(
+        Ticket.community_id == staff.community_id,
+        Ticket.level.in_(("U0", "U1")),
+        Ticket.status.in_(lifecycle.OPEN),
+    )
     return list(session.scalars(query.order_by(Ticket.level, Ticket.id.desc())))
