@@ -30,7 +30,15 @@ settings.load_profile("untimed")
 
 # Few tests that take long: begun first, so that no worker has them left when the others are done.
 LONG = {"test_month.py", "test_stateful.py", "test_classifier.py", "test_components.py", "test_telegram.py"}
-LONG |= {"test_wechat.py", "test_wecom.py", "test_attempts.py", "test_race.py", "test_asking.py"}
+LONG |= {
+    "test_failures.py",
+    "test_scenarios_repair.py",
+    "test_wechat.py",
+    "test_wecom.py",
+    "test_attempts.py",
+    "test_race.py",
+    "test_asking.py",
+}
 
 DATABASES = ("sqlite", "postgresql")
 COMMUNITY = "demo"
