@@ -190,14 +190,14 @@ def test_a_question_nobody_can_answer_at_once_is_promised_watched_and_answered(d
     assert "late_told" in [event.action for event in desk.history(ticket)]
     tenant.silent()
 
-    desk.at("14:10", day=FRIDAY)
+    desk.at("12:40", day=FRIDAY)
     desk_clerk.say(f"回复 {ticket.ticket_no} 不归我们管，你自己看着办", "换个说法")
     tenant.silent()
     desk_clerk.say(f"回复 {ticket.ticket_no} 装桩要车位所有人同意，费用由供电公司报价。资料清单在前台。", "已回复")
     answer = tenant.hear("装桩要车位所有人同意", "解决您的问题了吗")
     assert "看着办" not in answer
 
-    desk.at("14:15", day=FRIDAY)
+    desk.at("12:45", day=FRIDAY)
     tenant.say("不太明白", "继续跟进")
     assert desk.ticket(kind="ZX").status == "rework"
     desk_clerk.hear("不太明白")
