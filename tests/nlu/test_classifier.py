@@ -16,7 +16,10 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trained import trained_models
 
+from bot.training import model_path
+from bot.understanding import load_trained
 from nlu.classifier import (
     CATEGORY_INTENTS,
     OUT_OF_SCOPE,
@@ -44,7 +47,7 @@ def examples() -> tuple[Example, ...]:
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return train(examples())
+    return load_trained(model_path(trained_models()))[0]
 
 
 def judged(model: Model, *names: str) -> Judged:

@@ -113,7 +113,7 @@ def test_a_wrong_category_in_the_data_is_told(node: DeskClassifier) -> None:
 
 
 def test_spans(tmp_path: Path) -> None:
-    tagger = train_tagger((one.text, one.spans) for one in classifier.read_examples(ROOT / "data" / "nlu")[::2])
+    tagger = train_tagger((one.text, one.spans) for one in classifier.read_examples(ROOT / "data" / "nlu")[::4])
     path = tmp_path / "spans.crf"
     tagger.save(path)
     text = "3栋2单元1502厨房水龙头一直滴水"
