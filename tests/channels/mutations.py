@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from hypothesis import strategies as st
+
+# How many damaged pushes one webhook takes here; `make soak` sends 10,000 to each.
+DAMAGED = int(os.environ.get("DAMAGED", "2000"))
 
 NAMES = st.sampled_from(
     [

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import httpx
-from channels.mutations import MUTATIONS, mutated
+from channels.mutations import DAMAGED, MUTATIONS, mutated
 from channels.telegram_server import SENT_AT, TOKEN, TelegramServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -51,7 +51,7 @@ def test_no_damaged_update_breaks_the_webhook() -> None:
         client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://bot")
         loop, headers = asyncio.get_running_loop(), {"X-Telegram-Bot-Api-Secret-Token": "s"}
 
-        @settings(max_examples=10_000, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=DAMAGED, database=None, suppress_health_check=list(HealthCheck))
         @given(st.sampled_from(BODIES), MUTATIONS)
         def attack(body: bytes, changes: Any) -> None:
             posting = client.post("/hook", content=mutated(body, changes), headers=headers)

@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from channels.mutations import MUTATIONS, NAMES, VALUES, mutated
+from channels.mutations import DAMAGED, MUTATIONS, NAMES, VALUES, mutated
 from channels.wechat_sender import AES_KEY, OTHER_KEY, TOKEN, Pushed, Sender, cdata
 from channels.wechat_server import APP_ID, SECRET, Fault, Kept, WeChatServer
 from hypothesis import HealthCheck, example, given, settings
@@ -866,7 +866,7 @@ def fuzz(bench: Bench, seal: str) -> None:
         sender, client = bench.sender(seal), client_of(channel)
         loop = asyncio.get_running_loop()
 
-        @settings(max_examples=5000, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=DAMAGED // 2, database=None, suppress_health_check=list(HealthCheck))
         @example([("MsgType", "text"), ("Content", "]]>")], [], [])
         @given(st.lists(st.tuples(NAMES, VALUES), max_size=9), MUTATIONS, MUTATIONS)
         def attack(fields: list[tuple[str, str]], inside: Any, outside: Any) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from channels.mutations import MUTATIONS, NAMES, VALUES, mutated
+from channels.mutations import DAMAGED, MUTATIONS, NAMES, VALUES, mutated
 from channels.wechat_sender import AES_KEY, OTHER_KEY, TOKEN, Pushed, Sender, signed
 from channels.wechat_server import (
     AGENT_ID,
@@ -389,7 +389,7 @@ def test_no_mutated_push_breaks_the_channel(running_server: WeChatServer, new_sq
         await channel.start(bench.gateway.receive)
         sender, client, loop = bench.sender(), client_of(channel), asyncio.get_running_loop()
 
-        @settings(max_examples=10_000, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=DAMAGED, database=None, suppress_health_check=list(HealthCheck))
         @given(st.lists(st.tuples(NAMES, VALUES), max_size=9), MUTATIONS, st.one_of(st.just([]), MUTATIONS))
         def attack(fields: list[tuple[str, str]], inside: Any, outside: Any) -> None:
             values = {
