@@ -36,6 +36,7 @@ from tickets.words import (
     leaves_topic,
     no_cancel,
     none_of_these,
+    opens_another,
     resumes_draft,
     self_check_yes,
     things_in,
@@ -338,7 +339,7 @@ def _elsewhere(turn: Turn, ticket: Ticket) -> bool:
 
 def _detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
     ticket = _ticket(turn, question)
-    if _elsewhere(turn, ticket):
+    if opens_another(turn.text) or _elsewhere(turn, ticket):
         return None
     plain = answer.window is None and not answer.flags and not answer.phone
     if plain and (ticket.accepted_at or corrects(turn.text) or asks(turn.text) or leaves_topic(turn.text)):

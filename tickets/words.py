@@ -37,6 +37,11 @@ def leaves_topic(text: str) -> bool:
     return _has("other_topic", text)
 
 
+def opens_another(text: str) -> bool:
+    """Announces a matter of its own: 还有个事, 另外有个问题."""
+    return _has("another_matter", text)
+
+
 def says_urgent(text: str) -> bool:
     return _has("urgent", text)
 

@@ -293,6 +293,12 @@ def test_the_same_trouble_in_another_flat_is_no_detail(desk: Desk) -> None:
     assert "1203" not in ticket.symptom
 
 
+def test_another_matter_is_no_detail(desk: Desk) -> None:
+    ticket = asked_detail(desk)
+    assert answer(desk, "对咯还有个事体 隔壁天天半夜吼 墙都在抖 你们管伐", at("09:01")) is None
+    assert "隔壁" not in ticket.symptom
+
+
 def test_an_old_detail_question_explains_nothing_any_more(desk: Desk) -> None:
     asked_detail(desk)
     assert answer(desk, "家里有两个卫生间", NOW + answering.FRESH_DETAIL + timedelta(minutes=1)) is None
