@@ -46,8 +46,8 @@ from e2e.harness import Stack  # noqa: E402
 from sqlalchemy import create_engine, make_url, select, text  # noqa: E402
 from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 from sqlalchemy.orm import Session  # noqa: E402
+from trained import trained_models  # noqa: E402
 
-from bot import training  # noqa: E402
 from storage.models import Conversation, Identity, InboxMessage, OutboxMessage, Staff, Ticket  # noqa: E402
 
 PARTS = ("bot", "rasa", "actions", "database")
@@ -275,7 +275,7 @@ def run(kills: int, conversations: int, seed: int) -> dict[str, int]:
         data = folder / "data"
         data.mkdir()
         telegram = {"TELEGRAM_BOT_TOKEN": TOKEN, "TELEGRAM_BASE_URL": server.url}
-        stack = Stack(data, _models(), database_url=database.url, **telegram)
+        stack = Stack(data, trained_models(), database_url=database.url, **telegram)
         _start(stack)
         clock = Clock(stack)
         clock.start()
@@ -316,14 +316,6 @@ def _kill_in_turn(stack: Stack, database: Database, kills: int, dice: random.Ran
         print(f"{number + 1:3} killed {part:9} up again after {wait_up(stack):5.1f} s", flush=True)
     time.sleep(dice.uniform(3, 8))
     return done
-
-
-def _models() -> Path:
-    folder = ROOT / ".cache" / "models"
-    if not training.is_current(folder):
-        code = "import sys; from pathlib import Path; from bot import training; training.train(Path(sys.argv[1]))"
-        subprocess.run([sys.executable, "-c", code, str(folder)], cwd=ROOT, check=True)
-    return folder
 
 
 def main() -> None:

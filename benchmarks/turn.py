@@ -24,8 +24,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from e2e.harness import Stack, free_ports  # noqa: E402
+from trained import trained_models  # noqa: E402
 
-from bot import processes, training  # noqa: E402
+from bot import processes  # noqa: E402
 from bot.settings import load_settings  # noqa: E402
 
 MESSAGES = ("在吗", "我的报修怎么样了", "物业费怎么交", "厨房水龙头滴水", "谢谢", "怎么还没来")
@@ -68,7 +69,7 @@ class Proxy:
 
 
 async def measure(folder: Path, turns: int) -> None:
-    stack = Stack(folder, _models(), burst="0", GUANJIA_CLOCK_FILE="")
+    stack = Stack(folder, trained_models(), burst="0", GUANJIA_CLOCK_FILE="")
     # The children read their settings from the environment.
     os.environ.update(stack.env)
     settings = load_settings(stack.env, ROOT)
@@ -91,14 +92,6 @@ async def measure(folder: Path, turns: int) -> None:
     finally:
         for part in reversed(parts):
             part.stop()
-
-
-def _models() -> Path:
-    folder = ROOT / ".cache" / "models"
-    if not training.is_current(folder):
-        code = "import sys; from pathlib import Path; from bot import training; training.train(Path(sys.argv[1]))"
-        subprocess.run([sys.executable, "-c", code, str(folder)], cwd=ROOT, check=True)
-    return folder
 
 
 def _talk(url: str, turns: int, proxies: tuple[Proxy, Proxy]) -> list[float]:

@@ -194,6 +194,9 @@ class Model:
     def predict(self, text: str) -> Prediction:
         """Everything about one message. Total: any string gives an answer."""
         done = normalize(text[:MAX_CHARS])
+        if not done.text.strip():
+            # Nothing to read, also where the characters are such as nobody sees.
+            return Prediction(OUT_OF_SCOPE, 1.0, ((OUT_OF_SCOPE, 1.0),))
         read = self._read(_essence(done.text))
         ranking = _ranked(self.intents, read.intents)
         intent, confidence = ranking[0]

@@ -120,9 +120,7 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
             raise RuntimeError("DeskClassifier is neither trained nor loaded")
         meaning = self._model.predict(text)
         ranking = [_named(*entry) for entry in meaning.ranking[:_RANKING_LENGTH]]
-        # Characters nobody sees are nothing to read either.
-        readable = bool(normalize.normalize(text[: classifier.MAX_CHARS]).text.strip())
-        if not readable or meaning.intent == classifier.OUT_OF_SCOPE or meaning.confidence < self._threshold:
+        if meaning.intent == classifier.OUT_OF_SCOPE or meaning.confidence < self._threshold:
             # The real classes stay visible behind the fallback, for questions such as "did you mean …".
             ranking.insert(0, _named(FALLBACK_INTENT, self._fallback_confidence(meaning)))
         message.set("intent", ranking[0], add_to_output=True)

@@ -17,6 +17,7 @@ from typing import Any
 import pycrfsuite
 import yaml
 
+from nlu.classifier import COMPLAINT, REPAIR
 from nlu.normalize import Normalized, normalize
 from nlu.words import DICT_DIR, cut, find_concepts
 
@@ -46,7 +47,7 @@ class Span:
 
 def expected_of(intent: str) -> str:
     """The label that a message of this intent must hold: who reports or complains tells what is wrong."""
-    return "symptom" if intent in ("report_repair", "file_complaint") else ""
+    return "symptom" if intent in (REPAIR, COMPLAINT) else ""
 
 
 class Tagger:

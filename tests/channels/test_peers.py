@@ -51,18 +51,6 @@ def run_node(script: str, *arguments: str, given: str = "") -> Any:
     return json.loads(done.stdout)
 
 
-@pytest.fixture(scope="module")
-def running_server() -> Iterator[WeChatServer]:
-    with WeChatServer() as running:
-        yield running
-
-
-@pytest.fixture
-def server(running_server: WeChatServer) -> WeChatServer:
-    running_server.reset()
-    return running_server
-
-
 # --- our channels behind a real server -------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,6 @@ from storage.database import Sessions, sessions
 
 TEMPLATE = {"*": {"id": "T1", "fields": {"thing1": "{text}"}}}
 LIBRARY = {"*": {"library": "43216", "keywords": ["内容", "地点"], "fields": {"thing1": "{text}", "thing2": "{place}"}}}
-
-
-@pytest.fixture(scope="module")
-def running_server() -> Iterator[WeChatServer]:
-    with WeChatServer() as running:
-        yield running
-
-
-@pytest.fixture
-def server(running_server: WeChatServer) -> WeChatServer:
-    running_server.reset()
-    return running_server
 
 
 @pytest.fixture

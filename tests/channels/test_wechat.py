@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -109,16 +109,9 @@ def keys_for(seal: str) -> tuple[str, ...]:
     return () if seal == "plain" else (AES_KEY,)
 
 
-@pytest.fixture(scope="module")
-def running_server() -> Iterator[WeChatServer]:
-    with WeChatServer() as running:
-        yield running
-
-
 @pytest.fixture
-def bench(running_server: WeChatServer, engine: Engine) -> Bench:
-    running_server.reset()
-    return Bench(running_server, sessions(engine))
+def bench(server: WeChatServer, engine: Engine) -> Bench:
+    return Bench(server, sessions(engine))
 
 
 def client_of(channel: WeChatChannel) -> httpx.AsyncClient:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -98,16 +98,9 @@ class Bench:
                 session.add(row)
 
 
-@pytest.fixture(scope="module")
-def running_server() -> Iterator[WeChatServer]:
-    with WeChatServer() as running:
-        yield running
-
-
 @pytest.fixture
-def bench(running_server: WeChatServer, engine: Engine) -> Bench:
-    running_server.reset()
-    return Bench(running_server, sessions(engine))
+def bench(server: WeChatServer, engine: Engine) -> Bench:
+    return Bench(server, sessions(engine))
 
 
 def client_of(channel: WeComChannel) -> httpx.AsyncClient:
