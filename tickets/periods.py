@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -10,7 +9,10 @@ from typing import Any
 
 import yaml
 
+from nlu.expected_time import parse_period
 from tickets.texts import DATA, LOCAL, say
+
+NAMED = ("today", "yesterday", "this_week", "last_week", "this_month", "last_month", "this_year")
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,9 @@ def _month(day: datetime) -> tuple[datetime, datetime]:
     return first, (first + timedelta(days=32)).replace(day=1)
 
 
-def _named(key: str, number: int, now: datetime) -> tuple[datetime, datetime, str]:
+def _named(key: str, now: datetime) -> tuple[datetime, datetime, str]:
     today = midnight(now)
     monday = today - timedelta(days=today.weekday())
-    if key == "days":
-        return today - timedelta(days=max(number, 1) - 1), today + timedelta(days=1), "day"
-    if key == "month":
-        year = today.year if number <= today.month else today.year - 1
-        return (*_month(today.replace(year=year, month=number, day=1)), "month")
     if key in ("this_month", "last_month"):
         start, end = _month(today)
         return (start, end, "month") if key == "this_month" else (*_month(start - timedelta(days=1)), "month")
@@ -73,18 +70,31 @@ def _named(key: str, number: int, now: datetime) -> tuple[datetime, datetime, st
     return start, start + timedelta(days=1), "day"
 
 
-def period(key: str, now: datetime, number: int = 0) -> Period:
-    """One of today, yesterday, this_week, last_week, this_month, last_month, this_year; month and days with their number."""
-    start, end, unit = _named(key, number, now)
-    return Period(start, end, say(f"period.{key}", n=number), unit)
+def period(key: str, now: datetime) -> Period:
+    """One of `NAMED`."""
+    start, end, unit = _named(key, now)
+    return Period(start, end, say(f"period.{key}"), unit)
 
 
 def read_period(text: str, now: datetime) -> Period | None:
     """The span a question names, else None."""
-    for key, pattern in words()["periods"].items():
-        if found := re.search(pattern, text):
-            return period(key, now, int(found.groupdict().get("n") or 0))
-    return None
+    found = parse_period(text, now.astimezone(LOCAL))
+    if found is None:
+        return None
+    said = Period(found.start, found.end, found.label, _unit(found.start, found.end))
+    if any(char.isdigit() for char in found.label):
+        return said
+    # 上个月 is called 上月 everywhere in chat and reports.
+    named = (period(key, now) for key in NAMED)
+    return next((one for one in named if (one.start, one.end) == (said.start, said.end)), said)
+
+
+def _unit(start: datetime, end: datetime) -> str:
+    if (start, end) == _month(start):
+        return "month"
+    if (start.month, start.day, end) == (1, 1, start.replace(year=start.year + 1)):
+        return "year"
+    return "week" if start.weekday() == 0 and end - start == timedelta(days=7) else "day"
 
 
 def before(of: Period) -> Period:
