@@ -69,7 +69,8 @@ class Reader:
             "safety_question": danger.question or None if danger else None,
             "faults": faults,
             "grievance": said.grievance,
-            "complaints": [{"text": one.text, "category": one.category} for one in said.complaints],
+            "complaints": [_beside(one) for one in said.complaints],
+            "questions": [_beside(one) for one in said.questions],
             "location": _marked(spans, "location"),
             "symptom": _marked(spans, "symptom"),
             "place": self._place(text),
@@ -106,6 +107,10 @@ class Reader:
             return _levels(stated(text))
         found = resolve(text, self._register)
         return None if found.action == "none" else _levels(levels_of(found.key, self._register))
+
+
+def _beside(clause: Clause) -> Json:
+    return {"text": clause.text, "category": clause.category}
 
 
 def _repair_chances(said: Prediction) -> dict[str, float]:

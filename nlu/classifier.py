@@ -87,6 +87,8 @@ class Prediction:
     """A repair whose writer also blames somebody."""
     complaints: tuple[Clause, ...] = ()
     """Matters of their own beside the faults of a repair that are complaints, not blame for these faults."""
+    questions: tuple[Clause, ...] = ()
+    """What is asked beside the faults of a repair or the matter of a complaint."""
 
 
 # --- features ------------------------------------------------------------------------------------------------------
@@ -203,10 +205,11 @@ class Model:
         categories = self._categories(intent, read)
         category, category_confidence = categories[0] if categories else ("", 0.0)
         said = Prediction(intent, confidence, ranking, category, category_confidence, categories)
-        if intent not in (REPAIR, COMPLAINT):
+        if intent not in CATEGORY_INTENTS:
             return said
         segments = _Segments(self, done)
-        if intent == COMPLAINT:
+        said = replace(said, questions=tuple(segments.questions(opened=intent == COMPLAINT)))
+        if intent != REPAIR:
             return replace(said, faults=tuple(segments.faults(None)))
         faults = tuple(segments.faults(categories[0] if categories else None))
         return replace(said, faults=faults, grievance=segments.blame(), complaints=tuple(segments.complaints()))
@@ -332,6 +335,7 @@ _SURE_REPAIR = 0.4
 _SURE_CATEGORY = 0.5
 _BESIDE_COMPLAINT = 0.75
 _SURE_BLAME = 0.7
+_SURE_QUESTION = 0.8
 
 
 @cache
@@ -358,6 +362,9 @@ class _Segment:
     confidence: float = 0.0
     complaint_category: str = ""
     complaint_confidence: float = 0.0
+    question: float = 0.0
+    question_category: str = ""
+    question_confidence: float = 0.0
 
     @property
     def accuses(self) -> bool:
@@ -368,6 +375,10 @@ class _Segment:
         if self.repair < floor or self.confidence < _SURE_CATEGORY:
             return False
         return self.start == 0 or self.opened or bool(_pattern("thing").search(self.text))
+
+    @property
+    def supposed(self) -> bool:
+        return bool(_pattern("supposed").search(self.text))
 
     @property
     def shared(self) -> bool:
@@ -394,13 +405,15 @@ class _Segments:
             return
         read = self._model._read(_essence(segment.text))
         names = self._model.intents
-        segment.repair, segment.complaint = (
-            float(read.intents[names.index(name)]) if name in names else 0.0 for name in (REPAIR, COMPLAINT)
+        segment.repair, segment.complaint, segment.question = (
+            float(read.intents[names.index(name)]) if name in names else 0.0 for name in (REPAIR, COMPLAINT, QUESTION)
         )
         if categories := self._model._categories(REPAIR, read):
             segment.category, segment.confidence = categories[0]
         if complaints := self._model._categories(COMPLAINT, read):
             segment.complaint_category, segment.complaint_confidence = complaints[0]
+        if questions := self._model._categories(QUESTION, read):
+            segment.question_category, segment.question_confidence = questions[0]
 
     def blame(self) -> bool:
         """Whether the words blame somebody, anywhere or in a clause of their own."""
@@ -416,12 +429,20 @@ class _Segments:
                 code, confidence = segment.complaint_category, segment.complaint_confidence
                 yield self._clause(segment.start, segment.end, code, confidence)
 
+    def questions(self, *, opened: bool) -> Iterator[Clause]:
+        """Clauses that ask for something. `opened`: only those that change the matter, since who complains also asks what
+        wants no answer."""
+        for segment in self._all:
+            if segment.question >= _SURE_QUESTION and (segment.opened or not opened):
+                code, confidence = segment.question_category, segment.question_confidence
+                yield self._clause(segment.start, segment.end, code, confidence)
+
     def faults(self, whole: tuple[str, float] | None) -> list[Clause]:
         """One clause per fault. `whole` is what the message means as one repair; None asks for sure faults only."""
         floor = _SURE_REPAIR if whole else _BESIDE_COMPLAINT
         heads: list[_Segment] = []
         for segment in self._all:
-            if not segment.names_fault(floor):
+            if not segment.names_fault(floor) or (whole is None and segment.supposed):
                 continue
             if all(_is_another(head, segment) for head in heads):
                 heads.append(segment)

@@ -128,9 +128,10 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
         entities = self._entities(text, meaning)
         message.set("entities", message.get("entities", []) + entities, add_to_output=True)
         message.set("category_ranking", [_named(*entry) for entry in meaning.category_ranking[:5]], add_to_output=True)
-        message.set("faults", [_fault(clause) for clause in meaning.faults], add_to_output=True)
+        message.set("faults", [_clause(clause) for clause in meaning.faults], add_to_output=True)
         message.set("grievance", meaning.grievance, add_to_output=True)
-        message.set("complaints", [_fault(clause) for clause in meaning.complaints], add_to_output=True)
+        message.set("complaints", [_clause(clause) for clause in meaning.complaints], add_to_output=True)
+        message.set("questions", [_clause(clause) for clause in meaning.questions], add_to_output=True)
 
     @property
     def _threshold(self) -> float:
@@ -186,7 +187,7 @@ def _named(name: str, confidence: float) -> dict[str, Any]:
     return {"name": name, "confidence": round(confidence, _DIGITS)}
 
 
-def _fault(clause: Clause) -> dict[str, Any]:
+def _clause(clause: Clause) -> dict[str, Any]:
     return {
         "text": clause.text,
         "start": clause.start,

@@ -21,7 +21,18 @@ ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2025, 6, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
 FIELDS = {
     *("text", "intent", "confidence", "ranking", "category", "urgency", "emergency", "safety_question", "faults"),
-    *("grievance", "complaints", "location", "symptom", "place", "expected_time", "phone", "ticket_no", "score"),
+    *(
+        "grievance",
+        "complaints",
+        "questions",
+        "location",
+        "symptom",
+        "place",
+        "expected_time",
+        "phone",
+        "ticket_no",
+        "score",
+    ),
 }
 
 

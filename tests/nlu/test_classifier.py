@@ -109,7 +109,18 @@ def test_an_address_a_phone_and_politeness_change_nothing(model: Model) -> None:
         assert (said.intent, said.category) == ("report_repair", category)
 
 
-# --- several faults ---------------------------------------------------------------------------------------------------
+# --- several matters --------------------------------------------------------------------------------------------------
+
+
+def test_a_question_beside_a_fault_and_a_fault_beside_a_question(model: Model) -> None:
+    told = model.predict("燃气灶打不着火，顺便问一下发票在哪里开")
+    assert (told.intent, [one.category for one in told.questions]) == ("report_repair", ["Q02"])
+    asked = model.predict("厨房漏水，对了问下地下车位月租多少")
+    assert [one.category[0] for one in asked.faults] == ["W"]
+    assert [one.category for one in asked.questions] == ["Q04"]
+    # Who asks about a fault that may come, or complains in questions, wants no second matter opened.
+    assert not model.predict("要是马桶堵了，找你们通一次多少钱").faults
+    assert not model.predict("电梯三天两头坏，物业费是白交的吗").questions
 
 
 def test_faults(model: Model) -> None:
