@@ -1,6 +1,6 @@
 """Where in a message the place, the trouble, a person or a period is named: a small trained character tagger.
 
-Addresses are read by grammar and register (nlu/address.py); these spans only cut the writer's words out of a sentence.
+Addresses are read by grammar and register (nlu/address/); these spans only cut the writer's words out of a sentence.
 """
 
 from __future__ import annotations

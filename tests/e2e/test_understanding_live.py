@@ -12,7 +12,8 @@ from e2e.harness import ROOT, Stack
 from sqlalchemy import select
 
 from bot import training
-from storage.models import ReviewItem
+from nlu.emergency import detect, playbook
+from storage.models import OutboxMessage, ReviewItem
 
 pytestmark = pytest.mark.e2e
 
@@ -62,6 +63,32 @@ def test_doubts_are_kept_masked_and_a_choice_says_what_was_meant(stack: Stack) -
     assert "1 messages wait" in listed.stdout
     assert item.text in listed.stdout
     assert first
+
+
+def feared(stack: Stack, alarm: bool) -> str:
+    """A danger that no word of `data/catalog/emergency.yml` gives away and that the model fears, out of those that nobody
+    learned from."""
+    held_out = (ROOT / "tests" / "nlu" / "held_out" / "emergencies.jsonl").read_text("utf-8").splitlines()
+    texts = [str(json.loads(line)["text"]) for line in held_out]
+    read = parse(stack, lines=[text for text in texts if detect(text) is None])
+    return next(str(one["text"]) for one in read if (one["emergency"] if alarm else one["safety_question"]))
+
+
+def test_what_no_word_gives_away_the_model_fears(stack: Stack) -> None:
+    sure, unsure = feared(stack, alarm=True), feared(stack, alarm=False)
+    stack.person("stranger:520").say(sure)
+    [ticket] = stack.tickets()
+    assert ticket.level in ("U0", "U1")
+    advice = playbook(ticket.detail["danger"]).advice(gas_phone="0571-5555-0177", duty_phone="0571-5555-0100")
+    with stack.session() as session:
+        assert advice in session.scalars(select(OutboxMessage.text)).all()
+    person = stack.person("stranger:521")
+    asked = person.say(unsure)
+    assert len(stack.tickets()) == 1, asked
+    person.press("是")
+    alarmed = stack.tickets()[-1]
+    assert (len(stack.tickets()), alarmed.level) == (2, "U0")
+    assert unsure in alarmed.symptom
 
 
 def test_a_new_model_takes_over_while_people_talk(stack: Stack) -> None:

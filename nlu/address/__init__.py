@@ -1,0 +1,108 @@
+"""Reads an address out of a resident's sentence and checks it against the property register (domain.md §4).
+
+Fold the text (folding.py: width, simplified, numerals) while remembering where every character came from; blank what only
+looks like an address (noise.py); cut the rest into tokens (grammar.py) and put them together into places (reading.py); look
+them up in the register, which alone decides what exists (matching.py); let the bound flat, the open draft and the last
+ticket fill or correct (settling.py); word the outcome (rendering.py).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import cache
+
+from nlu.address.grammar import lexicon_of
+from nlu.address.keys import parse_key
+from nlu.address.model import MAX_PLACES, NONE, NOT_ADDRESS, PUBLIC, Address, Context, Levels, Parts
+from nlu.address.reading import read_places
+from nlu.address.rendering import combine
+from nlu.address.settling import answer_denied, answer_place, states_home, stating
+from nlu.register import NO_LEVEL, UNKNOWN, Register, wording
+
+__all__ = ["NONE", "NOT_ADDRESS", "Address", "Levels", "levels_of", "resolve", "stated"]
+
+
+def resolve(
+    text: str, register: Register, *, bound: str | None = None, draft: str | None = None, last: str | None = None
+) -> Address:
+    """The place a message names, completed from the sender's flat, the open draft or the last ticket."""
+    lexicon = lexicon_of(register)
+    open_parts = tuple(parse_key(draft, register)) if draft else ()
+    reading = read_places(text, lexicon, open_parts)
+    if not reading.parts and not reading.denied:
+        return NONE
+    home = register.places.get(bound or "")
+    context = Context(register, home, open_parts, last or "", reading.corrects)
+    if not reading.parts:
+        return answer_denied(reading.denied, context)
+    answers = [answer_place(parts, context) for parts in reading.parts[:MAX_PLACES]]
+    answers = [answer for answer in answers if answer.action != "none"]
+    if not answers:
+        return NONE
+    return replace(combine(answers, register), spans=reading.spans, name=reading.name, phone=reading.phone)
+
+
+def stated(text: str) -> Levels | None:
+    """The first place a text states, by grammar alone: for when no register can say what exists (domain.md §4.1)."""
+    lexicon, words = lexicon_of(_unregistered()), wording()["unregistered"]
+    text = re.sub(words["name"], lambda found: " " * len(found[0]), text)
+    reading = read_places(text, lexicon, ())
+    if not reading.parts and len(text) <= _BARE_CHARS:
+        # A message that is only a number may be a room; with more around it a number is not trusted.
+        reading = read_places(text, lexicon, (Parts(),))
+    if not reading.parts:
+        room = re.search(words["room"], text)
+        return _levels(Parts(room=room["room"])) if room else None
+    parts = reading.parts[0]
+    parts = stating(parts, parts.alts[0]) if parts.alts else parts
+    if parts.empty or (parts.relation and not states_home(parts) and not parts.area):
+        return None
+    return _levels(parts)
+
+
+_BARE_CHARS = 12
+
+
+@cache
+def _unregistered() -> Register:
+    return Register.from_spec(wording()["unregistered"])
+
+
+def _levels(parts: Parts) -> Levels:
+    phase = parts.phase.removesuffix(wording()["marks"]["phase"])
+    building = parts.between or parts.building
+    if parts.room or not parts.door:
+        room = parts.room
+    else:
+        room = parts.floor + parts.door.zfill(2) if parts.door.isdigit() else parts.floor + parts.door
+    floor = parts.floor + (f"-{parts.floor_to}" if parts.floor_to else "")
+    named = [phase or UNKNOWN, building or UNKNOWN, parts.unit or UNKNOWN]
+    if parts.area:
+        key = PUBLIC + "/".join([*named, f"F{floor}" if floor else NO_LEVEL, parts.area])
+    else:
+        key = "/".join([*named, room or (f"F{floor}" if floor else UNKNOWN)])
+    return Levels(phase, building, parts.unit, floor, room, parts.area, key)
+
+
+def levels_of(key: str, register: Register) -> Levels:
+    """The levels of a resolved key; "?" and "-" become "", and so does what several possible places do not share."""
+    found = [_one_key(one, register) for one in key.split(" (source?")[0].split(" + ")[0].split(" or ")]
+    shared = {
+        name: getattr(found[0], name) if len({getattr(one, name) for one in found}) == 1 else ""
+        for name in ("phase", "building", "unit", "floor", "room", "area")
+    }
+    return Levels(**shared, key=key)
+
+
+def _one_key(key: str, register: Register) -> Levels:
+    pieces = [piece.strip("?-") for piece in key.removeprefix(PUBLIC).split("/")]
+    phase, building, unit, fourth, area, *_ = [*pieces, "", "", "", "", ""]
+    if key.startswith(PUBLIC):
+        return Levels(phase, building, unit, fourth.replace("F", ""), "", area)
+    place = register.places.get(key)
+    if place is not None:
+        return Levels(phase, building, unit, place.floor.strip(NO_LEVEL), place.room)
+    if fourth.startswith("F"):
+        return Levels(phase, building, unit, fourth.removeprefix("F"))
+    return Levels(phase, building, unit, "", fourth)
