@@ -4,6 +4,8 @@
 
 BIN = .venv/bin
 PYTEST_ARGS =
+# Whoever talks to real processes mostly waits: one test process more than there are cores.
+TALKERS = $$(($$(getconf _NPROCESSORS_ONLN) + 1))
 
 # uv sees this project and nothing else: no user or system configuration, no other index, no other environment, and only a
 # Python that is already here. Without bytecode for its libraries Rasa takes four times as long to start.
@@ -30,7 +32,7 @@ test: lint data-check ## everything that must pass: set-up, lint, types, data, t
 	@echo "== tests"
 	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not e2e and not browser" $(PYTEST_ARGS)
 	@echo "== tests with real processes and browsers"
-	@$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "e2e or browser" $(PYTEST_ARGS) || [ $$? -eq 5 ]
+	@$(BIN)/python -m pytest -n $(TALKERS) --dist loadfile --no-loadscope-reorder -m "e2e or browser" $(PYTEST_ARGS) || [ $$? -eq 5 ]
 
 test-peers: sync-dev ## foreign WeChat, WeCom and Telegram libraries of node as peers (needs node and npm)
 	@command -v npm >/dev/null || { echo "npm is missing. Install Node.js 18 or newer and try again." >&2; exit 1; }

@@ -1,23 +1,21 @@
-"""What `guanjia parse` reads, with a model trained on a part of the messages."""
+"""What `guanjia parse` reads."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from trained import trained_models
 
 from bot.demo import demo_register
-from bot.understanding import Reader
-from nlu.classifier import read_examples, train
-from nlu.spans import train_tagger
+from bot.training import model_path
+from bot.understanding import Reader, load_trained
 
-ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2025, 6, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
 FIELDS = {
     *("text", "intent", "confidence", "ranking", "category", "urgency", "emergency", "safety_question", "faults"),
@@ -38,8 +36,7 @@ FIELDS = {
 
 @cache
 def parts() -> tuple[Any, Any]:
-    some = read_examples(ROOT / "data" / "nlu")[::5]
-    return train(some), train_tagger((one.text, one.spans) for one in some)
+    return load_trained(model_path(trained_models()))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""A trained model once per run, a fresh product per test."""
+"""A trained model once per run; one product, which begins again for every test."""
 
 from __future__ import annotations
 
@@ -15,8 +15,16 @@ def models() -> Path:
     return trained_models()
 
 
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[Stack]:
+    product = Stack(tmp_path_factory.mktemp("product"), models).start()
+    product.remember()
+    yield product
+    product.stop()
+
+
 @pytest.fixture
-def stack(tmp_path: Path, models: Path) -> Iterator[Stack]:
-    running = Stack(tmp_path, models).start()
-    yield running
-    running.stop()
+def stack(running: Stack) -> Stack:
+    """A product in which nobody has said anything yet."""
+    running.begin_again()
+    return running

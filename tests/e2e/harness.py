@@ -8,10 +8,12 @@ import os
 import secrets
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import uuid
+from contextlib import closing
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.orm import Session
 
 from storage.database import connect
-from storage.models import Ticket, TicketEvent
+from storage.models import InboxMessage, OutboxMessage, Ticket, TicketEvent
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ZoneInfo("Asia/Shanghai")
@@ -40,6 +42,11 @@ def free_ports(count: int) -> list[int]:
     for one in sockets:
         one.close()
     return ports
+
+
+def _tables(database: sqlite3.Connection, schema: str) -> list[str]:
+    found = database.execute(f"select name from {schema}.sqlite_master where type = 'table'")
+    return [str(name) for (name,) in found]
 
 
 class Stack:
@@ -100,6 +107,43 @@ class Stack:
         assert self.process is not None
         self.process.send_signal(signal.SIGINT)
         return self.process.wait(40)
+
+    # --- beginning again ----------------------------------------------------------------------------------------------
+
+    def remember(self) -> None:
+        """Keep the database as it is now, for `begin_again`. SQLite only."""
+        first = sqlite3.connect(self.folder / "first.db")
+        with closing(sqlite3.connect(self.folder / "guanjia.db")) as database, closing(first):
+            database.backup(first)
+
+    def begin_again(self) -> None:
+        """Back to the first morning as `remember` saw it, without starting the processes again."""
+        self._wait_quiet()
+        self.set_clock(THURSDAY)
+        with closing(sqlite3.connect(self.folder / "guanjia.db", timeout=20, isolation_level=None)) as database:
+            database.execute("pragma foreign_keys = off")
+            database.execute("attach ? as first", (str(self.folder / "first.db"),))
+            database.execute("begin immediate")
+            for table in _tables(database, "first"):
+                database.execute(f'delete from main."{table}"')
+                database.execute(f'insert into main."{table}" select * from first."{table}"')
+            database.execute("commit")
+        with closing(sqlite3.connect(self.folder / "tracker.db", timeout=20)) as dialogue, dialogue:
+            for table in _tables(dialogue, "main"):
+                dialogue.execute(f'delete from "{table}"')
+
+    def _wait_quiet(self) -> None:
+        """Until everything said is answered and every answer has gone out."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            with self.session() as session:
+                said = session.scalar(select(InboxMessage.id).where(InboxMessage.done_at.is_(None)))
+                due = select(OutboxMessage.id).where(
+                    OutboxMessage.status == "pending", OutboxMessage.due_at <= self.now()
+                )
+                if said is None and session.scalar(due) is None:
+                    return
+            time.sleep(0.1)
 
     def pid(self, child: str) -> int:
         return int((self.folder / "run" / f"{child}.pid").read_text())

@@ -41,10 +41,10 @@ CONFIG = {**DeskClassifier.get_default_config()}
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> DeskClassifier:
-    """Trained by Rasa's own loader on every fourth message, stored, and loaded again."""
+    """Trained by Rasa's own loader on every twelfth message, stored, and loaded again."""
     folder = tmp_path_factory.mktemp("model")
     whole = load_data(str(ROOT / "data" / "nlu"))
-    data = TrainingData(training_examples=whole.intent_examples[::4])
+    data = TrainingData(training_examples=whole.intent_examples[::12])
     storage, resource = LocalModelStorage(folder), Resource("desk")
     context = ExecutionContext(GraphSchema({}), model_id="test")
     DeskClassifier.create(CONFIG, storage, resource, context).train(data)
@@ -113,7 +113,7 @@ def test_a_wrong_category_in_the_data_is_told(node: DeskClassifier) -> None:
 
 
 def test_spans(tmp_path: Path) -> None:
-    tagger = train_tagger((one.text, one.spans) for one in classifier.read_examples(ROOT / "data" / "nlu")[::4])
+    tagger = train_tagger((one.text, one.spans) for one in classifier.read_examples(ROOT / "data" / "nlu")[::12])
     path = tmp_path / "spans.crf"
     tagger.save(path)
     text = "3栋2单元1502厨房水龙头一直滴水"
