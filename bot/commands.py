@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from bot import leading
+from bot import leading, talking
 from bot.speech import Command, Context, Reply
 from bot.speech import find_ticket as _ticket
 from nlu.expected_time import parse_until, parse_window
@@ -145,12 +145,13 @@ BUTTONS = {
     "status": "status",
     "broadcast": "broadcast",
     **leading.BUTTONS,
+    **talking.BUTTONS,
 }
 
 
 def run(context: Context, command: Command) -> Reply:
     """Do it. A refusal of the desk comes back as its text, with the choices where some help."""
-    if context.conversation.group and command.name in leading.PRIVATE:
+    if context.conversation.group and command.name in (leading.PRIVATE | talking.RUNNERS.keys()):
         return Reply(say("staff.in_private"))
     return RUNNERS[command.name](context, command)
 
@@ -555,6 +556,7 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "report_for": _report_for,
     "help": _help,
     **leading.RUNNERS,
+    **talking.RUNNERS,
 }
 
 

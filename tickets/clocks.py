@@ -15,7 +15,7 @@ from sqlalchemy import literal_column, select
 from sqlalchemy.orm import Session
 
 from storage.models import Assignment, Community, Draft, OpenQuestion, OutboxMessage, Resident, Staff, Ticket
-from tickets import aftercare, emergencies, lifecycle, notify, quiet_hours, verbs
+from tickets import aftercare, emergencies, lifecycle, notify, quiet_hours, talks, verbs
 from tickets.history import clock_start, count_of, last_of
 from tickets.people import SYSTEM, chain, duty_ends, leaders, managers, next_duty, on_shift
 from tickets.sla import DESK_CLOSES, DESK_OPENS, after, in_desk_hours, inquiry_promise, sla_class
@@ -56,6 +56,7 @@ def sweep(session: Session, now: datetime) -> bool:
     unconfirmed_answers(session, now)
     unanswered_safety(session, now)
     aftercare.sweep(session, now)
+    talks.sweep(session, now)
     drafts(session, now)
     unknown_year(session, now)
     more = look_at_tickets(session, now)

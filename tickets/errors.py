@@ -119,3 +119,15 @@ class TooManyClaims(DeskError):
     """This person has claimed too many homes today."""
 
     code = "too_many_claims"
+
+
+class NoTalk(DeskError):
+    """No talk with a resident that this colleague could speak in."""
+
+    code = "no_talk"
+
+
+class TalkTaken(DeskError):
+    """Another colleague speaks with this resident."""
+
+    code = "talk_taken"

@@ -15,7 +15,7 @@ from storage import mailbox
 from storage.models import Conversation, Follower, Identity, OutboxMessage, Resident, Staff, Ticket, TicketEvent
 from tickets import lifecycle, quiet_hours
 from tickets.catalog import category
-from tickets.people import Actor, home_key, is_accused, leaders, managers, next_duty, on_shift
+from tickets.people import is_accused, leaders, next_duty, on_shift
 from tickets.sla import progress_due
 from tickets.texts import clock, say, span
 
@@ -328,27 +328,6 @@ def card(ticket: Ticket, now: datetime, *, next_step: str = "") -> str:
     if next_step:
         lines.append(next_step)
     return "\n".join(lines)
-
-
-def hand_to_desk(session: Session, chat: Conversation, actor: Actor, words: str, now: datetime) -> Staff | None:
-    """A person is wanted: the desk on duty (else the managers) is told, with the last words; returns who takes it."""
-    person = actor.resident or actor.staff
-    assert person is not None
-    query = select(Staff).where(Staff.community_id == person.community_id, Staff.role == "desk", Staff.active)
-    desk = list(session.scalars(query.order_by(Staff.id)))
-    pool = [one for one in desk if on_shift(one, now)] or desk or managers(session, person.community_id)
-    for staff in pool[:1]:
-        homes = home_key(session, actor.resident) or ""
-        who = say(
-            "person.who",
-            name=actor.name,
-            home=homes,
-            phone=mask_phone(person.phone) if person.phone else say("phone.missing"),
-        )
-        text = say("push.handoff", who=who, words=words[:200])
-        push(session, staff, text, key=f"handoff:{chat.id}:{now.isoformat()}", now=now, priority=URGENT)
-        return staff
-    return None
 
 
 def telephone(session: Session, row: OutboxMessage, now: datetime) -> None:

@@ -34,6 +34,7 @@ LASTS = {
     "join": timedelta(hours=2),
     "part_photo": timedelta(hours=2),
     "change": timedelta(days=7),
+    "which_talk": timedelta(minutes=30),
 }
 
 

@@ -27,6 +27,11 @@ def asks_person(text: str) -> bool:
     return _has("person", text)
 
 
+def leaves_person(text: str) -> bool:
+    """不用人工了: the resident is done with the person."""
+    return _whole("leaves_person", text)
+
+
 def is_medical(text: str) -> bool:
     """Someone is hurt or cannot breathe."""
     return _has("medical", text)
