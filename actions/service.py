@@ -10,7 +10,7 @@ from actions.changes import correct_latest, time_for_latest
 from actions.complaint import open_complaint
 from actions.context import Desk, DeskAction, Events
 from storage.models import Draft
-from tickets import notify, talks, verbs
+from tickets import hearing, notify, questions, talks, verbs
 from tickets.texts import has_text, say
 from tickets.verbs import Report
 from tickets.words import form_asked_for
@@ -48,8 +48,12 @@ class Praise(DeskAction):
         return "action_praise"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        ticket = open_complaint(desk, desk.text, "B01", kind="BY")
-        desk.say("reply.praise", **notify.facts(ticket, desk.now))
+        told = hearing.praise(desk.session, desk.actor, desk.conversation, desk.text, f"{desk.key}:c", desk.now)
+        yes, no = say("button.name_me"), say("button.no_name")
+        named = desk.actor.resident and questions.asked_since(
+            desk.session, desk.actor.resident, ("praise_name",), desk.now
+        )
+        desk.tell(told, [("say:" + yes, yes), ("say:" + no, no)] if named else ())
         return []
 
 
@@ -60,6 +64,8 @@ class Suggest(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         ticket = open_complaint(desk, desk.text, "J01", kind="JY")
         desk.say("reply.suggestion", **notify.facts(ticket, desk.now))
+        if (ticket.detail or {}).get("hidden"):
+            desk.say("reply.name_hidden")
         return []
 
 

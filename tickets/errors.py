@@ -121,6 +121,24 @@ class TooManyClaims(DeskError):
     code = "too_many_claims"
 
 
+class Accused(DeskError):
+    """A complaint is not given to whom it is about."""
+
+    code = "accused"
+
+
+class CauseNeeded(DeskError):
+    """A complaint closes with its cause and what is done about it."""
+
+    code = "cause_needed"
+
+
+class CallbackNeeded(DeskError):
+    """A C1 closes after the manager has called the resident back."""
+
+    code = "callback_needed"
+
+
 class NoTalk(DeskError):
     """No talk with a resident that this colleague could speak in."""
 
