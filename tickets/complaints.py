@@ -16,6 +16,7 @@ from nlu.slots import find_people
 from storage.models import Community, Staff, Ticket, TicketEvent
 from tickets import finding, notify
 from tickets.catalog import complaint_rules
+from tickets.history import last_of
 from tickets.people import Actor
 from tickets.texts import clock, say
 from tickets.words import grave_reason, has_wish, hides_name, is_angry
@@ -105,19 +106,25 @@ def visits(session: Session, ticket: Ticket) -> int:
 def first_words(session: Session, ticket: Ticket, repair: Ticket | None, now: datetime) -> str:
     """The first answer to an angry resident asks nothing: what the desk knows, what happens now, who telephones by when
     (domain.md S54, §5.7)."""
-    lines = [_failure(session, repair, now) if repair else say("reply.angry_heard", core=core_of(ticket.symptom))]
+    lines = [_failure(ticket, repair, now) if repair else say("reply.angry_heard", core=core_of(ticket.symptom))]
     if repair and repair.round >= 3 and repair.handler:
         lines.append(say("reply.angry_round", **notify.facts(repair, now)))
     lines.append(promise(ticket, now))
     return "\n".join(lines)
 
 
-def _failure(session: Session, repair: Ticket, now: datetime) -> str:
+def failure(session: Session, repair: Ticket, now: datetime) -> dict[str, int]:
+    """What the desk knows against itself: visits in vain, a promised time that has passed."""
+    told = last_of(session, repair, "late_told") is not None
+    return {"times": visits(session, repair), "late": int(told or _overdue(repair, now))}
+
+
+def _failure(ticket: Ticket, repair: Ticket, now: datetime) -> str:
     """「厨房漏水来了2次还没修好，也过了答应您的时间，是我们没做好。」"""
-    times = visits(session, repair)
-    late = any(event.action == "late_told" for event in repair.history) or _overdue(repair, now)
-    key = "reply.failed_visits" if times else "reply.failed_nobody"
-    return say(f"{key}_late" if late else key, times=times, **notify.facts(repair, now))
+    known = (ticket.detail or {}).get("failure") or {}
+    key = "reply.failed_visits" if known.get("times") else "reply.failed_nobody"
+    key = f"{key}_late" if known.get("late") else key
+    return say(key, times=known.get("times", 0), **notify.facts(repair, now))
 
 
 def _overdue(repair: Ticket, now: datetime) -> bool:

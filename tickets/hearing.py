@@ -42,6 +42,9 @@ def hear(
     report = Report(kind=kind, code=code, symptom=words, source_key=source_key, reporter=actor.resident)
     report = replace(report, place_key=place_key, place_text=place_text, linked=repair, conversation=chat)
     report = replace(report, reporter_staff=actor.staff, contact_phone=find_phone(words) or "")
+    if repair:
+        # As it stands before this complaint moves it.
+        report = replace(report, detail={"failure": complaints.failure(session, repair, now)})
     ticket, fresh = verbs.open_ticket(session, person.community_id, report, now)
     if fresh and repair:
         verbs.press_repair(session, verbs.load(session, repair.id), actor, words, now)

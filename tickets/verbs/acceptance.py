@@ -16,7 +16,7 @@ from tickets.people import SYSTEM, Actor, leaders, managers, next_duty, on_shift
 from tickets.sla import due_times
 from tickets.texts import LOCAL, say
 from tickets.verbs.choosing import candidates
-from tickets.verbs.complaining import close_ready, settle, tell_others
+from tickets.verbs.complaining import close_ready, only_helps, settle, tell_others
 from tickets.verbs.dispatching import accept, held_by
 from tickets.verbs.linking import ask_restored, is_incident
 from tickets.verbs.planning import consent_missing, part_text, parts_of
@@ -39,6 +39,8 @@ ACCEPTANCE_REMINDER = timedelta(hours=4)
 SOLVED_WAIT = timedelta(hours=24)
 CALLBACK_TIMES = 3
 CALLBACK_SLOTS = (time(10, 0), time(16, 0), time(19, 30))
+REWORK_VISIT = timedelta(hours=24)
+AFTER_BEGIN = timedelta(hours=2)
 POOR_ENOUGH = 3
 """A score up to this one, and nobody reached: a person telephones (domain.md §7.1)."""
 
@@ -177,7 +179,8 @@ def answer_matter(session: Session, ticket: Ticket, actor: Actor, words: str, no
         raise WrongStatus(status=ticket.status, action="answer")
     if not words:
         raise BadInput(words="")
-    if not relations(session, ticket, actor) & {lifecycle.HANDLER, lifecycle.DESK, lifecycle.SUPERVISOR}:
+    found = relations(session, ticket, actor)
+    if not found & {lifecycle.HANDLER, lifecycle.DESK, lifecycle.SUPERVISOR} or only_helps(found):
         raise NotAllowed(action="answer")
     if ticket.status not in ("assigned", "in_progress", "rework"):
         raise WrongStatus(status=ticket.status, action="answer")
@@ -420,7 +423,7 @@ def _next_round(
     end_assignments(session, ticket, "withdrawn", now)
     due = due_times(ticket.level, now)
     ticket.finish_by = due.finish_by
-    ticket.arrive_by = min(filter(None, (due.arrive_by, now + timedelta(hours=24))))
+    ticket.arrive_by = min(filter(None, (due.arrive_by, now + REWORK_VISIT)))
     worker = _rework_handler(session, ticket, now)
     session.add(Assignment(ticket_id=ticket.id, staff=worker, state="offered", offered_at=now, why=["rework"]))
     ticket.handler = worker
@@ -428,6 +431,7 @@ def _next_round(
     if not on_shift(worker, now) and (begins := next_duty(worker, now)):
         # Nobody takes a job before their duty begins.
         ticket.accept_by = max(ticket.accept_by, begins + (due.accept_by - now))
+        ticket.arrive_by = max(ticket.arrive_by, min(begins + AFTER_BEGIN, now + REWORK_VISIT))
     session.flush()
     if not quiet:
         key = "push.rework" if ticket.kind == "BX" else "push.reworked_matter"
@@ -463,11 +467,12 @@ def _next_on_duty(session: Session, ticket: Ticket, now: datetime) -> Staff | No
     """Somebody else of the trade whose duty begins before the visit is due: better than the same hand a third time."""
     query = select(Staff).where(Staff.community_id == ticket.community_id, Staff.role == "worker", Staff.active)
     needed = category(ticket.code).trades
+    latest = ticket.arrive_by if ticket.level in ("U0", "U1") else now + REWORK_VISIT
     starts = {
         one: start
         for one in session.scalars(query.order_by(Staff.id))
         if one.id != ticket.handler_id and dispatch.fits_trade(one.trades, one.licences, needed)
-        if (start := next_duty(one, now)) and ticket.arrive_by and start < ticket.arrive_by
+        if (start := next_duty(one, now)) and latest and start < latest
     }
     return min(starts, key=lambda one: starts[one], default=None)
 

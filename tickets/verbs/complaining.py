@@ -254,11 +254,17 @@ def tell_progress(session: Session, ticket: Ticket, actor: Actor, words: str, no
     if ticket.status not in lifecycle.OWNED:
         raise WrongStatus(status=ticket.status, action="progress")
     event = record(session, ticket, actor, "progress", now, note=words)
-    if found & OURS:
+    speaks = not only_helps(found)
+    if speaks:
         notify.tell_reporter(session, ticket, event, "push.progress_words", now, words=words)
     for staff in _others(session, ticket, actor):
         notify.tell_staff(session, staff, ticket, event, "push.progress_staff", now, who=actor.name, words=words)
-    return bool(found & OURS)
+    return speaks
+
+
+def only_helps(found: frozenset[str]) -> bool:
+    """Whether somebody is on a matter as a helper, whatever rank they have elsewhere: the handler answers it."""
+    return lifecycle.HELPER in found and lifecycle.HANDLER not in found
 
 
 def _others(session: Session, ticket: Ticket, actor: Actor) -> list[Staff]:
