@@ -14,7 +14,7 @@ from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import NoTalk
 from tickets.people import Actor
 from tickets.texts import say
-from tickets.words import asks_person, is_angry, is_grave, leaves_person
+from tickets.words import is_angry, is_grave, leaves_person, person_and_nothing_else
 
 SHOWN = 6
 # Said within a danger, or in answer to whether there is one: these come before any talk.
@@ -32,7 +32,7 @@ def resident_turn(session: Session, chat: Conversation, row: InboxMessage, turn:
     talk = talks.of_resident(session, resident)
     if talk and talk.state == "active":
         return _pass_on(session, chat, row, talk, turn)
-    if not asks_person(turn.text) or is_grave(turn.text):
+    if not person_and_nothing_else(turn.text) or is_grave(turn.text):
         return None
     return _call(session, chat, resident, turn)
 

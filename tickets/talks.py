@@ -20,7 +20,7 @@ from nlu.slots import find_phone, mask_phone, mask_text
 from storage.models import Community, Conversation, Draft, InboxMessage, Resident, Staff, Talk, TalkLine, Ticket
 from tickets import notify, verbs
 from tickets.errors import NoTalk, NotAllowed, TalkTaken
-from tickets.people import SYSTEM, Actor, home_key, is_accused, leaders, managers, on_shift
+from tickets.people import SYSTEM, Actor, hides_name_from, home_key, is_accused, leaders, managers, on_shift
 from tickets.places import place_display
 from tickets.sla import in_desk_hours, next_desk_opening
 from tickets.texts import DATA, clock, say
@@ -82,12 +82,14 @@ def load(session: Session, talk_id: int, staff: Staff) -> Talk:
 
 
 def _may_join(talk: Talk, staff: Staff) -> bool:
-    accused = talk.ticket is not None and is_accused(talk.ticket, staff)
-    return staff.active and staff.role in ROLES and staff.community_id == talk.community_id and not accused
+    """The desk and its leaders; not whom the matter is about, nor from whom its reporter's name is kept."""
+    ticket = talk.ticket
+    kept_away = ticket is not None and (is_accused(ticket, staff) or hides_name_from(ticket, staff))
+    return staff.active and staff.role in ROLES and staff.community_id == talk.community_id and not kept_away
 
 
 def who(session: Session, talk: Talk) -> str:
-    """How a colleague reads whom they speak to: name, home and masked number; neither of them if it shall be hidden."""
+    """How a colleague reads whom they speak to: name, home and masked number."""
     resident = talk.resident
     name = resident.salutation or resident.name or say("person.unnamed")
     key = home_key(session, resident)
@@ -114,10 +116,9 @@ def ask(
     *,
     why: str = "asked",
     ticket: Ticket | None = None,
-    first: Staff | None = None,
 ) -> Talk:
     """A person is wanted: somebody on duty is asked at once, out of hours when the desk opens. Asking again makes no second
-    wait. `first` is asked before everybody else."""
+    wait."""
     talk = of_resident(session, resident)
     if talk is None:
         talk = Talk(community_id=resident.community_id, resident=resident, conversation=chat, state="waiting", why=why)
@@ -125,7 +126,7 @@ def ask(
         talk.answer_by = _promise(now)
         session.add(talk)
         session.flush()
-        _offer(session, talk, now, first=first)
+        _offer(session, talk, now)
     elif talk.state == "waiting" and (talk.answer_by <= now or not in_desk_hours(now)):
         talk.answer_by = _promise(now)
     talk.conversation = chat
@@ -155,14 +156,14 @@ def _load_of(session: Session, staff: Staff) -> int:
     return session.scalar(query) or 0
 
 
-def _offer(session: Session, talk: Talk, now: datetime, *, first: Staff | None = None) -> None:
+def _offer(session: Session, talk: Talk, now: datetime) -> None:
     """Ask one colleague; out of hours nobody, until the desk opens."""
     if not in_desk_hours(now):
         talk.staff, talk.ring_at = None, next_desk_opening(now)
         return
     people = _people(session, talk, now)
     fresh = [one for one in people if one.id != talk.staff_id]
-    chosen = first if first and _may_join(talk, first) else next(iter(fresh or people), None)
+    chosen = next(iter(fresh or people), None)
     talk.staff, talk.ring_at = chosen, now + rules().remind
     if chosen:
         _ring(session, talk, [chosen], "push.handoff", now)

@@ -27,6 +27,11 @@ def asks_person(text: str) -> bool:
     return _has("person", text)
 
 
+def person_and_nothing_else(text: str) -> bool:
+    """Whether a person is wanted, and not only a call before the visit (「来之前给我打个电话」)."""
+    return _has("person_plainly", text) or _whole("call_me", text)
+
+
 def leaves_person(text: str) -> bool:
     """不用人工了: the resident is done with the person."""
     return _whole("leaves_person", text)

@@ -108,6 +108,16 @@ def test_a_person_is_called_without_the_dialogue(door: Door, words: str) -> None
     assert "居民要求人工" in told and "138****5678" in told and "13800005678" not in told
 
 
+@pytest.mark.parametrize(
+    "words", ["厨房漏水，来之前给我打个电话", "师傅到了打电话给我", "再不来人我打12345转人工也没用"]
+)
+def test_a_call_before_a_visit_or_a_threat_is_for_the_dialogue(door: Door, words: str) -> None:
+    door.say("王芳", words)
+    assert door.left is not None
+    with door.sessions() as session:
+        assert session.scalars(select(Talk)).all() == []
+
+
 def test_a_stranger_gets_a_person_too(door: Door) -> None:
     assert "客服小周" in door.say("stranger1", "转人工")[0]
     door.say("客服小周", "接待")
