@@ -32,6 +32,8 @@ class Scope:
     community_id: int
     department: str = ""
     areas: tuple[str, ...] = ()
+    # Complaints about the reader do not exist for them.
+    reader: int = 0
 
     def conditions(self) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = [Ticket.community_id == self.community_id]
@@ -41,16 +43,19 @@ class Scope:
             # A public place of the area has its key behind "PUB:".
             inside = (Ticket.place_key.startswith(before + area) for area in self.areas for before in ("", "PUB:"))
             found.append(or_(*inside))
+        if self.reader:
+            accused = Ticket.detail["accused"].as_integer()
+            found.append(or_(Ticket.kind != "TS", accused.is_(None), accused != self.reader))
         return found
 
 
 def scope_of(staff: Staff) -> Scope:
     """A manager and the front desk's supervisor see the whole community, other supervisors their department, the desk its area."""
     if staff.role == "supervisor" and staff.department != "desk":
-        return Scope(staff.community_id, department=staff.department)
+        return Scope(staff.community_id, department=staff.department, reader=staff.id)
     if staff.role == "desk":
-        return Scope(staff.community_id, areas=tuple(staff.areas))
-    return Scope(staff.community_id)
+        return Scope(staff.community_id, areas=tuple(staff.areas), reader=staff.id)
+    return Scope(staff.community_id, reader=staff.id)
 
 
 # --- jobs -------------------------------------------------------------------------------------------------------------

@@ -34,6 +34,10 @@ LASTS = {
     "join": timedelta(hours=2),
     "part_photo": timedelta(hours=2),
     "change": timedelta(days=7),
+    "call": timedelta(hours=12),
+    "suggestion": timedelta(minutes=30),
+    "praise_name": timedelta(days=2),
+    "which_talk": timedelta(minutes=30),
 }
 
 
