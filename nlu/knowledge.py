@@ -1,7 +1,7 @@
 """The desk's written answers, and the way from a resident's wording to one of them.
 
-Retrieval is deterministic: a linear model over characters and words that mean the same here, fitted when the base is
-loaded. It says how sure it is, because a confident wrong answer costs more than a question passed to a person. What
+Retrieval is deterministic: a linear model over characters, words that mean the same here and the concepts behind words,
+fitted when the base is loaded. It says how sure it is, because a confident wrong answer costs more than a question passed to a person. What
 must be configured by the community is a {placeholder}; an entry is never shown with one of them empty.
 """
 
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.sparse import lil_matrix
 
 from nlu.normalize import normalize
+from nlu.words import find_concepts
 
 DATA_DIR = Path(__file__).resolve().parents[1] / "data"
 FOLDER = DATA_DIR / "knowledge"
@@ -65,6 +67,7 @@ _MAX_CHOICES = 3
 
 # Weights tuned by leaving one wording out of the base at a time; tests/nlu/test_knowledge.py holds the outcome.
 _UNIGRAM, _BIGRAM, _WORD = 1.2, 1.0, 1.4
+_CONCEPT, _TWO_CONCEPTS = 1.2, 0.6
 _UNSEEN = 0.6
 _RIDGE = 0.8
 _PRIOR = 0.1
@@ -172,6 +175,9 @@ class Words:
     def _of_clause(self, clause: str) -> Iterator[tuple[str, float]]:
         for match in self.pattern.finditer(clause):
             yield f"={self.synonyms[match.group()]}", _WORD
+        concepts = sorted({concept for _, _, concept in find_concepts(clause)})
+        yield from ((f"k:{concept}", _CONCEPT) for concept in concepts)
+        yield from ((f"k:{one}+{other}", _TWO_CONCEPTS) for one, other in combinations(concepts, 2))
         text = self.pattern.sub(lambda match: self.synonyms[match.group()], clause)
         for size, weight in ((1, _UNIGRAM), (2, _BIGRAM)):
             for start in range(len(text) - size + 1):
@@ -273,7 +279,7 @@ class KnowledgeBase:
         first = ranked[0].owner
         if first >= len(self.entries) or fit[first] < _FLOOR:
             return None
-        rival = ranked[1].score - hint[first] if len(ranked) > 1 else 0.0
+        rival = float(np.delete(fit, first).max(initial=0.0))
         bar = _SURE if self._words.asks_something(clauses) else _SURE_OF_STATEMENT
         clear = bool(fit[first] >= bar and rival <= _RIVAL * fit[first])
         near = [self.entries[r.owner] for r in ranked if r.owner < len(self.entries)]
