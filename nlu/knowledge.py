@@ -77,6 +77,8 @@ _SURE, _SURE_OF_STATEMENT = 0.32, 0.62
 _RIVAL = 0.55
 """A sure answer needs its rival to stay below this share of its score."""
 _CLOSE = 0.4
+_FOLLOWS, _FOLLOWS_RIVAL = 0.15, 0.75
+"""A question that leans on the one before needs less likeness: only answers of the same subject are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +94,11 @@ class Entry:
     date: str
     personal: bool = False
     """The real answer needs the asker's own data."""
+    payer: bool = False
+    """A personal matter of money: told to the owner of the home only (domain.md §2.5)."""
     unverified_answer: str = ""
     partial: bool = False
-    """Only a part is known; the caller also asks a person."""
+    """The answer says that somebody asks or does the rest; the caller registers that."""
     only_if: tuple[str, ...] = ()
     without: str = ""
     """Said instead when a placeholder of the answer is not configured."""
@@ -264,6 +268,21 @@ class KnowledgeBase:
     def get(self, entry_id: str) -> Entry | None:
         """The entry behind a choice the resident picked."""
         return self._by_id.get(entry_id)
+
+    def follow(self, question: str, told: Entry, asked: str, settings: Mapping[str, str] | None = None) -> Hit | None:
+        """「多少钱一个月啊」 after an answer: what it asks about the subject of `asked`. Another answer than `told`, or none."""
+        clauses, before = (self._words.clauses(text) for text in (question, asked))
+        about = self._words.features([*clauses, *before])
+        fit = (self._model.scores(about) + self._model.scores(self._words.features(clauses))) / 2
+        near = [
+            number for number, entry in enumerate(self.entries) if entry.category == told.category and entry != told
+        ]
+        best = max(near, key=lambda number: float(fit[number]), default=None)
+        if best is None or fit[best] < _FOLLOWS or not self.entries[best].answerable(settings or {}):
+            return None
+        rival = max((float(fit[number]) for number in near if number != best), default=0.0)
+        entry, clear = self.entries[best], rival <= _FOLLOWS_RIVAL * float(fit[best])
+        return Hit(entry, float(fit[best]), sure=clear, choices=() if clear else (entry,))
 
     def find(self, question: str, category: str = "", settings: Mapping[str, str] | None = None) -> Hit | None:
         """The nearest entry, or None when the base has nothing to say. `category` is a hint, not a filter."""

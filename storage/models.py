@@ -579,6 +579,47 @@ class ReviewItem(Base):
     labelled_at: Mapped[datetime | None]
 
 
+class KnowledgeCandidate(Base):
+    """A colleague's answer to a resident's question (both masked), kept until a person makes it a written answer or not."""
+
+    __tablename__ = "knowledge_candidates"
+    __table_args__ = (CheckConstraint("state in ('open','accepted','dropped')", name="state"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"), index=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), unique=True)
+    code: Mapped[str] = mapped_column(String(4))
+    question: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(10), default="open")
+    entry: Mapped[str] = mapped_column(String(60), default="")
+    settled_at: Mapped[datetime | None]
+    ticket: Mapped[Ticket] = relationship()
+
+
+# --- people's rights over their data ----------------------------------------------------------------------------------
+
+
+class Erasure(Base):
+    """A resident's wish to be forgotten: what goes and what stays was told, the manager decides, and it is done by a date."""
+
+    __tablename__ = "erasures"
+    __table_args__ = (CheckConstraint("state in ('asked','refused','approved','done')", name="state"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"), index=True)
+    resident_id: Mapped[int] = mapped_column(ForeignKey("residents.id"), index=True)
+    asked_at: Mapped[datetime]
+    decide_by: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(10), default="asked")
+    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    decided_at: Mapped[datetime | None]
+    reason: Mapped[str] = mapped_column(String(200), default="")
+    reminded_at: Mapped[datetime | None]
+    done_at: Mapped[datetime | None]
+    resident: Mapped[Resident] = relationship()
+
+
 # --- leading ----------------------------------------------------------------------------------------------------------
 
 
@@ -615,12 +656,15 @@ class AccessLog(Base):
 
 
 class Export(Base):
-    """A workbook made for one leader, fetched by a link that only they were sent; only the token's hash is kept."""
+    """A workbook made for one leader, or a resident's own file, fetched by a link that only they were sent; only the
+    token's hash is kept."""
 
     __tablename__ = "exports"
+    __table_args__ = (CheckConstraint("(resident_id is null) <> (staff_id is null)", name="one_person"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    resident_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"))
     file_name: Mapped[str] = mapped_column(String(120))
     content: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]

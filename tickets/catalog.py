@@ -24,6 +24,8 @@ class Category:
     zone: str = ""
     ask: str = ""
     survey: bool = False
+    asks: str = ""
+    answer_days: int = 1
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,10 @@ LASTS = {
     "join": timedelta(hours=2),
     "part_photo": timedelta(hours=2),
     "change": timedelta(days=7),
+    "told": timedelta(minutes=10),
+    "erase": timedelta(minutes=30),
+    "export_own": timedelta(minutes=30),
+    "new_phone": timedelta(minutes=30),
 }
 
 

@@ -134,6 +134,22 @@ def asks(text: str) -> bool:
     return _has("asks", text)
 
 
+MOST_LEFT = 2
+
+
+def leans(text: str) -> bool:
+    """「多少钱一个月啊」, 「那押金呢」: a question with hardly a subject of its own."""
+    spoken = normalize(text).text.strip("，。！？~. ")
+    left = _patterns()["question_words"].sub("", spoken)
+    few = left != spoken and len(left) <= MOST_LEFT and _has("leaning_question", text)
+    return few and not things_in(text) and not _has("not_leaning", text)
+
+
+def left_open(text: str) -> bool:
+    """「没解决」, 「不是问这个」: the written answer did not help."""
+    return bool(_patterns()["left_open"].search(normalize(text).text.strip("，。！？~. ")))
+
+
 def corrects(text: str) -> bool:
     """Begins by taking back what was said before: 不对, 说错了, 不是马桶."""
     return _has("corrects", text)

@@ -192,6 +192,17 @@ def test_the_right_entry_is_answered_or_offered() -> None:
         assert reached >= floor * len(_expected(section))
 
 
+def test_a_short_question_is_answered_from_the_one_before_it() -> None:
+    right = 0
+    for asked, told, text, wanted in HELD_OUT["follow"]:
+        entry = base().get(told)
+        assert entry is not None and (not wanted or base().get(wanted)), told
+        hit = base().follow(text, entry, asked, CONFIGURED)
+        right += (hit.entry.id if hit and hit.sure else "") == wanted
+        assert hit is None or hit.entry is not entry
+    assert right >= 0.85 * len(HELD_OUT["follow"])
+
+
 @given(st.text(max_size=400), st.sampled_from(["", "Q01", "Q99", "?"]))
 @settings(max_examples=200)
 def test_any_text_is_searched_without_failing(text: str, category: str) -> None:

@@ -8,6 +8,8 @@ from datetime import datetime, time, timedelta
 from sqlalchemy import delete, distinct, false, func, select
 from sqlalchemy.orm import Session
 
+from nlu.slots import mask_text
+from storage import candidates as written_later
 from storage.models import Assignment, Attachment, Conversation, Follower, Staff, Ticket, TicketEvent
 from tickets import lifecycle, notify, questions
 from tickets.catalog import patterns, photo_rule
@@ -177,6 +179,8 @@ def answer_matter(session: Session, ticket: Ticket, actor: Actor, words: str, no
         ticket.accepted_at, ticket.accept_by = now, None
     event = move(session, ticket, actor, "finish", now, note=words)
     ticket.finished_at = now
+    if ticket.kind == "ZX":
+        written_later.keep(session, ticket, staff, mask_text(ticket.symptom), mask_text(words), now)
     ask_solved(session, ticket, event, words, now)
 
 

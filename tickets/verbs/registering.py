@@ -150,7 +150,7 @@ def start_desk_matter(session: Session, ticket: Ticket, event: TicketEvent, repo
     """Complaints, questions, suggestions and praise go to a named colleague at once, never to the accused (domain.md §2.4)."""
     handler = _desk_handler(session, ticket, report.accused, now)
     if ticket.kind == "ZX":
-        ticket.finish_by = inquiry_promise(now)
+        ticket.finish_by = inquiry_promise(now, category(ticket.code).answer_days)
         ticket.accept_by = None
     else:
         due = due_times(ticket.level, now)
@@ -164,6 +164,10 @@ def start_desk_matter(session: Session, ticket: Ticket, event: TicketEvent, repo
         Assignment(ticket_id=ticket.id, staff=handler, state="offered", offered_at=now, accept_by=ticket.accept_by)
     )
     notify.tell_staff(session, handler, ticket, event, f"push.desk_{ticket.kind}", now, buttons=_desk_buttons(ticket))
+    if asked := category(ticket.code).asks:
+        for leader in leaders(session, ticket.community_id, asked):
+            name = say(f"department.{asked}")
+            notify.tell_staff(session, leader, ticket, event, "push.ask_department", now, department=name)
     if ticket.level == "C1":
         for manager in managers(session, ticket.community_id):
             if manager.id != handler.id:
