@@ -29,7 +29,7 @@ from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, NotAVoice, PhotoTooLarge, StoredVoice, save_photo, save_voice
 from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, OpenQuestion, Ticket
-from tickets import audit, binding, emergencies, finding, notify, questions, verbs
+from tickets import audit, binding, emergencies, finding, notify, questions, rights, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError, NotAllowed
 from tickets.people import Actor, actor_of, prefer
@@ -535,6 +535,8 @@ class Gateway:
             command = commands.parse(row.text, actor.role)
             if command:
                 return self._command(session, chat, actor, row, command)
+        if own := rights.claimed(turn, self._address):
+            return own
         if action := commands.beyond(row.text, actor.role):
             raise NotAllowed(action=action)
         if row.payload.get("photos"):

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from bot import bulletins
 from bot.clock import Clock
 from storage.database import Sessions
-from tickets import clocks, leading
+from tickets import clocks, forgetting, leading
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +78,7 @@ class Jobs:
         with self._sessions.begin() as session:
             if _leads(session):
                 leading.remind(session, self._clock())
+                forgetting.carry_out(session, self._files, self._clock())
                 bulletins.send_due(session, self._files, self._clock())
 
 

@@ -22,6 +22,7 @@ from tickets import (
     report_book,
     report_text,
     reports,
+    rights,
     verbs,
 )
 from tickets.catalog import category
@@ -31,6 +32,7 @@ from tickets.ledger import scope_of
 from tickets.people import staff_named
 from tickets.periods import Period, period, read_period
 from tickets.texts import LOCAL, clock, say
+from tickets.wording import check_wording
 
 MAX_PICTURE = 5_000_000
 BUTTONS_OF_A_LIST = 5
@@ -42,6 +44,8 @@ BUTTONS = {
     "approve_hold": "approve_hold",
     "home_yes": "home_yes",
     "home_no": "home_no",
+    "right_yes": "right_yes",
+    "right_no": "right_no",
 }
 
 
@@ -91,6 +95,12 @@ def _status(context: Context, command: Command) -> Reply:
     ticket = find_ticket(context, command, lambda: finding.jobs_of(context.session, context.staff))
     if not desk_lists.visible(context.session, ticket, context.actor) or _others_complaint(context, ticket):
         raise NotAllowed(action="status")
+    if ticket.handler_id != context.staff.id:
+        # Whoever asks who saw their data hears of it (domain.md §9.5).
+        audit.note(
+            context.session, context.staff.community_id, context.actor, audit.LOOK, context.now,
+            target=ticket.ticket_no, allowed=True,
+        )  # fmt: skip
     text = desk_lists.timeline(context.session, ticket, context.now)
     return Reply(text, _acts(context, ticket) if context.staff.role != "worker" else ())
 
@@ -241,6 +251,21 @@ def _home(agreed: bool) -> Callable[[Context, Command], Reply]:
     return runner
 
 
+def _right(agreed: bool) -> Callable[[Context, Command], Reply]:
+    """A resident's wish about their own data: 同意改电话 ZX…, 不同意删除 ZX… 原因."""
+
+    def runner(context: Context, command: Command) -> Reply:
+        ticket = find_ticket(context, command, list)
+        reason = command.values.get("reason", "").strip("，, ")
+        if not agreed and not reason:
+            return Reply(say("rights_desk.reason_wanted", no=ticket.ticket_no))
+        check_wording(reason)
+        rights.decide(context.session, ticket, context.actor, agreed, reason, context.now)
+        return Reply(say("staff.answered", no=ticket.ticket_no))
+
+    return runner
+
+
 def _undelivered(context: Context, command: Command) -> Reply:
     """谁没收到: whom no message reached, and has to be telephoned."""
     rows = leading.undelivered(context.session, context.staff.community_id, context.now)
@@ -370,6 +395,8 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "invite": _invite,
     "home_yes": _home(True),
     "home_no": _home(False),
+    "right_yes": _right(True),
+    "right_no": _right(False),
     "undelivered": _undelivered,
     "own": _own,
     "report": _report,
@@ -377,4 +404,14 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
 }
 
 # What these answer names flats and people: never into a group (domain.md §9.3).
-PRIVATE = frozenset(RUNNERS) - {"nudge", "level", "check_again", "rectify", "rectified", "home_yes", "home_no"}
+PRIVATE = frozenset(RUNNERS) - {
+    "nudge",
+    "level",
+    "check_again",
+    "rectify",
+    "rectified",
+    "home_yes",
+    "home_no",
+    "right_yes",
+    "right_no",
+}

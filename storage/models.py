@@ -113,6 +113,8 @@ class Resident(Base):
     salutation: Mapped[str] = mapped_column(String(30), default="")
     phone: Mapped[str] = mapped_column(String(20), default="")
     notices: Mapped[bool] = mapped_column(default=True)
+    # The manager agreed to forget this person; from then on what need not stay goes, the last of it after their open tickets.
+    forget_at: Mapped[datetime | None] = mapped_column(index=True)
     homes: Mapped[list[Residency]] = relationship(back_populates="resident")
 
 
@@ -596,28 +598,6 @@ class KnowledgeCandidate(Base):
     entry: Mapped[str] = mapped_column(String(60), default="")
     settled_at: Mapped[datetime | None]
     ticket: Mapped[Ticket] = relationship()
-
-
-# --- people's rights over their data ----------------------------------------------------------------------------------
-
-
-class Erasure(Base):
-    """A resident's wish to be forgotten: what goes and what stays was told, the manager decides, and it is done by a date."""
-
-    __tablename__ = "erasures"
-    __table_args__ = (CheckConstraint("state in ('asked','refused','approved','done')", name="state"),)
-    id: Mapped[int] = mapped_column(primary_key=True)
-    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"), index=True)
-    resident_id: Mapped[int] = mapped_column(ForeignKey("residents.id"), index=True)
-    asked_at: Mapped[datetime]
-    decide_by: Mapped[datetime]
-    state: Mapped[str] = mapped_column(String(10), default="asked")
-    decided_by_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
-    decided_at: Mapped[datetime | None]
-    reason: Mapped[str] = mapped_column(String(200), default="")
-    reminded_at: Mapped[datetime | None]
-    done_at: Mapped[datetime | None]
-    resident: Mapped[Resident] = relationship()
 
 
 # --- leading ----------------------------------------------------------------------------------------------------------

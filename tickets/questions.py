@@ -36,7 +36,7 @@ LASTS = {
     "change": timedelta(days=7),
     "told": timedelta(minutes=10),
     "erase": timedelta(minutes=30),
-    "export_own": timedelta(minutes=30),
+    "own_file": timedelta(minutes=30),
     "new_phone": timedelta(minutes=30),
 }
 

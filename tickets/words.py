@@ -8,6 +8,7 @@ from functools import cache
 import yaml
 
 from nlu.normalize import normalize
+from nlu.slots import find_phone
 from tickets.catalog import causes
 from tickets.texts import DATA
 
@@ -243,3 +244,20 @@ def joins(text: str) -> bool | None:
     if _has("join_no", text):
         return False
     return True if _has("join_yes", text) else None
+
+
+RIGHTS = ("file", "erase", "seen", "phone")
+
+
+def right_claimed(text: str) -> str:
+    """Which right over their own data somebody uses: file (导出), erase (删除), seen (谁看过), phone (改电话); "" for none."""
+    words = text.replace(find_phone(text) or "\n", "").strip(" ，,：:")
+    return next((name for name in RIGHTS if _has(f"right_{name}", words)), "")
+
+
+def right_confirmed(text: str) -> bool | None:
+    """Yes or no to 「要导出吗」, 「确认申请删除吗」; None for anything else."""
+    spoken = normalize(text).text.strip("，。！？~. ")
+    if _patterns()["right_no"].search(spoken):
+        return False
+    return True if _patterns()["right_yes"].search(spoken) else None

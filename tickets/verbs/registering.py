@@ -163,7 +163,10 @@ def start_desk_matter(session: Session, ticket: Ticket, event: TicketEvent, repo
     session.add(
         Assignment(ticket_id=ticket.id, staff=handler, state="offered", offered_at=now, accept_by=ticket.accept_by)
     )
-    notify.tell_staff(session, handler, ticket, event, f"push.desk_{ticket.kind}", now, buttons=_desk_buttons(ticket))
+    if not (ticket.detail or {}).get("right"):
+        # Who decides about a right over data gets a card of its own (tickets/rights.py).
+        buttons = _desk_buttons(ticket)
+        notify.tell_staff(session, handler, ticket, event, f"push.desk_{ticket.kind}", now, buttons=buttons)
     if asked := category(ticket.code).asks:
         for leader in leaders(session, ticket.community_id, asked):
             name = say(f"department.{asked}")
@@ -180,7 +183,9 @@ def _desk_buttons(ticket: Ticket) -> list[tuple[str, str]]:
 
 def _desk_handler(session: Session, ticket: Ticket, accused: Staff | None, now: datetime) -> Staff | None:
     community = ticket.community_id
-    if ticket.kind in ("ZX", "JY", "BY") or category(ticket.code).department == "desk":
+    if (ticket.detail or {}).get("right") == "erase":
+        pool = managers(session, community)
+    elif ticket.kind in ("ZX", "JY", "BY") or category(ticket.code).department == "desk":
         query = (
             select(Staff).where(Staff.community_id == community, Staff.role == "desk", Staff.active).order_by(Staff.id)
         )

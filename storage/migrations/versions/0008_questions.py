@@ -1,4 +1,4 @@
-"""candidates for written answers, erasures, files of residents"""
+"""candidates for written answers, files of residents, people to forget"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,26 +32,9 @@ def upgrade() -> None:
     sa.UniqueConstraint('ticket_id', name=op.f('uq_knowledge_candidates_ticket_id'))
     )
     op.create_index(op.f('ix_knowledge_candidates_community_id'), 'knowledge_candidates', ['community_id'])
-    op.create_table('erasures',
-    sa.Column('id', sa.Integer(), nullable=False),
-    sa.Column('community_id', sa.Integer(), nullable=False),
-    sa.Column('resident_id', sa.Integer(), nullable=False),
-    sa.Column('asked_at', storage.types.UtcDateTime(), nullable=False),
-    sa.Column('decide_by', storage.types.UtcDateTime(), nullable=False),
-    sa.Column('state', sa.String(length=10), nullable=False),
-    sa.Column('decided_by_id', sa.Integer(), nullable=True),
-    sa.Column('decided_at', storage.types.UtcDateTime(), nullable=True),
-    sa.Column('reason', sa.String(length=200), nullable=False),
-    sa.Column('reminded_at', storage.types.UtcDateTime(), nullable=True),
-    sa.Column('done_at', storage.types.UtcDateTime(), nullable=True),
-    sa.CheckConstraint("state in ('asked','refused','approved','done')", name=op.f('ck_erasures_state')),
-    sa.ForeignKeyConstraint(['community_id'], ['communities.id'], name=op.f('fk_erasures_community_id_communities')),
-    sa.ForeignKeyConstraint(['decided_by_id'], ['staff.id'], name=op.f('fk_erasures_decided_by_id_staff')),
-    sa.ForeignKeyConstraint(['resident_id'], ['residents.id'], name=op.f('fk_erasures_resident_id_residents')),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_erasures'))
-    )
-    op.create_index(op.f('ix_erasures_community_id'), 'erasures', ['community_id'])
-    op.create_index(op.f('ix_erasures_resident_id'), 'erasures', ['resident_id'])
+    with op.batch_alter_table('residents', schema=None) as batch_op:
+        batch_op.add_column(sa.Column('forget_at', storage.types.UtcDateTime(), nullable=True))
+        batch_op.create_index(op.f('ix_residents_forget_at'), ['forget_at'])
     with op.batch_alter_table('exports', schema=None) as batch_op:
         batch_op.add_column(sa.Column('resident_id', sa.Integer(), nullable=True))
         batch_op.alter_column('staff_id', existing_type=sa.Integer(), nullable=True)
@@ -66,5 +49,7 @@ def downgrade() -> None:
         batch_op.drop_constraint(op.f('fk_exports_resident_id_residents'), type_='foreignkey')
         batch_op.alter_column('staff_id', existing_type=sa.Integer(), nullable=False)
         batch_op.drop_column('resident_id')
-    op.drop_table('erasures')
+    with op.batch_alter_table('residents', schema=None) as batch_op:
+        batch_op.drop_index(op.f('ix_residents_forget_at'))
+        batch_op.drop_column('forget_at')
     op.drop_table('knowledge_candidates')
