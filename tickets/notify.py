@@ -22,6 +22,8 @@ from tickets.texts import clock, say, span
 URGENT, NORMAL, LATER = mailbox.URGENT, 5, 8
 # What the dedupe keys of requests to telephone begin with.
 NOT_DELIVERED = "not_delivered"
+# … and the card of somebody who wants a person; the conversation's id stands behind it.
+HANDOFF = "handoff:"
 Buttons = Sequence[tuple[str, str]]
 # What a resident typed, wherever a text quotes it.
 QUOTED = ("symptom", "words", "left", "remark")
@@ -346,7 +348,7 @@ def hand_to_desk(session: Session, chat: Conversation, actor: Actor, words: str,
             phone=mask_phone(person.phone) if person.phone else say("phone.missing"),
         )
         text = say("push.handoff", who=who, words=words[:200])
-        push(session, staff, text, key=f"handoff:{chat.id}:{now.isoformat()}", now=now, priority=URGENT)
+        push(session, staff, text, key=f"{HANDOFF}{chat.id}:{now.isoformat()}", now=now, priority=URGENT)
         return staff
     return None
 
