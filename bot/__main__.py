@@ -328,7 +328,7 @@ def link(person: str) -> None:
 
     settings = _settings()
     value = make_link(person, _secret(settings).encode(), system_clock())
-    typer.echo(f"{settings.address}/?link={value}")
+    typer.echo(f"{settings.links_address}/?link={value}")
 
 
 @app.command()

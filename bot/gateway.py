@@ -7,6 +7,7 @@ after that can be lost and is done again from the inbox.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import Callable
@@ -18,9 +19,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot import commands, logins
+from bot import commands, leading, logins, making
 from bot.channels.base import Inbound, Media
 from bot.clock import Clock, system_clock
+from bot.making import Made
 from bot.rasa_client import RasaClient, RasaDown, Said, joined
 from bot.residents import press
 from bot.speech import Command, Context
@@ -87,8 +89,11 @@ class Gateway:
         on_bound: Callable[[str, str, str], None] = lambda _channel, _chat, _role: None,
         address: str = "",
         on_used: Callable[[str, str, str], None] = lambda _channel, _chat, _card: None,
+        reads: Sessions | None = None,
     ) -> None:
         self._sessions, self._clock, self._rasa = sessions, clock, rasa
+        self._reads = reads or sessions
+        self._made: dict[int, Made] = {}
         self._community_id, self._files, self._max_photo_bytes = community_id, files, max_photo_bytes
         self._quiet, self._max = quiet_seconds, max_seconds
         self._on_outbox, self._on_typing, self._on_bound, self._on_used = on_outbox, on_typing, on_bound, on_used
@@ -308,6 +313,7 @@ class Gateway:
             return
         keeping = asyncio.create_task(self._keep(conversation_id))
         try:
+            await asyncio.to_thread(self._make_reports, conversation_id)
             task = await asyncio.to_thread(self._local, conversation_id)
             self._on_outbox()
             if task is not None:
@@ -406,6 +412,20 @@ class Gateway:
     ) -> None:
         person = chat.identity.resident or chat.identity.staff
         notify.push(session, person, text, key=key, now=self._clock(), conversation_id=chat.id, buttons=buttons)
+
+    def _make_reports(self, conversation_id: int) -> None:
+        """Reports and workbooks that are asked for are read and drawn before anything is written: nobody waits for them."""
+        now = self._clock()
+        with self._reads() as session:
+            staff = session.get_one(Conversation, conversation_id).identity.staff
+            if staff is None:
+                return
+            for row in mailbox.waiting_inbound(session, conversation_id, now):
+                command = commands.parse(row.text, staff.role)
+                if command and command.name in leading.MADE_BEFORE:
+                    with contextlib.suppress(DeskError):
+                        # Refused here, it is refused (and noted) again in the turn.
+                        self._made[row.id] = making.make(session, staff, command, now)
 
     # --- the local part of a turn -------------------------------------------------------------------------------------
 
@@ -531,10 +551,8 @@ class Gateway:
             if row.payload.get("corrects"):
                 row.text = say("words.edited", words=row.text)
         turn = Turn(session, chat, actor, row.text, now, f"{row.channel}:{row.message_id}")
-        if actor.staff:
-            command = commands.parse(row.text, actor.role)
-            if command:
-                return self._command(session, chat, actor, row, command)
+        if actor.staff and (command := commands.parse(row.text, actor.role)):
+            return self._command(session, chat, actor, row, command)
         if own := rights.claimed(turn, self._address):
             return own
         if action := commands.beyond(row.text, actor.role):
@@ -583,7 +601,8 @@ class Gateway:
     ) -> Outcome:
         assert actor.staff is not None
         key = f"{row.channel}:{row.message_id}"
-        context = Context(session, chat, actor, actor.staff, self._clock(), key, self._files, self._address)
+        made = self._made.pop(row.id, None)
+        context = Context(session, chat, actor, actor.staff, self._clock(), key, self._files, self._address, made)
         reply = commands.run(context, command)
         return Outcome(reply.text, reply.buttons, resume=reply.forward)
 

@@ -1,4 +1,4 @@
-"""咨询 beside its ticket: which written answer a resident was just given, what leans on it, and what is passed to a person (domain.md S50–S52).
+"""咨询 beside its ticket: which written answer a resident was just given, what leans on it, and what is passed to a person (domain.md S51, S52).
 
 A question gets a written answer or a ticket with a promised time; both only where the answer itself leaves something to a person.
 """
