@@ -257,7 +257,9 @@ def test_each_leader_reads_only_what_is_theirs(week: Desk, tmp_path: Path) -> No
     assert "邻里噪音" not in texts[week.staff("何姐").id]
 
 
-@pytest.mark.parametrize(("name", "words"), [("report", "本月"), ("report", "今天"), ("export", "本月"), ("export", "超时")])
+@pytest.mark.parametrize(
+    ("name", "words"), [("report", "本月"), ("report", "今天"), ("export", "本月"), ("export", "超时")]
+)
 def test_a_report_is_made_while_somebody_else_writes(engine: Engine, name: str, words: str) -> None:
     with sessions(engine).begin() as writer:
         writer.execute(update(Staff).values(cap=7))

@@ -12,7 +12,7 @@ from nlu.slots import mask_text
 from storage import candidates as written_later
 from storage.models import Assignment, Attachment, Conversation, Follower, Staff, Ticket, TicketEvent
 from tickets import lifecycle, notify, questions
-from tickets.catalog import patterns, photo_rule
+from tickets.catalog import patterns, photo_rule, reopen_within
 from tickets.errors import BadInput, NotAllowed, PhotoNeeded, SelfCheckNeeded, TooLate, WrongStatus
 from tickets.people import SYSTEM, Actor, leaders, managers, relations
 from tickets.sla import due_times
@@ -26,7 +26,7 @@ from tickets.verbs.reporting import open_ticket
 from tickets.verbs.steps import end_assignments, events_of, move, record, require_handler, require_reporter, staff_of
 from tickets.words import cause_in, no_photo, objects, speaks_of_parts
 
-REOPEN_DAYS = timedelta(days=7)
+REOPEN_DAYS = reopen_within()
 ACCEPTANCE_REMINDER = timedelta(hours=4)
 SOLVED_WAIT = timedelta(hours=24)
 CALLBACK_TIMES = 3
