@@ -27,6 +27,7 @@ from bot.rasa_client import RasaClient, RasaDown, Said, joined
 from bot.residents import press
 from bot.speech import Command, Context
 from nlu.emergency import detect
+from nlu.slots import mask_identity, mentions_id_number
 from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, NotAVoice, PhotoTooLarge, StoredVoice, save_photo, save_voice
@@ -129,6 +130,9 @@ class Gateway:
             chat = mailbox.conversation_of(session, identity, inbound.chat_id, group=inbound.group)
             text, button = words_and_button(inbound)
             payload = self._payload(inbound)
+            if identity.resident and mentions_id_number(text):
+                # Not even stored: nobody here needs it (domain.md §9.2).
+                text, payload["id_number"] = mask_identity(text), True
             row = mailbox.store_inbound(session, chat, inbound.message_id, text, button, payload, now)
             if row is None:
                 return None
@@ -442,6 +446,8 @@ class Gateway:
             if self._screen_together(session, chat, rows):
                 return ForDialogue(sender_of(chat), "", [], {}, 0, True)
             for row in rows:
+                if row.payload.get("id_number"):
+                    self._say(session, chat, say("reply.id_not_needed"), f"id:{row.id}")
                 outcome = self._handle_once(session, chat, row)
                 if outcome.reply:
                     self._say(session, chat, outcome.reply, f"row:{row.id}", outcome.buttons)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Any
 
 import yaml
 
@@ -14,16 +15,21 @@ from tickets.texts import DATA
 
 
 @cache
-def _not_relayed() -> re.Pattern[str]:
-    data = yaml.safe_load((DATA / "catalog" / "wording.yml").read_text("utf-8"))
-    return re.compile("|".join(data["not_relayed"]))
+def _not_relayed() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(row["words"]), row["instead"]) for row in _data()["not_relayed"])
+
+
+@cache
+def _data() -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load((DATA / "catalog" / "wording.yml").read_text("utf-8"))
+    return data
 
 
 def check_wording(words: str) -> None:
-    """Raises BadWording, naming what was found, if `words` cannot go to a resident as they are."""
-    found = _not_relayed().search(normalize(words).text)
-    if found:
-        raise BadWording(found=found.group())
-    phone = find_phone(words)
-    if phone:
-        raise BadWording(found=phone)
+    """Raises BadWording, naming what was found and what to say instead, if `words` cannot go to a resident as they are."""
+    text = normalize(words).text
+    for pattern, instead in _not_relayed():
+        if found := pattern.search(text):
+            raise BadWording(found=found.group(), instead=instead)
+    if phone := find_phone(words):
+        raise BadWording(found=phone, instead=_data()["phone_instead"])
