@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
+from zlib import crc32
 
 from rasa_sdk import Tracker
 from rasa_sdk.events import FollowupAction
 
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
-from nlu.knowledge import Hit, KnowledgeBase, answer
-from tickets import notify, questions, verbs
+from nlu.knowledge import FOLDER, Entry, Hit, KnowledgeBase, answer
+from storage.models import OpenQuestion, Ticket
+from tickets import inquiries, notify, questions
 from tickets.people import home_key
 from tickets.texts import say
-from tickets.verbs import Report
-from tickets.words import bare_request, drops_draft
+from tickets.words import adds, bare_request, drops_draft
 
 
-@cache
-def _base() -> KnowledgeBase:
+@lru_cache(maxsize=1)
+def _base_of(_stamp: tuple[int, ...]) -> KnowledgeBase:
     return KnowledgeBase.load()
+
+
+def _base() -> KnowledgeBase:
+    """The written answers as they stand in data/knowledge now: an accepted answer is used without a restart."""
+    return _base_of(tuple(path.stat().st_mtime_ns for path in sorted(FOLDER.glob("*.yml"))))
 
 
 class AnswerQuestion(DeskAction):
@@ -46,19 +52,76 @@ class AnswerQuestion(DeskAction):
 
 def answer_question(desk: Desk, question: str) -> None:
     """Say what the base surely knows; offer close choices; otherwise promise a time and put somebody on it (domain.md S51)."""
-    hit = _base().find(question, desk.category if desk.category.startswith("Q") else "", desk.settings)
-    verified = home_key(desk.session, desk.actor.resident) is not None
+    told = inquiries.last_told(desk.session, desk.actor.resident, desk.now)
+    if told is not None and _answer_leaning(desk, told, question):
+        return
+    hit = _base().find(question, _category(desk), desk.settings)
     if hit and hit.sure:
-        desk.tell(answer(hit, desk.settings, verified))
-        if hit.entry.partial or hit.entry.personal:
-            _record(desk, question)
+        _tell(desk, hit, question)
+        for other, words in _asked_beside(desk, hit):
+            _tell(desk, other, words) if other else _pass_on(desk, words)
         return
     if hit and _choices(hit) and desk.actor.resident:
         none = say("button.none_of_these")
         desk.say("reply.which_question", buttons=[*_choices(hit), ("say:" + none, none)])
         questions.ask(desk.session, desk.actor.resident, "which_question", desk.now, text=question, code=desk.category)
         return
-    _record(desk, question)
+    desk.say("reply.question_recorded", **notify.facts(_record(desk, question), desk.now))
+
+
+def _category(desk: Desk) -> str:
+    return desk.category if desk.category.startswith("Q") else ""
+
+
+def _answer_leaning(desk: Desk, told: OpenQuestion, text: str) -> bool:
+    """「多少钱一个月啊」 after an answer about parking; whether the text was understood that way."""
+    asked, entry = str(told.data["text"]), _base().get(str(told.data["entry"]))
+    part = inquiries.leaning_part(asked, text)
+    if not part or entry is None:
+        return False
+    alone = _base().find(part, "", desk.settings)
+    hit = alone if alone and alone.sure and alone.entry != entry else _base().follow(part, entry, asked, desk.settings)
+    words = inquiries.joined(asked, part)
+    if hit and hit.sure:
+        _tell(desk, hit, words)
+    else:
+        # It was asked on, and what was answered does not say it.
+        desk.say("reply.question_recorded", **notify.facts(_record(desk, words), desk.now))
+    return True
+
+
+def _asked_beside(desk: Desk, hit: Hit) -> list[tuple[Hit | None, str]]:
+    """The other questions of a message: each with its own sure answer, or None where the base has none."""
+    clauses = [str(one["text"]) for one in desk.message.get("questions") or []]
+    if len(clauses) < 2:
+        return []
+    others: list[tuple[Hit | None, str]] = []
+    known = {hit.entry}
+    for words in clauses:
+        one = _base().find(words, "", desk.settings)
+        if one and one.sure:
+            others += [(one, words)] if one.entry not in known else []
+            known.add(one.entry)
+        elif adds(words):
+            others.append((None, words))
+    return others
+
+
+def _tell(desk: Desk, hit: Hit, question: str) -> None:
+    """The written answer; where it says that somebody asks or does the rest, with who and by when in the same message."""
+    verified = _may_know(desk, hit.entry)
+    text = answer(hit, desk.settings, verified)
+    if hit.entry.partial and (verified or not hit.entry.personal):
+        text += "\n" + say("reply.question_passed_on", **notify.facts(_record(desk, question), desk.now))
+    desk.tell(text)
+    if desk.actor.resident:
+        inquiries.note_told(desk.session, desk.actor.resident, question, hit.entry.id, hit.entry.category, desk.now)
+
+
+def _may_know(desk: Desk, entry: Entry) -> bool:
+    if entry.payer:
+        return inquiries.pays_for(desk.session, desk.actor.resident)
+    return home_key(desk.session, desk.actor.resident) is not None
 
 
 def _choices(hit: Hit) -> list[tuple[str, str]]:
@@ -69,15 +132,18 @@ def fits_button(text: str) -> bool:
     return len(("say:" + text).encode()) <= 64
 
 
-def _record(desk: Desk, question: str) -> None:
-    report = Report(
-        kind="ZX",
-        code=desk.category if desk.category.startswith("Q") else "Q99",
-        symptom=question,
-        source_key=f"{desk.key}:q",
-        reporter=desk.actor.resident,
-        reporter_staff=desk.actor.staff,
-        conversation=desk.conversation,
+def _pass_on(desk: Desk, question: str) -> None:
+    ticket = _record(desk, question)
+    desk.say("reply.question_beside_recorded", question=question, **notify.facts(ticket, desk.now))
+
+
+def _record(desk: Desk, question: str) -> Ticket:
+    return inquiries.record(
+        desk.session,
+        desk.conversation,
+        desk.actor,
+        question,
+        desk.category,
+        f"{desk.key}:q{crc32(question.encode())}",
+        desk.now,
     )
-    ticket, _ = verbs.open_ticket(desk.session, desk.community_id, report, desk.now)
-    desk.say("reply.question_recorded", **notify.facts(ticket, desk.now))

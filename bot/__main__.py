@@ -24,7 +24,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="管家: the 
 nlu_app = typer.Typer(no_args_is_help=True, help="Improve the understanding from use.")
 import_app = typer.Typer(no_args_is_help=True, help="Take in the company's own lists, CSV or Excel.")
 community_app = typer.Typer(no_args_is_help=True, help="Set up a community.")
+knowledge_app = typer.Typer(no_args_is_help=True, help="The written answers to residents' questions.")
 app.add_typer(nlu_app, name="nlu")
+app.add_typer(knowledge_app, name="knowledge")
 app.add_typer(import_app, name="import")
 app.add_typer(community_app, name="community")
 wechat_app = typer.Typer(no_args_is_help=True, help="The WeChat Official Account.")
@@ -210,6 +212,29 @@ def nlu_review(show: bool = typer.Option(False, "--list", help="Only list what w
     )
 
 
+@knowledge_app.command("review")
+def knowledge_review(show: bool = typer.Option(False, "--list", help="Only list what waits.")) -> None:
+    """Decide which answers of colleagues become written answers; a running product uses them from then on."""
+    from bot import knowledge_review as reviewing
+    from storage import candidates
+    from storage.database import connect, sessions
+    from storage.models import Community
+
+    settings = _settings()
+    with sessions(connect(settings.database_url))() as session:
+        community = session.scalar(select(Community.id).where(Community.code == settings.community))
+        waiting = candidates.waiting(session, community) if community else []
+        typer.echo(f"{len(waiting)} answers wait for a decision.")
+        if show or community is None:
+            for row in waiting:
+                typer.echo(reviewing.shown(row))
+            return
+        session.rollback()
+        folder = training.ROOT / "data" / "knowledge"
+        taken = reviewing.review(session, community, folder, system_clock(), input, typer.echo)
+    typer.echo(f"{taken} added to data/knowledge/{reviewing.FILE}." if taken else "Nothing added.")
+
+
 @wechat_app.command("setup")
 def wechat_setup() -> None:
     """Put the custom menu on the WeChat account, make and check its template messages."""
@@ -303,7 +328,7 @@ def link(person: str) -> None:
 
     settings = _settings()
     value = make_link(person, _secret(settings).encode(), system_clock())
-    typer.echo(f"{settings.address}/?link={value}")
+    typer.echo(f"{settings.links_address}/?link={value}")
 
 
 @app.command()

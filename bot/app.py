@@ -77,10 +77,13 @@ class Bot:
             on_outbox=self.delivery.wake,
             on_typing=self.web.typing,
             on_bound=self._bound,
-            address=settings.address,
+            address=settings.links_address,
             on_used=self._used,
+            reads=self.reads,
         )
-        self.jobs = Jobs(self.sessions, self.clock, self.gateway.recover, self.delivery.wake, settings.data_dir)
+        self.jobs = Jobs(
+            self.sessions, self.reads, self.clock, self.gateway.recover, self.delivery.wake, settings.data_dir
+        )
         self.app = Starlette(
             routes=self._routes(),
             lifespan=self._lifespan,

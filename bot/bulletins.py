@@ -1,16 +1,20 @@
 """Reports that come by themselves: 日报 08:30 and 18:30, 周报 on Monday, 月报 on the first working day (domain.md §6.4).
 
-A counter per community and kind remembers the last one sent, in the transaction that queues it, so that a restart sends none twice.
+They are made while only reading, and then queued in a short transaction. A counter per community and kind remembers the last one
+sent, in that transaction, so that a restart sends none twice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from bot.making import drawn_report
 from storage.files import save_photo
 from storage.models import Community, Counter, Staff
 from tickets import notify, report_text, reports
@@ -52,15 +56,64 @@ def _first_working_day(day: datetime) -> bool:
     return is_working_day(day.date()) and not any(map(is_working_day, earlier))
 
 
-def send_due(session: Session, files: Path, now: datetime) -> None:
-    """Queue what has become due since the last time, for every leader what their role may see."""
+@dataclass(frozen=True)
+class Bulletin:
+    """One report as it goes to one leader, or to the groups of staff (`staff_id` None)."""
+
+    staff_id: int | None
+    key: str
+    text: str
+    image: str = ""
+
+
+@dataclass(frozen=True)
+class Due:
+    """A kind of report of one community whose time has come, with what is to be sent; the first one of an installation and one
+    that is too old are only noted."""
+
+    community_id: int
+    kind: str
+    at: datetime
+    bulletins: tuple[Bulletin, ...] = ()
+
+
+def make_due(session: Session, files: Path, now: datetime) -> list[Due]:
+    """Make what has become due since the last time, for every leader what their role may see. Reads only; pictures are kept
+    among the files."""
+    found = []
     for community in session.scalars(select(Community.id).order_by(Community.id)).all():
         for kind in ("daily", "weekly", "monthly"):
-            due = last_due(kind, now)
-            if _is_new(session, f"bulletin:{community}:{kind}", due, now):
-                _send(session, community, kind, due, files, now)
-                if kind == "daily":
-                    _tell_groups(session, community, due, now)
+            at = last_due(kind, now)
+            last = session.get(Counter, _counter(community, kind))
+            if last is None or last.value < int(at.timestamp()):
+                wanted = last is not None and now - at <= TOO_OLD
+                made = tuple(_made(session, community, kind, at, files, now)) if wanted else ()
+                found.append(Due(community, kind, at, made))
+    return found
+
+
+def send_made(session: Session, due: Sequence[Due], now: datetime) -> None:
+    """Queue what was made, unless another process has done so meanwhile."""
+    for one in due:
+        if _is_new(session, _counter(one.community_id, one.kind), one.at, now):
+            for bulletin in one.bulletins:
+                _push(session, one, bulletin, now)
+
+
+def _counter(community_id: int, kind: str) -> str:
+    return f"bulletin:{community_id}:{kind}"
+
+
+def _push(session: Session, due: Due, bulletin: Bulletin, now: datetime) -> None:
+    if bulletin.staff_id is None:
+        notify.say_in_groups(session, due.community_id, bulletin.text, key=bulletin.key, now=now)
+        return
+    staff = session.get_one(Staff, bulletin.staff_id)
+    notify.push(session, staff, bulletin.text, key=bulletin.key, now=now)
+    if bulletin.image:
+        # Apart, because words under a picture have to be short in some channels.
+        text = say("report.picture_of")
+        notify.push(session, staff, text, key=f"{bulletin.key}:picture", now=now, image_key=bulletin.image)
 
 
 def _is_new(session: Session, name: str, due: datetime, now: datetime) -> bool:
@@ -77,26 +130,21 @@ def _is_new(session: Session, name: str, due: datetime, now: datetime) -> bool:
     return now - due <= TOO_OLD
 
 
-def _send(session: Session, community_id: int, kind: str, due: datetime, files: Path, now: datetime) -> None:
+def _made(
+    session: Session, community_id: int, kind: str, due: datetime, files: Path, now: datetime
+) -> Iterator[Bulletin]:
+    key = f"bulletin:{kind}:{int(due.timestamp())}"
     query = select(Staff).where(Staff.community_id == community_id, Staff.active, Staff.role.in_(ROLES))
     made: dict[Scope, tuple[str, str]] = {}
     for staff in session.scalars(query.order_by(Staff.id)):
         scope = scope_of(staff)
         if scope not in made:
             made[scope] = _daily(session, scope, now) if kind == "daily" else _longer(session, scope, kind, files, now)
-        text, image = made[scope]
-        key = f"bulletin:{kind}:{int(due.timestamp())}:staff:{staff.id}"
-        notify.push(session, staff, text, key=key, now=now)
-        if image:
-            # Apart, because words under a picture have to be short in some channels.
-            notify.push(session, staff, say("report.picture_of"), key=f"{key}:picture", now=now, image_key=image)
-
-
-def _tell_groups(session: Session, community_id: int, due: datetime, now: datetime) -> None:
-    """The groups of staff hear the numbers of the whole estate; places and names are for leaders."""
-    standing = reports.standing(session, Scope(community_id), period("today", now), now)
-    key = f"bulletin:daily:{int(due.timestamp())}"
-    notify.say_in_groups(session, community_id, report_text.counts_text(standing), key=key, now=now)
+        yield Bulletin(staff.id, f"{key}:staff:{staff.id}", *made[scope])
+    if kind == "daily":
+        # The groups of staff hear the numbers of the whole estate; places and names are for leaders.
+        standing = reports.standing(session, Scope(community_id), period("today", now), now)
+        yield Bulletin(None, key, report_text.counts_text(standing))
 
 
 def _daily(session: Session, scope: Scope, now: datetime) -> tuple[str, str]:
@@ -105,11 +153,5 @@ def _daily(session: Session, scope: Scope, now: datetime) -> tuple[str, str]:
 
 def _longer(session: Session, scope: Scope, kind: str, files: Path, now: datetime) -> tuple[str, str]:
     report = reports.build(session, scope, period("last_week" if kind == "weekly" else "last_month", now), now)
-    # Drawing loads a library of its own, which a bot that draws nothing does without.
-    from tickets.report_picture import picture
-
-    drawn = picture(report)
-    text = report_text.period_text(report, session)
-    if drawn is None:
-        return f"{text}\n{say('report.no_font')}", ""
-    return text, save_photo(files, drawn, MAX_PICTURE).key
+    text, drawn = drawn_report(session, report)
+    return text, save_photo(files, drawn, MAX_PICTURE).key if drawn else ""

@@ -7,6 +7,7 @@ after that can be lost and is done again from the inbox.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import uuid
 from collections.abc import Callable
@@ -18,18 +19,20 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot import commands, logins, talking
+from bot import commands, leading, logins, making, talking
 from bot.channels.base import Inbound, Media
 from bot.clock import Clock, system_clock
+from bot.making import Made
 from bot.rasa_client import RasaClient, RasaDown, Said, joined
 from bot.residents import press
 from bot.speech import Command, Context
 from nlu.emergency import detect
+from nlu.slots import mask_identity, mentions_id_number
 from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, NotAVoice, PhotoTooLarge, StoredVoice, save_photo, save_voice
 from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, OpenQuestion, Staff, Ticket
-from tickets import audit, binding, emergencies, finding, notify, questions, talks, verbs
+from tickets import audit, binding, emergencies, finding, notify, questions, rights, talks, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError, NotAllowed
 from tickets.people import Actor, actor_of, prefer
@@ -86,8 +89,11 @@ class Gateway:
         on_bound: Callable[[str, str, str], None] = lambda _channel, _chat, _role: None,
         address: str = "",
         on_used: Callable[[str, str, str], None] = lambda _channel, _chat, _card: None,
+        reads: Sessions | None = None,
     ) -> None:
         self._sessions, self._clock, self._rasa = sessions, clock, rasa
+        self._reads = reads or sessions
+        self._made: dict[int, dict[int, Made]] = {}
         self._community_id, self._files, self._max_photo_bytes = community_id, files, max_photo_bytes
         self._quiet, self._max = quiet_seconds, max_seconds
         self._on_outbox, self._on_typing, self._on_bound, self._on_used = on_outbox, on_typing, on_bound, on_used
@@ -123,6 +129,9 @@ class Gateway:
             chat = mailbox.conversation_of(session, identity, inbound.chat_id, group=inbound.group)
             text, button = words_and_button(inbound)
             payload = self._payload(inbound)
+            if identity.resident and mentions_id_number(text):
+                # Not even stored: nobody here needs it (domain.md §9.2).
+                text, payload["id_number"] = mask_identity(text), True
             row = mailbox.store_inbound(session, chat, inbound.message_id, text, button, payload, now)
             if row is None:
                 return None
@@ -312,12 +321,14 @@ class Gateway:
             return
         keeping = asyncio.create_task(self._keep(conversation_id))
         try:
+            await asyncio.to_thread(self._make_reports, conversation_id)
             task = await asyncio.to_thread(self._local, conversation_id)
             self._on_outbox()
             if task is not None:
                 await self._dialogue(conversation_id, task)
         finally:
             keeping.cancel()
+            self._made.pop(conversation_id, None)
             await asyncio.to_thread(self._release, conversation_id)
 
     async def _keep(self, conversation_id: int) -> None:
@@ -409,6 +420,20 @@ class Gateway:
         person = chat.identity.resident or chat.identity.staff
         notify.push(session, person, text, key=key, now=self._clock(), conversation_id=chat.id, buttons=buttons)
 
+    def _make_reports(self, conversation_id: int) -> None:
+        """Reports and workbooks that are asked for are read and drawn before anything is written: nobody waits for them."""
+        now = self._clock()
+        with self._reads() as session:
+            staff = session.get_one(Conversation, conversation_id).identity.staff
+            if staff is None:
+                return
+            for row in mailbox.waiting_inbound(session, conversation_id, now):
+                command = commands.parse(row.text, staff.role)
+                if command and command.name in leading.MADE_BEFORE:
+                    with contextlib.suppress(DeskError):
+                        # Refused here, it is refused (and noted) again in the turn.
+                        self._made.setdefault(conversation_id, {})[row.id] = making.make(session, staff, command, now)
+
     # --- the local part of a turn -------------------------------------------------------------------------------------
 
     def _local(self, conversation_id: int) -> ForDialogue | None:
@@ -424,6 +449,8 @@ class Gateway:
             if self._screen_together(session, chat, rows):
                 return ForDialogue(sender_of(chat), "", [], {}, 0, True)
             for row in rows:
+                if row.payload.get("id_number"):
+                    self._say(session, chat, say("reply.id_not_needed"), f"id:{row.id}")
                 outcome = self._handle_once(session, chat, row)
                 if outcome.reply:
                     self._say(session, chat, outcome.reply, f"row:{row.id}", outcome.buttons)
@@ -548,6 +575,8 @@ class Gateway:
                 return self._command(session, chat, actor, row, command)
         if talked := self._in_talk(session, chat, actor, row, turn):
             return talked
+        if own := rights.claimed(turn, self._address):
+            return own
         if action := commands.beyond(row.text, actor.role):
             raise NotAllowed(action=action)
         if row.payload.get("photos"):
@@ -602,7 +631,8 @@ class Gateway:
     ) -> Outcome:
         assert actor.staff is not None
         key = f"{row.channel}:{row.message_id}"
-        context = Context(session, chat, actor, actor.staff, self._clock(), key, self._files, self._address)
+        made = self._made.get(chat.id, {}).get(row.id)
+        context = Context(session, chat, actor, actor.staff, self._clock(), key, self._files, self._address, made)
         reply = commands.run(context, command)
         return Outcome(reply.text, reply.buttons, resume=reply.forward)
 

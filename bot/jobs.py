@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from bot import bulletins
 from bot.clock import Clock
 from storage.database import Sessions
-from tickets import clocks, leading
+from tickets import clocks, forgetting, leading
 
 log = logging.getLogger(__name__)
 
@@ -28,12 +28,14 @@ class Jobs:
     def __init__(
         self,
         sessions: Sessions,
+        reads: Sessions,
         clock: Clock,
         recover: Callable[[], Awaitable[None]],
         on_outbox: Callable[[], None],
         files: Path,
     ) -> None:
-        self._sessions, self._clock, self._recover, self._on_outbox = sessions, clock, recover, on_outbox
+        self._sessions, self._reads, self._clock = sessions, reads, clock
+        self._recover, self._on_outbox = recover, on_outbox
         self._files = files
         self._scheduler = AsyncIOScheduler()
 
@@ -74,11 +76,20 @@ class Jobs:
                     return True
 
     def tell_leaders(self) -> None:
-        """Reports and reminders of 整改单, apart from the clocks: a report that cannot be made holds up no promise."""
+        """Reports and reminders of 整改单, apart from the clocks: a report that cannot be made holds up no promise, and while one
+        is made nobody waits to write."""
+        now = self._clock()
         with self._sessions.begin() as session:
-            if _leads(session):
-                leading.remind(session, self._clock())
-                bulletins.send_due(session, self._files, self._clock())
+            if not _leads(session):
+                return
+            leading.remind(session, now)
+            forgetting.carry_out(session, self._files, now)
+        with self._reads() as session:
+            made = bulletins.make_due(session, self._files, now)
+        if made:
+            with self._sessions.begin() as session:
+                if _leads(session):
+                    bulletins.send_made(session, made, now)
 
 
 def _leads(session: Session) -> bool:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from bot import logins
+from bot import logins, making
 from bot.speech import Command, Context, Reply, find_ticket
 from nlu.expected_time import parse_until
 from storage.files import save_photo
@@ -19,9 +18,9 @@ from tickets import (
     finding,
     leading,
     notify,
-    report_book,
     report_text,
     reports,
+    rights,
     verbs,
 )
 from tickets.catalog import category
@@ -31,6 +30,7 @@ from tickets.ledger import scope_of
 from tickets.people import helps, staff_named
 from tickets.periods import Period, period, read_period
 from tickets.texts import LOCAL, clock, say
+from tickets.wording import check_wording
 
 MAX_PICTURE = 5_000_000
 BUTTONS_OF_A_LIST = 5
@@ -42,6 +42,8 @@ BUTTONS = {
     "approve_hold": "approve_hold",
     "home_yes": "home_yes",
     "home_no": "home_no",
+    "right_yes": "right_yes",
+    "right_no": "right_no",
 }
 
 
@@ -91,6 +93,12 @@ def _status(context: Context, command: Command) -> Reply:
     ticket = find_ticket(context, command, lambda: finding.jobs_of(context.session, context.staff))
     if not desk_lists.visible(context.session, ticket, context.actor) or _others_complaint(context, ticket):
         raise NotAllowed(action="status")
+    if ticket.handler_id != context.staff.id:
+        # Whoever asks who saw their data hears of it (domain.md §9.5).
+        audit.note(
+            context.session, context.staff.community_id, context.actor, audit.LOOK, context.now,
+            target=ticket.ticket_no, allowed=True,
+        )  # fmt: skip
     text = desk_lists.timeline(context.session, ticket, context.now, context.staff)
     return Reply(text, _acts(context, ticket) if context.staff.role != "worker" else ())
 
@@ -243,6 +251,21 @@ def _home(agreed: bool) -> Callable[[Context, Command], Reply]:
     return runner
 
 
+def _right(agreed: bool) -> Callable[[Context, Command], Reply]:
+    """A resident's wish about their own data: 同意改电话 ZX…, 不同意删除 ZX… 原因."""
+
+    def runner(context: Context, command: Command) -> Reply:
+        ticket = find_ticket(context, command, list)
+        reason = command.values.get("reason", "").strip("，, ")
+        if not agreed and not reason:
+            return Reply(say("rights_desk.reason_wanted", no=ticket.ticket_no))
+        check_wording(reason)
+        rights.decide(context.session, ticket, context.actor, agreed, reason, context.now)
+        return Reply(say("staff.answered", no=ticket.ticket_no))
+
+    return runner
+
+
 def _undelivered(context: Context, command: Command) -> Reply:
     """谁没收到: whom no message reached, and has to be telephoned."""
     rows = leading.undelivered(context.session, context.staff.community_id, context.now)
@@ -270,41 +293,18 @@ def _own(context: Context, command: Command) -> Reply:
 # --- reports ----------------------------------------------------------------------------------------------------------
 
 
-def span_named(words: str, context: Context) -> Period:
-    """The span a report is asked about; 月报 and 周报 without more mean the last whole one, 日报 today."""
-    named = read_period(words, context.now)
-    if named is not None:
-        return named
-    for word, key in (("week", "last_week"), ("month", "last_month"), ("day", "today")):
-        if re.search(say(f"words.report_{word}"), words):
-            return period(key, context.now)
-    return period("this_month", context.now)
-
-
 def _report(context: Context, command: Command) -> Reply:
     """报表 本月: the text, and the picture as a message of its own."""
-    if context.staff.role == "worker":
-        raise NotAllowed(action="report")
-    span_ = span_named(command.values.get("words", ""), context)
-    scope = scope_of(context.staff)
-    if span_.days == 1:
-        return Reply(
-            report_text.daily_text(context.session, reports.standing(context.session, scope, span_, context.now))
-        )
-    report = reports.build(context.session, scope, span_, context.now)
-    text = report_text.period_text(report, context.session)
-    # Drawing loads a library of its own, which a bot that draws nothing does without.
-    from tickets.report_picture import picture
-
-    drawn = picture(report)
-    if drawn is None:
-        return Reply(f"{text}\n{say('report.no_font')}", _export_button(context, span_))
-    stored = save_photo(context.files, drawn, MAX_PICTURE)
-    notify.push(
-        context.session, context.staff, report.title, key=f"{context.key}:picture", now=context.now,
-        conversation_id=context.conversation.id, image_key=stored.key,
-    )  # fmt: skip
-    return Reply(text, _export_button(context, span_))
+    made = context.made or making.make(context.session, context.staff, command, context.now)
+    if made.span is None:
+        return Reply(made.text)
+    if made.picture is not None:
+        stored = save_photo(context.files, made.picture, MAX_PICTURE)
+        notify.push(
+            context.session, context.staff, made.title, key=f"{context.key}:picture", now=context.now,
+            conversation_id=context.conversation.id, image_key=stored.key,
+        )  # fmt: skip
+    return Reply(made.text, _export_button(context, made.span))
 
 
 def _export_button(context: Context, span_: Period) -> tuple[tuple[str, str], ...]:
@@ -313,39 +313,17 @@ def _export_button(context: Context, span_: Period) -> tuple[tuple[str, str], ..
     return ((f"say:{say('words.export')} {span_.name}", say("button.export")),)
 
 
-LISTS = {
-    "overdue": "overdue",
-    "unaccepted": "unaccepted",
-    "waiting": "waiting",
-    "on_hold": "on_hold",
-    "open": "open_jobs",
-}
-
-
 def _export(context: Context, command: Command) -> Reply:
     """导出 超时, 导出 本月: a workbook behind a link that lasts a day."""
-    if not audit.may_export(context.staff):
-        raise NotAllowed(action="export")
-    words = command.values.get("words") or command.values.get("also", "")
-    found = next((key for key in LISTS if re.search(say(f"words.list_{key}"), words)), "")
-    if found:
-        tickets: Sequence[Ticket] = desk_lists.chosen(context.session, context.staff, LISTS[found], context.now)
-        title = say(f"lead.list_{found}")
-        content = report_book.ticket_book(title, tickets)
-    else:
-        span_ = read_period(words, context.now)
-        if span_ is None:
-            return Reply(say("lead.export_what"))
-        scope = scope_of(context.staff)
-        report = reports.build(context.session, scope, span_, context.now)
-        tickets = reports.tickets_of(context.session, scope, span_)
-        title, content = report.title, report_book.workbook(context.session, report, tickets)
+    made = context.made or making.make(context.session, context.staff, command, context.now)
+    if not made.workbook:
+        return Reply(say("lead.export_what"))
     stamp = context.now.astimezone(LOCAL).strftime("%Y%m%d-%H%M")
-    token = audit.keep_export(context.session, context.staff, f"{title} {stamp}.xlsx", content, context.now)
+    name = f"{made.title} {stamp}.xlsx"
+    token = audit.keep_export(context.session, context.staff, name, made.workbook, context.now)
     until = clock(context.now + audit.LINK_LASTS, context.now)
-    return Reply(
-        say("lead.export", title=title, count=len(tickets), link=f"{context.address}/api/exports/{token}", until=until)
-    )
+    link = f"{context.address}/api/exports/{token}"
+    return Reply(say("lead.export", title=made.title, count=made.count, link=link, until=until))
 
 
 RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
@@ -372,11 +350,26 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "invite": _invite,
     "home_yes": _home(True),
     "home_no": _home(False),
+    "right_yes": _right(True),
+    "right_no": _right(False),
     "undelivered": _undelivered,
     "own": _own,
     "report": _report,
     "export": _export,
 }
 
+# What is made before the turn begins to write (bot/making.py).
+MADE_BEFORE = frozenset({"report", "export"})
+
 # What these answer names flats and people: never into a group (domain.md §9.3).
-PRIVATE = frozenset(RUNNERS) - {"nudge", "level", "check_again", "rectify", "rectified", "home_yes", "home_no"}
+PRIVATE = frozenset(RUNNERS) - {
+    "nudge",
+    "level",
+    "check_again",
+    "rectify",
+    "rectified",
+    "home_yes",
+    "home_no",
+    "right_yes",
+    "right_no",
+}

@@ -30,6 +30,7 @@ class Settings:
     port: int
     rasa_port: int
     actions_port: int
+    public_url: str
     demo: bool
     community: str
     burst_quiet_seconds: float
@@ -81,6 +82,11 @@ class Settings:
         host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
+    @property
+    def links_address(self) -> str:
+        """What links in messages begin with: the address people reach the bot by, else that of this machine."""
+        return self.public_url or self.address
+
 
 # Fields named after somebody else's product have its name in the environment too; the others are ours: GUANJIA_<FIELD>.
 PLAIN_NAMES = ("database_url", "telegram_", "wechat_", "wecom_")
@@ -123,6 +129,7 @@ def load_settings(environ: Mapping[str, str] | None = None, root: Path | None = 
         port=_port("port", value("port", "8080")),
         rasa_port=_port("rasa_port", value("rasa_port", "5005")),
         actions_port=_port("actions_port", value("actions_port", "5055")),
+        public_url=_web_address("public_url", value("public_url", "")),
         demo=demo == "on" or (demo == "auto" and host in LOOPBACK),
         community=value("community", "demo"),
         burst_quiet_seconds=_number("burst_quiet_seconds", value("burst_quiet_seconds", "3")),
@@ -199,6 +206,13 @@ def _database_url(url: str) -> str:
     if not url.startswith(("sqlite:///", "postgresql+psycopg://")):
         raise SettingsError("DATABASE_URL must start with sqlite:/// or postgresql+psycopg://")
     return url
+
+
+def _web_address(field: str, text: str) -> str:
+    """`https://desk.example` without a slash at its end; "" stays ""."""
+    if text and not re.fullmatch(r"https?://[^\s/?#]+(/[^\s?#]*)?", text):
+        raise SettingsError(f"{env_name(field)} must be an address such as https://desk.example, not {text!r}")
+    return text.rstrip("/")
 
 
 def _port(field: str, text: str) -> int:

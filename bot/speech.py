@@ -6,8 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
+
+if TYPE_CHECKING:
+    from bot.making import Made
 
 from storage.models import Conversation, Staff, Ticket
 from tickets import finding, verbs
@@ -35,7 +39,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Context:
-    """Who says it, where and when. `files` and `address` are for pictures and links."""
+    """Who says it, where and when. `files` and `address` are for pictures and links, `made` is a report made beforehand."""
 
     session: Session
     conversation: Conversation
@@ -45,6 +49,7 @@ class Context:
     key: str
     files: Path = Path()
     address: str = ""
+    made: Made | None = None
 
 
 def find_ticket(context: Context, command: Command, pool: Callable[[], list[Ticket]]) -> Ticket:

@@ -1,7 +1,7 @@
 """The desk's written answers, and the way from a resident's wording to one of them.
 
-Retrieval is deterministic: a linear model over characters and words that mean the same here, fitted when the base is
-loaded. It says how sure it is, because a confident wrong answer costs more than a question passed to a person. What
+Retrieval is deterministic: a linear model over characters, words that mean the same here and the concepts behind words,
+fitted when the base is loaded. It says how sure it is, because a confident wrong answer costs more than a question passed to a person. What
 must be configured by the community is a {placeholder}; an entry is never shown with one of them empty.
 """
 
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.sparse import lil_matrix
 
 from nlu.normalize import normalize
+from nlu.words import find_concepts
 
 DATA_DIR = Path(__file__).resolve().parents[1] / "data"
 FOLDER = DATA_DIR / "knowledge"
@@ -65,6 +67,7 @@ _MAX_CHOICES = 3
 
 # Weights tuned by leaving one wording out of the base at a time; tests/nlu/test_knowledge.py holds the outcome.
 _UNIGRAM, _BIGRAM, _WORD = 1.2, 1.0, 1.4
+_CONCEPT, _TWO_CONCEPTS = 1.2, 0.6
 _UNSEEN = 0.6
 _RIDGE = 0.8
 _PRIOR = 0.1
@@ -74,6 +77,8 @@ _SURE, _SURE_OF_STATEMENT = 0.32, 0.62
 _RIVAL = 0.55
 """A sure answer needs its rival to stay below this share of its score."""
 _CLOSE = 0.4
+_FOLLOWS, _FOLLOWS_RIVAL = 0.15, 0.75
+"""A question that leans on the one before needs less likeness: only answers of the same subject are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,11 @@ class Entry:
     date: str
     personal: bool = False
     """The real answer needs the asker's own data."""
+    payer: bool = False
+    """A personal matter of money: told to the owner of the home only (domain.md §2.5)."""
     unverified_answer: str = ""
     partial: bool = False
-    """Only a part is known; the caller also asks a person."""
+    """The answer says that somebody asks or does the rest; the caller registers that."""
     only_if: tuple[str, ...] = ()
     without: str = ""
     """Said instead when a placeholder of the answer is not configured."""
@@ -172,6 +179,9 @@ class Words:
     def _of_clause(self, clause: str) -> Iterator[tuple[str, float]]:
         for match in self.pattern.finditer(clause):
             yield f"={self.synonyms[match.group()]}", _WORD
+        concepts = sorted({concept for _, _, concept in find_concepts(clause)})
+        yield from ((f"k:{concept}", _CONCEPT) for concept in concepts)
+        yield from ((f"k:{one}+{other}", _TWO_CONCEPTS) for one, other in combinations(concepts, 2))
         text = self.pattern.sub(lambda match: self.synonyms[match.group()], clause)
         for size, weight in ((1, _UNIGRAM), (2, _BIGRAM)):
             for start in range(len(text) - size + 1):
@@ -259,6 +269,21 @@ class KnowledgeBase:
         """The entry behind a choice the resident picked."""
         return self._by_id.get(entry_id)
 
+    def follow(self, question: str, told: Entry, asked: str, settings: Mapping[str, str] | None = None) -> Hit | None:
+        """「多少钱一个月啊」 after an answer: what it asks about the subject of `asked`. Another answer than `told`, or none."""
+        clauses, before = (self._words.clauses(text) for text in (question, asked))
+        about = self._words.features([*clauses, *before])
+        fit = (self._model.scores(about) + self._model.scores(self._words.features(clauses))) / 2
+        near = [
+            number for number, entry in enumerate(self.entries) if entry.category == told.category and entry != told
+        ]
+        best = max(near, key=lambda number: float(fit[number]), default=None)
+        if best is None or fit[best] < _FOLLOWS or not self.entries[best].answerable(settings or {}):
+            return None
+        rival = max((float(fit[number]) for number in near if number != best), default=0.0)
+        entry, clear = self.entries[best], rival <= _FOLLOWS_RIVAL * float(fit[best])
+        return Hit(entry, float(fit[best]), sure=clear, choices=() if clear else (entry,))
+
     def find(self, question: str, category: str = "", settings: Mapping[str, str] | None = None) -> Hit | None:
         """The nearest entry, or None when the base has nothing to say. `category` is a hint, not a filter."""
         if exact := self._exact.get(normalize(question[:_MAX_CHARS]).text):
@@ -273,7 +298,7 @@ class KnowledgeBase:
         first = ranked[0].owner
         if first >= len(self.entries) or fit[first] < _FLOOR:
             return None
-        rival = ranked[1].score - hint[first] if len(ranked) > 1 else 0.0
+        rival = float(np.delete(fit, first).max(initial=0.0))
         bar = _SURE if self._words.asks_something(clauses) else _SURE_OF_STATEMENT
         clear = bool(fit[first] >= bar and rival <= _RIVAL * fit[first])
         near = [self.entries[r.owner] for r in ranked if r.owner < len(self.entries)]

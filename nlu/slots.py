@@ -353,7 +353,17 @@ def mask_phone(phone: str) -> str:
 
 def mask_text(text: str) -> str:
     """The same text with phone, identity-card and bank-card numbers starred out; lengths and other words stay."""
-    for pattern, keep_head, keep_tail in _masks():
+    return _starred(text, _masks())
+
+
+def mask_identity(text: str) -> str:
+    """The same text with identity-card numbers starred out whole: nobody here needs one (domain.md §9.2)."""
+    lex = _lex()
+    return _starred(text, ((lex.rx(path), 0, 0) for path in ("masking.id18", "masking.id15")))
+
+
+def _starred(text: str, masks: Iterable[tuple[re.Pattern[str], int, int]]) -> str:
+    for pattern, keep_head, keep_tail in masks:
         shadow = _ascii_digits(text)
         text = _star(text, pattern.finditer(shadow), keep_head, keep_tail)
     return text

@@ -113,6 +113,8 @@ class Resident(Base):
     salutation: Mapped[str] = mapped_column(String(30), default="")
     phone: Mapped[str] = mapped_column(String(20), default="")
     notices: Mapped[bool] = mapped_column(default=True)
+    # The manager agreed to forget this person; from then on what need not stay goes, the last of it after their open tickets.
+    forget_at: Mapped[datetime | None] = mapped_column(index=True)
     homes: Mapped[list[Residency]] = relationship(back_populates="resident")
 
 
@@ -650,6 +652,25 @@ class ReviewItem(Base):
     labelled_at: Mapped[datetime | None]
 
 
+class KnowledgeCandidate(Base):
+    """A colleague's answer to a resident's question (both masked), kept until a person makes it a written answer or not."""
+
+    __tablename__ = "knowledge_candidates"
+    __table_args__ = (CheckConstraint("state in ('open','accepted','dropped')", name="state"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"), index=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"), unique=True)
+    code: Mapped[str] = mapped_column(String(4))
+    question: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text)
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(10), default="open")
+    entry: Mapped[str] = mapped_column(String(60), default="")
+    settled_at: Mapped[datetime | None]
+    ticket: Mapped[Ticket] = relationship()
+
+
 # --- leading ----------------------------------------------------------------------------------------------------------
 
 
@@ -686,12 +707,15 @@ class AccessLog(Base):
 
 
 class Export(Base):
-    """A workbook made for one leader, fetched by a link that only they were sent; only the token's hash is kept."""
+    """A workbook made for one leader, or a resident's own file, fetched by a link that only they were sent; only the
+    token's hash is kept."""
 
     __tablename__ = "exports"
+    __table_args__ = (CheckConstraint("(resident_id is null) <> (staff_id is null)", name="one_person"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     token_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"))
+    resident_id: Mapped[int | None] = mapped_column(ForeignKey("residents.id"))
     file_name: Mapped[str] = mapped_column(String(120))
     content: Mapped[bytes] = mapped_column(LargeBinary)
     created_at: Mapped[datetime]

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from tickets import notify
+from tickets.texts import has_text
 
 ROOT = Path(__file__).resolve().parents[1]
 MESSAGES = ROOT / "data" / "messages"
@@ -27,14 +32,20 @@ BANNED = re.compile(
 )
 # Words of the trade, with what residents read instead in docs/domain.md §5.7.
 TRADE_WORDS = re.compile(
-    "工单|派工|派单|闭环|核实|受理|挂起|闭门器|角阀|空开|立管|系统|接口|后台|数据库|模型|意图|流程"
+    "(?<!施)工单|派工|派单|闭环|核实|受理|挂起|闭门器|角阀|空开|立管|系统|接口|后台|数据库|模型|意图|流程"
 )
 APOLOGIES = re.compile("抱歉|对不起|不好意思|见谅|请原谅|耽误|没做到位")
 VAGUE = re.compile("尽快|稍后|稍等|过一会儿|一会儿就|很快|马上就|随后")
 LATIN = re.compile("[A-Za-z]+")
 
+# A span of time written out: what residents are promised is a setting, said as a moment of the clock.
+SPANS = re.compile(r"[\d一二两三四五六七八九十几半]+个?多?(?:分钟|小时|天|工作日|周|星期|月|年)")
+# The name of a telephone line, and a rule of the chat itself.
+NO_PROMISE = re.compile("24小时值班电话|请一分钟后再试")
+
 # Read by staff only.
 STAFF_GROUPS = {"staff", "caution", "trade", "why", "department", "actions", "assign", "resolve", "words", "role"}
+STAFF_GROUPS |= {"bind_desk", "rights_desk", "import", "community", "own"}
 # Parts that say() puts together, not sentences of their own.
 PIECES = {"clock", "list", "person", "demo"}
 
@@ -67,14 +78,48 @@ def pushes_to_staff() -> frozenset[str]:
 def resident_texts() -> dict[str, str]:
     """Everything from data/messages and data/responses that a resident may read, but the fixed emergency advice."""
     texts: dict[str, str] = {}
-    for name in ("pushes", "replies", "errors", "labels"):
+    for name in ("pushes", "replies", "errors", "labels", "setup", "rights"):
         texts |= {key: text for key, text in flat(read(name)).items() if key.split(".")[0] not in STAFF_GROUPS | PIECES}
     for file in sorted((ROOT / "data" / "responses").glob("*.yml")):
         responses = yaml.safe_load(file.read_text("utf-8"))["responses"]
         texts |= {
             f"{name}.{at}": one["text"] for name, variants in responses.items() for at, one in enumerate(variants)
         }
+    texts |= menu_texts()
     return {key: text for key, text in texts.items() if key not in pushes_to_staff() | {"version"}}
+
+
+def menu_texts() -> dict[str, str]:
+    """What the menus of the messengers show to residents."""
+    telegram = flat(read("telegram"))
+    found = {key: text for key, text in telegram.items() if not re.search(r"menus\.(worker|supervisor|desk)\.", key)}
+    wechat = {key: text for key, text in flat(read("wechat")).items() if not key.endswith((".type", ".key"))}
+    return {f"menu.{key}": text for key, text in (found | wechat).items()}
+
+
+@cache
+def knowledge_texts() -> dict[str, str]:
+    """The written answers, in every version a resident may read."""
+    found = {}
+    for file in sorted((ROOT / "data" / "knowledge").glob("*.yml")):
+        for entry in (yaml.safe_load(file.read_text("utf-8")) or {}).get("entries", ()):
+            for name in ("answer", "unverified_answer", "without"):
+                if entry.get(name):
+                    found[f"knowledge.{entry['id']}.{name}"] = str(entry[name])
+    return found
+
+
+@cache
+def catalog_texts() -> dict[str, str]:
+    """Names of data/catalog that residents read: kinds of matters, reasons, units outside."""
+    catalog = ROOT / "data" / "catalog"
+    groups = yaml.safe_load((catalog / "categories.yml").read_text("utf-8"))
+    # Questions are never named by their category.
+    rows = {code: row["name"] for name, group in groups.items() if name != "inquiry" for code, row in group.items()}
+    reasons = flat(yaml.safe_load((catalog / "reasons.yml").read_text("utf-8")).get("hold", {}), "hold.")
+    work = yaml.safe_load((catalog / "work.yml").read_text("utf-8"))
+    outside = {f"outside.{row['name']}": row["name"] for row in work["outside"]}
+    return {f"catalog.{key}": text for key, text in (rows | reasons | outside).items()}
 
 
 @cache
@@ -87,7 +132,7 @@ def advice_texts() -> dict[str, str]:
     return found
 
 
-TEXTS = sorted(resident_texts().items())
+TEXTS = sorted((resident_texts() | knowledge_texts() | catalog_texts()).items())
 ADVICE = sorted(advice_texts().items())
 
 
@@ -170,6 +215,64 @@ def test_at_most_one_apology(key: str, text: str) -> None:
 def test_a_promise_has_a_clock_time(key: str, text: str) -> None:
     if VAGUE.search(text):
         assert MOMENTS & set(re.findall(r"\{([a-z_]+)\}", text))
+
+
+@each_text
+def test_no_span_of_time_is_promised(key: str, text: str) -> None:
+    """今天16:00前, not 两小时内: a span is a number of a setting, and the setting may change."""
+    assert not SPANS.search(NO_PROMISE.sub("", PLACE.sub("", text)))
+
+
+# --- every sentence gets its values -----------------------------------------------------------------------------------
+
+SAYING = {"say", "tell_reporter", "tell_staff", "tell_groups"}
+
+
+def texts_named(node: ast.expr) -> list[str]:
+    """The keys of texts an argument may be: a constant, or one of two."""
+    if isinstance(node, ast.IfExp):
+        return texts_named(node.body) + texts_named(node.orelse)
+    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
+
+
+def sayings() -> Iterator[tuple[str, str, set[str], bool]]:
+    """Every place of the code where a text is named outright: where, its key, the values it gets, whether these are all."""
+    for folder in ("bot", "actions", "tickets"):
+        for file in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+                if not isinstance(node, ast.Call) or name not in SAYING:
+                    continue
+                stars = [ast.unparse(one.value) for one in node.keywords if one.arg is None]
+                about = name != "say" or any("facts" in one for one in stars)
+                given = {one.arg for one in node.keywords if one.arg} | (facts_of_tickets() if about else set())
+                known = all("facts" in one for one in stars)
+                for key in (key for argument in node.args for key in texts_named(argument)):
+                    yield f"{file.relative_to(ROOT)}:{node.lineno}", key, given, known
+
+
+@cache
+def facts_of_tickets() -> frozenset[str]:
+    return frozenset(re.findall(r'^        "(\w+)":', inspect.getsource(notify.facts), re.MULTILINE))
+
+
+def test_every_text_that_is_named_exists_and_gets_its_values() -> None:
+    found = [one for one in sayings() if re.fullmatch(r"[a-z_]+\.[A-Za-z_]+", one[1])]
+    assert len(found) > 400
+    assert [(where, key) for where, key, _, _ in found if not has_text(key)] == []
+    for where, key, given, known in found:
+        if known:
+            missing = set(re.findall(r"\{([a-z_]+)\}", raw_text(key))) - given
+            assert not missing, (where, key, missing)
+
+
+def raw_text(key: str) -> str:
+    group, _, name = key.partition(".")
+    for file in MESSAGES.glob("*.yml"):
+        block = yaml.safe_load(file.read_text("utf-8")).get(group)
+        if isinstance(block, dict) and name in block:
+            return str(block[name])
+    raise KeyError(key)
 
 
 @each_text

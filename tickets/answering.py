@@ -16,7 +16,7 @@ from nlu.answers import CANCEL, STILL_FAULTY, Answer, read_answer
 from nlu.expected_time import Window, format_window
 from nlu.slots import Scores, find_phone, find_salutation
 from storage.models import Conversation, Draft, Follower, OpenQuestion, Resident, Ticket
-from tickets import complaints, emergencies, finding, hearing, notify, questions, talks, verbs
+from tickets import complaints, emergencies, finding, hearing, inquiries, notify, questions, talks, verbs
 from tickets.errors import DeskError
 from tickets.lifecycle import OPEN
 from tickets.people import Actor, leaders
@@ -39,6 +39,7 @@ from tickets.words import (
     is_restored,
     joins,
     leaves_topic,
+    left_open,
     may_name,
     no_cancel,
     none_of_these,
@@ -104,7 +105,19 @@ def try_answer(turn: Turn) -> Outcome | None:
         outcome = _emergency(turn, question) if question.kind == "emergency" else _ordinary(turn, question)
         if outcome is not None:
             return outcome
-    return _told_despite(turn, waiting)
+    return _told_despite(turn, waiting) or _after_answer(turn)
+
+
+def _after_answer(turn: Turn) -> Outcome | None:
+    """What is said right after a written answer: that it did not help, or a question that leans on the one before."""
+    told = inquiries.last_told(turn.session, turn.actor.resident, turn.now)
+    if told is None:
+        return None
+    asked = str(told.data["text"])
+    if left_open(turn.text):
+        args = (turn.session, turn.conversation, turn.actor, asked, str(told.data["code"]), turn.key, turn.now)
+        return Outcome(say("reply.question_recorded", **notify.facts(inquiries.record(*args), turn.now)))
+    return Outcome(resume=inquiries.joined(asked, turn.text)) if inquiries.leaning_part(asked, turn.text) else None
 
 
 def _heard_out(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
@@ -541,15 +554,8 @@ def _none_of_these(turn: Turn, question: OpenQuestion) -> Outcome | None:
     if not none_of_these(turn.text) or turn.actor.resident is None:
         return None
     questions.answered(question, turn.text, turn.now)
-    report = verbs.Report(
-        kind="ZX",
-        code=question.data.get("code") or "Q99",
-        symptom=question.data["text"],
-        source_key=turn.key,
-        reporter=turn.actor.resident,
-        conversation=turn.conversation,
-    )
-    ticket, _ = verbs.open_ticket(turn.session, turn.actor.resident.community_id, report, turn.now)
+    asked, code = str(question.data["text"]), str(question.data.get("code") or "")
+    ticket = inquiries.record(turn.session, turn.conversation, turn.actor, asked, code, turn.key, turn.now)
     return Outcome(say("reply.question_recorded", **notify.facts(ticket, turn.now)))
 
 

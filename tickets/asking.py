@@ -193,7 +193,7 @@ def figure(session: Session, staff: Staff, text: str, now: datetime) -> str:
     span_ = read_period(text, now) or period("this_month", now)
     scope = scope_of(staff)
     name = figure_named(text)
-    now_are, were = (figures_of(session, scope, one) for one in (span_, before(span_)))
+    now_are, were = (figures_of(session, scope, one, now) for one in (span_, before(span_)))
     lines = [say("ask.figure", period=span_.label, scope=scope_name(scope)), figure_line(now_are, name, were)]
     if name == "satisfied":
         lines += [figure_line(now_are, "average", were), figure_line(now_are, "rated", were)]

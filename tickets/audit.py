@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from storage.models import AccessLog, Export, Staff
+from storage.models import AccessLog, Export, Resident, Staff
 from tickets.errors import (
     AlreadyTaken,
     BadInput,
@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # Reaching for what is not theirs, or for what cannot be. Forgetting a reason is no such thing.
 REFUSALS = (NotAllowed, NotFound, AlreadyTaken, WrongTrade, WrongStatus, BadInput, TooManyClaims)
 LINK_LASTS = timedelta(hours=24)
+LOOK = "look"
 
 
 def note(
@@ -59,30 +60,44 @@ def keep_export(session: Session, staff: Staff, name: str, content: bytes, now: 
     """Keep a workbook for one leader; returns the token of its link, good for a day. Old ones go."""
     if not may_export(staff):
         raise NotAllowed(action="export")
+    return _keep(session, Actor(staff=staff), staff.community_id, name, content, now)
+
+
+def keep_own_file(session: Session, resident: Resident, name: str, content: bytes, now: datetime) -> str:
+    """Keep a resident's own file for them (domain.md §9.5); returns the token of its link, good for a day."""
+    return _keep(session, Actor(resident=resident), resident.community_id, name, content, now)
+
+
+def _keep(session: Session, actor: Actor, community_id: int, name: str, content: bytes, now: datetime) -> str:
     session.execute(delete(Export).where(Export.expires_at < now))
     token = secrets.token_urlsafe(24)
     session.add(
         Export(
             token_hash=_hash(token),
-            staff_id=staff.id,
+            staff_id=actor.staff.id if actor.staff else None,
+            resident_id=actor.resident.id if actor.resident else None,
             file_name=name,
             content=content,
             created_at=now,
             expires_at=now + LINK_LASTS,
         )
     )
-    note(session, staff.community_id, Actor(staff=staff), "export", now, target=name, allowed=True)
+    note(session, community_id, actor, "export" if actor.staff else "own_file", now, target=name, allowed=True)
     return token
 
 
 def fetch_export(session: Session, token: str, now: datetime) -> Export | None:
-    """The workbook behind a link while it lasts and its owner still leads; every fetch is noted."""
+    """The workbook behind a link while it lasts and its owner may have it; every fetch is noted."""
     row = session.scalar(select(Export).where(Export.token_hash == _hash(token)))
     if row is None:
         return None
-    staff = session.get_one(Staff, row.staff_id)
-    allowed = row.expires_at > now and may_export(staff)
-    note(session, staff.community_id, Actor(staff=staff), "download", now, target=row.file_name, allowed=allowed)
+    resident = session.get(Resident, row.resident_id) if row.resident_id else None
+    staff = session.get(Staff, row.staff_id) if row.staff_id else None
+    owner = resident or staff
+    assert owner is not None
+    allowed = row.expires_at > now and (staff is None or may_export(staff))
+    actor = Actor(resident=resident, staff=staff)
+    note(session, owner.community_id, actor, "download", now, target=row.file_name, allowed=allowed)
     return row if allowed else None
 
 

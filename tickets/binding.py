@@ -79,7 +79,7 @@ def _send_code(session: Session, tie: Residency, home: Household, now: datetime)
         )
     )
     for one in people:
-        text = say("binding.code", home=home.display, code=code)
+        text = say("binding.code", home=home.display, code=code, until=clock(now + CODE_LASTS, now))
         notify.push(session, one, text, key=f"binding:{tie.id}:{now.isoformat()}:resident:{one.id}", now=now)
 
 

@@ -24,6 +24,8 @@ class Category:
     zone: str = ""
     ask: str = ""
     survey: bool = False
+    asks: str = ""
+    answer_days: int = 1
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def categories() -> dict[str, Category]:
 
 
 def category(code: str) -> Category:
-    """The category of `code`; an unknown one is X00, 待客服核实."""
+    """The category of `code`; an unknown one is X00, 待客服了解."""
     return categories().get(code) or categories()["X00"]
 
 
@@ -201,6 +203,12 @@ def outside_units() -> tuple[Outside, ...]:
 @cache
 def photo_rule() -> PhotoRule:
     return PhotoRule(**_load("work")["photos"])
+
+
+@cache
+def reopen_within() -> timedelta:
+    """How long after its end a job that was not right is taken up again on the resident's word."""
+    return timedelta(days=_load("work")["reopen_days"])
 
 
 @cache

@@ -91,6 +91,16 @@ class Matter:
 
 
 @dataclass(frozen=True)
+class Talk:
+    """What no single ticket tells: conversations, messages, contacts of our own accord, measures. The empty one counts nothing."""
+
+    handed_over: Ratio = Ratio(0, 0)
+    unanswered: int | None = None
+    care_reached: Ratio = Ratio(0, 0)
+    rectified: Ratio = Ratio(0, 0)
+
+
+@dataclass(frozen=True)
 class Figures:
     """All figures of one period, in the order they are shown."""
 
@@ -119,6 +129,10 @@ class Figures:
     complaints_again: Ratio
     answered_at_once: Ratio
     promises_kept: Ratio
+    handed_over: Ratio
+    unanswered: int | None
+    care_reached: Ratio
+    rectified: Ratio
 
     def items(self) -> list[tuple[str, object]]:
         return list(vars(self).items())
@@ -178,8 +192,8 @@ def is_not_dissatisfied(job: Job) -> bool | None:
     return min(job.scores) > DISSATISFIED if job.scores else None
 
 
-def figures(jobs: Sequence[Job], matters: Sequence[Matter] = ()) -> Figures:
-    """The figures of the jobs finished, and the matters answered or due, in one period (domain.md §6)."""
+def figures(jobs: Sequence[Job], matters: Sequence[Matter] = (), talk: Talk = Talk()) -> Figures:
+    """The figures of the jobs finished, the matters answered or due, and the talk of one period (domain.md §6)."""
     rows = base(jobs)
     given = [score for row in rows if (score := score_of(row)) is not None]
     told = [matter for matter in matters if not matter.excluded]
@@ -203,6 +217,7 @@ def figures(jobs: Sequence[Job], matters: Sequence[Matter] = ()) -> Figures:
         inspected=_ratio(rows, lambda row: row.accepted_as == "inspector" if row.public_area else None),
         told_price_first=_ratio(rows, lambda row: row.consented if row.paid else None),
         **_of_matters(told),
+        **vars(talk),
     )
 
 

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import Session
 
-from storage.models import Staff, Ticket, TicketEvent
+from storage.models import (
+    Conversation,
+    Identity,
+    InboxMessage,
+    OutboxMessage,
+    Rectification,
+    Resident,
+    Staff,
+    Ticket,
+    TicketEvent,
+)
+from storage.models import Talk as PersonWanted
 from tickets import lifecycle
-from tickets.kpi import Job, Matter
+from tickets.kpi import Job, Matter, Ratio, Talk
 from tickets.sla import due_times
-from tickets.texts import say
+from tickets.texts import LOCAL, say
 
 SAME_FAULT_WITHIN = timedelta(days=30)
 NOT_COUNTED = ("cancelled", "merged", "referred")
@@ -294,3 +305,94 @@ def _complained_again(session: Session, tickets: Sequence[Ticket]) -> set[int]:
         for created in later.get((one.reporter_id or 0, one.code), ())
         if one.closed_at and one.closed_at < created <= one.closed_at + SAME_FAULT_WITHIN
     }
+
+
+# --- conversations, contacts of our own accord, measures ----------------------------------------------------------------
+
+# How long a message of a resident may be without an answer, a ticket or a person (domain.md §6.2).
+SILENT_FOR = timedelta(hours=24)
+# Of our own accord and about how people are, not about a job under way: calls after the work, notices to neighbours.
+CARE = ("%:push.callback:%", "%:push.callback_emergency:%", "%:broadcast:%")
+
+
+def talk_of(session: Session, scope: Scope, start: datetime, end: datetime, now: datetime) -> Talk:
+    """The figures of [start, end) that no ticket holds. Conversations belong to no department, so only whoever leads the whole
+    community has theirs."""
+    rectified = _rectified(session, scope, start, min(end, now))
+    if scope.department or scope.areas:
+        return Talk(rectified=rectified)
+    return Talk(
+        _handed_over(session, scope, start, end),
+        _unanswered(session, scope, start, min(end, now - SILENT_FOR)),
+        _care_reached(session, scope, start, min(end, now)),
+        rectified,
+    )
+
+
+def _heard(scope: Scope, start: datetime, end: datetime) -> list[ColumnElement[bool]]:
+    """Conditions of messages that residents of the community wrote in private."""
+    return [
+        Resident.community_id == scope.community_id,
+        InboxMessage.received_at >= start,
+        InboxMessage.received_at < end,
+    ]
+
+
+def _handed_over(session: Session, scope: Scope, start: datetime, end: datetime) -> Ratio:
+    """Chats of a day that went to a person ÷ chats of a day in which a resident wrote."""
+    query = (
+        select(InboxMessage.conversation_id, InboxMessage.received_at)
+        .join(Conversation, Conversation.id == InboxMessage.conversation_id)
+        .join(Identity, Identity.id == Conversation.identity_id)
+        .join(Resident, Resident.id == Identity.resident_id)
+        .where(*_heard(scope, start, end))
+    )
+    talked = {(chat, _day(at)) for chat, at in session.execute(query)}
+    asked = select(PersonWanted.conversation_id, PersonWanted.asked_at).where(
+        PersonWanted.community_id == scope.community_id, PersonWanted.asked_at >= start, PersonWanted.asked_at < end
+    )
+    handed = {(chat, _day(at)) for chat, at in session.execute(asked)}
+    return Ratio(len(talked & handed), len(talked))
+
+
+def _day(at: datetime) -> date:
+    return at.astimezone(LOCAL).date()
+
+
+def _unanswered(session: Session, scope: Scope, start: datetime, end: datetime) -> int:
+    """Messages of residents that had no answer within a day, or have none yet."""
+    query = (
+        select(InboxMessage.received_at, InboxMessage.done_at)
+        .join(Conversation, Conversation.id == InboxMessage.conversation_id)
+        .join(Identity, Identity.id == Conversation.identity_id)
+        .join(Resident, Resident.id == Identity.resident_id)
+        .where(*_heard(scope, start, end))
+    )
+    return sum(done is None or done - heard > SILENT_FOR for heard, done in session.execute(query))
+
+
+def _care_reached(session: Session, scope: Scope, start: datetime, end: datetime) -> Ratio:
+    """Contacts of our own accord that arrived ÷ those that were due."""
+    query = (
+        select(OutboxMessage.status)
+        .join(Resident, Resident.id == OutboxMessage.resident_id)
+        .where(Resident.community_id == scope.community_id, OutboxMessage.status != "withdrawn")
+        .where(OutboxMessage.due_at >= start, OutboxMessage.due_at < end)
+        .where(or_(*(OutboxMessage.dedupe_key.like(pattern) for pattern in CARE)))
+    )
+    found = list(session.scalars(query))
+    return Ratio(found.count("sent"), len(found))
+
+
+def _rectified(session: Session, scope: Scope, start: datetime, end: datetime) -> Ratio:
+    """整改单 done by their date ÷ those that were due."""
+    query = (
+        select(Rectification.done_at, Rectification.due_at)
+        .join(Staff, Staff.id == Rectification.owner_id)
+        .where(Rectification.community_id == scope.community_id)
+        .where(Rectification.due_at >= start, Rectification.due_at < end)
+    )
+    if scope.department:
+        query = query.where(Staff.department == scope.department)
+    due = list(session.execute(query))
+    return Ratio(sum(done is not None and done <= by for done, by in due), len(due))

@@ -14,7 +14,7 @@ from nlu.slots import mask_phone, mask_text
 from storage import mailbox
 from storage.models import Conversation, Follower, Identity, OutboxMessage, Resident, Staff, Ticket, TicketEvent
 from tickets import lifecycle, quiet_hours
-from tickets.catalog import category
+from tickets.catalog import category, reopen_within
 from tickets.people import hides_name_from, is_accused, leaders, next_duty, on_shift
 from tickets.sla import progress_due
 from tickets.texts import clock, say, span
@@ -324,6 +324,7 @@ def facts(ticket: Ticket, now: datetime) -> dict[str, Any]:
         "contact": ticket.contact_name or say("person.unnamed"),
         "phone_masked": mask_phone(ticket.contact_phone) if ticket.contact_phone else say("phone.missing"),
         "window": window_text(ticket, now),
+        "reopen_by": clock((ticket.closed_at or now) + reopen_within(), now),
         "round": ticket.round,
     }
 

@@ -38,6 +38,10 @@ LASTS = {
     "suggestion": timedelta(minutes=30),
     "praise_name": timedelta(days=2),
     "which_talk": timedelta(minutes=30),
+    "told": timedelta(minutes=10),
+    "erase": timedelta(minutes=30),
+    "own_file": timedelta(minutes=30),
+    "new_phone": timedelta(minutes=30),
 }
 
 

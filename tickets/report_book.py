@@ -57,29 +57,29 @@ TICKET_COLUMNS = (
 def workbook(session: Session, report: Report, tickets: Sequence[Ticket]) -> bytes:
     """The report with the tickets of its span."""
     book = Workbook()
-    _figures(_first(book, say("book.figures")), report)
+    _figures(first_sheet(book, say("book.figures")), report)
     _counts(book.create_sheet(say("book.most")), report)
     _days(book.create_sheet(say("book.days")), report)
     _hands(book.create_sheet(say("book.hands")), report)
     _hot_spots(book.create_sheet(say("book.preventive")), session, report.community_id, report.hot_spots)
     _tickets(book.create_sheet(say("book.tickets")), tickets)
-    return _bytes(book)
+    return to_bytes(book)
 
 
 def ticket_book(title: str, tickets: Sequence[Ticket]) -> bytes:
     """A plain list of tickets, for 导出 超时 and the like."""
     book = Workbook()
-    _tickets(_first(book, title), tickets)
-    return _bytes(book)
+    _tickets(first_sheet(book, title), tickets)
+    return to_bytes(book)
 
 
-def _first(book: Workbook, title: str) -> Worksheet:
+def first_sheet(book: Workbook, title: str) -> Worksheet:
     sheet = book.worksheets[0]
     sheet.title = re.sub(r"[\[\]:*?/\\]", "", title)[:31]
     return sheet
 
 
-def _bytes(book: Workbook) -> bytes:
+def to_bytes(book: Workbook) -> bytes:
     out = io.BytesIO()
     book.save(out)
     return out.getvalue()
@@ -92,7 +92,7 @@ def safe(value: object) -> Any:
     return UNPRINTABLE.sub("", value) if isinstance(value, str) else value
 
 
-def _head(sheet: Worksheet, row: int, columns: Sequence[tuple[str, int]], group: str) -> None:
+def head(sheet: Worksheet, row: int, columns: Sequence[tuple[str, int]], group: str) -> None:
     for number, (name, width) in enumerate(columns, 1):
         cell = sheet.cell(row, number, say(f"{group}.{name}"))
         cell.font, cell.fill = HEAD_FONT, HEAD_FILL
@@ -101,7 +101,7 @@ def _head(sheet: Worksheet, row: int, columns: Sequence[tuple[str, int]], group:
     sheet.freeze_panes = f"A{row + 1}"
 
 
-def _row(sheet: Worksheet, values: Sequence[object]) -> None:
+def row(sheet: Worksheet, values: Sequence[object]) -> None:
     sheet.append([safe(value) for value in values])
     for cell in sheet[sheet.max_row]:
         if cell.data_type == "f":
@@ -124,11 +124,11 @@ def _figures(sheet: Worksheet, report: Report) -> None:
     """Every figure with its counts, the span before, the target and how it is worked out."""
     _title(sheet, report)
     columns = (("name", 24), ("value", 12), ("hits", 8), ("of", 8), ("last", 18), ("target", 10), ("formula", 60))
-    _head(sheet, 4, columns, "book")
+    head(sheet, 4, columns, "book")
     for name, value in report.figures.items():
         ratio = isinstance(value, Ratio)
         share = value.hits / value.of if isinstance(value, Ratio) and value.of else None
-        _row(
+        row(
             sheet,
             (
                 say(f"figure.{name}"),
@@ -145,7 +145,7 @@ def _figures(sheet: Worksheet, report: Report) -> None:
 
 
 def _counts(sheet: Worksheet, report: Report) -> None:
-    _head(sheet, 1, (("group", 16), ("name", 28), ("count", 10)), "book")
+    head(sheet, 1, (("group", 16), ("name", 28), ("count", 10)), "book")
     groups: tuple[tuple[str, Sequence[Count]], ...] = (
         (say("book.kinds"), report.kinds),
         (say("report.faults"), report.faults),
@@ -155,34 +155,34 @@ def _counts(sheet: Worksheet, report: Report) -> None:
     )
     for title, counts in groups:
         for one in counts:
-            _row(sheet, (title, one.name, one.value))
+            row(sheet, (title, one.name, one.value))
 
 
 def _days(sheet: Worksheet, report: Report) -> None:
-    _head(sheet, 1, (("day", 12), ("new", 10), ("done", 10)), "book")
+    head(sheet, 1, (("day", 12), ("new", 10), ("done", 10)), "book")
     for day, new, done in zip(days_of(report.period), report.by_day, report.done_by_day, strict=False):
-        _row(sheet, (day, new.value, done.value))
+        row(sheet, (day, new.value, done.value))
         sheet.cell(sheet.max_row, 1).number_format = "yyyy-mm-dd"
 
 
 def _hands(sheet: Worksheet, report: Report) -> None:
     """Who did how many; scores of a person only from ten cases on."""
-    _head(sheet, 1, (("worker", 16), ("finished", 10), ("on_hand", 10), ("average", 10)), "book")
+    head(sheet, 1, (("worker", 16), ("finished", 10), ("on_hand", 10), ("average", 10)), "book")
     for one in report.hands:
-        _row(sheet, (one.name, one.finished, one.open, one.average))
+        row(sheet, (one.name, one.finished, one.open, one.average))
 
 
 def _hot_spots(sheet: Worksheet, session: Session, community_id: int, spots: Sequence[HotSpot]) -> None:
-    _head(sheet, 1, (("place", 30), ("what", 22), ("count", 8), ("numbers", 60)), "book")
+    head(sheet, 1, (("place", 30), ("what", 22), ("count", 8), ("numbers", 60)), "book")
     for spot in spots:
         place = place_of(session, community_id, spot.place_key)
-        _row(sheet, (place, category(spot.code).name, spot.times, " ".join(spot.numbers)))
+        row(sheet, (place, category(spot.code).name, spot.times, " ".join(spot.numbers)))
 
 
 def _tickets(sheet: Worksheet, tickets: Sequence[Ticket]) -> None:
-    _head(sheet, 1, TICKET_COLUMNS, "book")
+    head(sheet, 1, TICKET_COLUMNS, "book")
     for one in tickets:
-        _row(sheet, [_cell(one, name) for name, _ in TICKET_COLUMNS])
+        row(sheet, [_cell(one, name) for name, _ in TICKET_COLUMNS])
     sheet.auto_filter.ref = sheet.dimensions
 
 

@@ -25,6 +25,7 @@ from tickets.ledger import (
     jobs_finished,
     jobs_taken_in,
     matters_of,
+    talk_of,
 )
 from tickets.periods import Period, before, days_of, midnight
 from tickets.places import register_of
@@ -99,8 +100,8 @@ def build(session: Session, scope: Scope, span: Period, now: datetime) -> Report
         finished=len(done) + answered + _hazards_done(session, scope, span),
         still_open=number(session, scope, Ticket.status.in_(lifecycle.OPEN)),
         overdue=number(session, scope, *overdue_conditions(now)),
-        figures=figures(done, matters),
-        last=figures_of(session, scope, before(span)),
+        figures=figures(done, matters, talk_of(session, scope, span.start, span.end, now)),
+        last=figures_of(session, scope, before(span), now),
         by_day=_by_day(span, [job.created_at for job in counted] + [one.created_at for one in new_matters]),
         done_by_day=_by_day(span, [job.finished_at for job in done if job.finished_at]),
         kinds=_kinds(counted, new_matters),
@@ -119,10 +120,12 @@ def _hazards_done(session: Session, scope: Scope, span: Period) -> int:
     )
 
 
-def figures_of(session: Session, scope: Scope, span: Period) -> Figures:
+def figures_of(session: Session, scope: Scope, span: Period, now: datetime) -> Figures:
     """The figures of a span, as every answer, picture and table shows them."""
     return figures(
-        jobs_finished(session, scope, span.start, span.end), matters_of(session, scope, span.start, span.end)
+        jobs_finished(session, scope, span.start, span.end),
+        matters_of(session, scope, span.start, span.end),
+        talk_of(session, scope, span.start, span.end, now),
     )
 
 

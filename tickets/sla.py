@@ -81,9 +81,12 @@ def next_desk_opening(now: datetime) -> datetime:
     return datetime.combine(day, DESK_OPENS, LOCAL)
 
 
-def inquiry_promise(now: datetime) -> datetime:
-    """When an unknown question is answered at the latest: 12:00 of the next working day (domain.md §2.2)."""
-    return datetime.combine(next_working_day(now.astimezone(LOCAL).date()), time(12, 0), LOCAL)
+def inquiry_promise(now: datetime, days: int = 1) -> datetime:
+    """When an unknown question is answered at the latest: 12:00 of the next working day, or of a later one (domain.md §2.2)."""
+    day = now.astimezone(LOCAL).date()
+    for _ in range(days):
+        day = next_working_day(day)
+    return datetime.combine(day, time(12, 0), LOCAL)
 
 
 def suggestion_due(now: datetime) -> datetime:

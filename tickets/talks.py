@@ -211,15 +211,15 @@ def _push(
 def promise(session: Session, talk: Talk, now: datetime) -> str:
     """What the resident is told about the wait: who, by when, how many are before them."""
     settings = session.get_one(Community, talk.community_id).settings
-    facts: dict[str, Any] = {"by": clock(talk.answer_by, now), "opens": clock(next_desk_opening(now), now)}
-    facts["duty_phone"] = settings.get("duty_phone") or say("reply.no_duty_phone")
-    facts["who"] = talk.staff.name if talk.staff else say("role.desk")
+    phone = settings.get("duty_phone") or say("reply.no_duty_phone")
+    name, by = talk.staff.name if talk.staff else say("role.desk"), clock(talk.answer_by, now)
     if talk.state == "active":
-        return say("reply.talk_on", **facts)
+        return say("reply.talk_on", who=name)
     if not in_desk_hours(now):
-        return say("reply.person_after_hours", **facts)
-    ahead = _ahead(session, talk)
-    return say("reply.person_queue" if ahead else "reply.person_requested", ahead=ahead, **facts)
+        return say("reply.person_after_hours", by=by, opens=clock(next_desk_opening(now), now), duty_phone=phone)
+    if ahead := _ahead(session, talk):
+        return say("reply.person_queue", who=name, by=by, ahead=ahead, duty_phone=phone)
+    return say("reply.person_requested", who=name, by=by, duty_phone=phone)
 
 
 def _ahead(session: Session, talk: Talk) -> int:

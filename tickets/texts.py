@@ -20,7 +20,7 @@ LOCAL = ZoneInfo("Asia/Shanghai")
 @cache
 def _texts() -> dict[str, str]:
     texts: dict[str, str] = {}
-    for name in ("pushes", "errors", "replies", "labels", "staff", "reports", "setup"):
+    for name in ("pushes", "errors", "replies", "labels", "staff", "reports", "setup", "rights"):
         for key, value in (yaml.safe_load((DATA / "messages" / f"{name}.yml").read_text("utf-8")) or {}).items():
             if isinstance(value, dict):
                 texts.update({f"{key}.{inner}": str(text).strip() for inner, text in value.items()})

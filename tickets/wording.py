@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import Any
 
 import yaml
 from sqlalchemy.orm import Session
@@ -16,22 +17,28 @@ from tickets.texts import DATA
 
 
 @cache
-def _not_relayed() -> re.Pattern[str]:
-    data = yaml.safe_load((DATA / "catalog" / "wording.yml").read_text("utf-8"))
-    return re.compile("|".join(data["not_relayed"]))
+def _not_relayed() -> tuple[tuple[re.Pattern[str], str], ...]:
+    return tuple((re.compile(row["words"]), row["instead"]) for row in _data()["not_relayed"])
+
+
+@cache
+def _data() -> dict[str, Any]:
+    data: dict[str, Any] = yaml.safe_load((DATA / "catalog" / "wording.yml").read_text("utf-8"))
+    return data
 
 
 def check_wording(words: str, known: frozenset[str] = frozenset()) -> None:
-    """Raises BadWording, naming what was found, if `words` cannot go to a resident as they are. Numbers of `known` may."""
-    found = _not_relayed().search(normalize(words).text)
-    if found:
-        raise BadWording(found=found.group())
+    """Raises BadWording, naming what was found and what to say instead, if `words` cannot go to a resident as they are.
+    Numbers of `known` may."""
+    text = normalize(words).text
+    for pattern, instead in _not_relayed():
+        if found := pattern.search(text):
+            raise BadWording(found=found.group(), instead=instead)
     left = words
     for number in sorted(known, key=len, reverse=True):
         left = left.replace(number, "")
-    phone = find_phone(left)
-    if phone:
-        raise BadWording(found=phone)
+    if phone := find_phone(left):
+        raise BadWording(found=phone, instead=_data()["phone_instead"])
 
 
 def own_numbers(session: Session, community_id: int) -> frozenset[str]:

@@ -8,6 +8,7 @@ from functools import cache
 import yaml
 
 from nlu.normalize import normalize
+from nlu.slots import find_phone
 from tickets.catalog import causes
 from tickets.texts import DATA
 
@@ -190,6 +191,22 @@ def asks(text: str) -> bool:
     return _has("asks", text)
 
 
+MOST_LEFT = 2
+
+
+def leans(text: str) -> bool:
+    """「多少钱一个月啊」, 「那押金呢」: a question with hardly a subject of its own."""
+    spoken = normalize(text).text.strip("，。！？~. ")
+    left = _patterns()["question_words"].sub("", spoken)
+    few = left != spoken and len(left) <= MOST_LEFT and _has("leaning_question", text)
+    return few and not things_in(text) and not _has("not_leaning", text)
+
+
+def left_open(text: str) -> bool:
+    """「没解决」, 「不是问这个」: the written answer did not help."""
+    return bool(_patterns()["left_open"].search(normalize(text).text.strip("，。！？~. ")))
+
+
 def corrects(text: str) -> bool:
     """Begins by taking back what was said before: 不对, 说错了, 不是马桶."""
     return _has("corrects", text)
@@ -283,3 +300,20 @@ def joins(text: str) -> bool | None:
     if _has("join_no", text):
         return False
     return True if _has("join_yes", text) else None
+
+
+RIGHTS = ("file", "erase", "seen", "phone")
+
+
+def right_claimed(text: str) -> str:
+    """Which right over their own data somebody uses: file (导出), erase (删除), seen (谁看过), phone (改电话); "" for none."""
+    words = text.replace(find_phone(text) or "\n", "").strip(" ，,：:")
+    return next((name for name in RIGHTS if _has(f"right_{name}", words)), "")
+
+
+def right_confirmed(text: str) -> bool | None:
+    """Yes or no to 「要导出吗」, 「确认申请删除吗」; None for anything else."""
+    spoken = normalize(text).text.strip("，。！？~. ")
+    if _patterns()["right_no"].search(spoken):
+        return False
+    return True if _patterns()["right_yes"].search(spoken) else None

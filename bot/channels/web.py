@@ -31,6 +31,7 @@ from bot.channels.tasks import Tasks
 from bot.channels.text import check_buttons
 from bot.clock import Clock
 from bot.gateway import clean
+from nlu.slots import mask_identity
 from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, PhotoTooLarge, photo_path, save_photo
@@ -330,7 +331,14 @@ class WebChannel:
         with self._sessions.begin() as session:
             chat = session.get_one(Conversation, conversation_id)
             row, fresh = _append(
-                session, chat, mine=True, key=client_id, at=self._clock(), kind=kind, text=text, image_key=image_key
+                session,
+                chat,
+                mine=True,
+                key=client_id,
+                at=self._clock(),
+                kind=kind,
+                text=mask_identity(text),
+                image_key=image_key,
             )
             return row.id, fresh
 

@@ -18,7 +18,7 @@ def test_the_group_hears_the_numbers_of_the_day_once(desk: Desk, tmp_path: Path)
         desk.session.add(chat)
     desk.report(now=at("08:10"))
     for moment in (at("08:00"), at("08:31"), at("08:31"), at("09:00")):
-        bulletins.send_due(desk.session, tmp_path, moment)
+        bulletins.send_made(desk.session, bulletins.make_due(desk.session, tmp_path, moment), moment)
     query = select(OutboxMessage.text).where(OutboxMessage.dedupe_key.contains(":group:"))
     (said,) = desk.session.scalars(query)
     assert "1" in said

@@ -12,12 +12,13 @@ from deskhelp import Desk, at
 from leaderhelp import ask
 from openpyxl import load_workbook
 from PIL import Image
-from sqlalchemy import select
+from sqlalchemy import Engine, select, update
 
-from bot import bulletins, commands
+from bot import bulletins, commands, making
 from bot.app import XLSX, Bot
 from bot.settings import load_settings
-from storage.database import connect, migrate, sessions
+from bot.speech import Command
+from storage.database import connect, migrate, read_sessions, sessions
 from storage.files import photo_path
 from storage.models import AccessLog, Community, Export, Staff
 from tickets import audit, report_picture, reports, verbs
@@ -222,8 +223,8 @@ def test_when_a_report_is_due(kind: str, now: datetime, due: datetime) -> None:
 def sent(desk: Desk, now: datetime, files: Path) -> dict[str, list[bool]]:
     """Who got what by a sweep done twice: for each leader, whether each message has a picture."""
     desk.seen()
-    bulletins.send_due(desk.session, files, now)
-    bulletins.send_due(desk.session, files, now)
+    bulletins.send_made(desk.session, bulletins.make_due(desk.session, files, now), now)
+    bulletins.send_made(desk.session, bulletins.make_due(desk.session, files, now), now)
     names = {one.id: one.name for one in desk.session.scalars(select(Staff))}
     found: dict[str, list[bool]] = {}
     for row in desk.fresh():
@@ -254,6 +255,18 @@ def test_each_leader_reads_only_what_is_theirs(week: Desk, tmp_path: Path) -> No
     texts = {row.staff_id: row.text for row in week.pushes() if row.dedupe_key.startswith("bulletin:daily")}
     assert "邻里噪音" in texts[week.staff("马经理").id]
     assert "邻里噪音" not in texts[week.staff("何姐").id]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("report", "本月"), ("report", "今天"), ("export", "本月"), ("export", "超时")]
+)
+def test_a_report_is_made_while_somebody_else_writes(engine: Engine, name: str, words: str) -> None:
+    with sessions(engine).begin() as writer:
+        writer.execute(update(Staff).values(cap=7))
+        with read_sessions(engine)() as reader:
+            manager = reader.scalars(select(Staff).where(Staff.name == "马经理")).one()
+            made = making.make(reader, manager, Command(name, {"words": words}, words), NOW)
+            assert (made.workbook if name == "export" else made.text) and manager.cap != 7
 
 
 def test_what_leaders_type_for_reports_is_no_workers_command() -> None:

@@ -206,6 +206,25 @@ def test_a_question_nobody_can_answer_at_once_is_promised_watched_and_answered(d
     assert desk.ticket(kind="ZX").status == "done"
     tenant.say("解决了")
     assert desk.ticket(kind="ZX").status == "closed"
+    waiting = desk.run_command("knowledge", "review", "--list").stdout
+    assert ticket.ticket_no in waiting and "请房东签一张同意书" in waiting
+
+
+def test_a_question_is_answered_or_promised_and_what_leans_on_an_answer_is_understood(desk: Stack) -> None:
+    desk.at("16:00")
+    owner = desk.person("赵女士")
+    before = len(desk.tickets(kind="ZX"))
+    said = owner.say("水费怎么交")
+    if "哪一个" in said:
+        said = owner.press("水费电费燃气费在哪里交")
+    assert "来源：" in said and "已登记" not in said
+    assert "12:00前" not in owner.say("物业能停我家水吗", "不可以", "来源：")
+    assert len(desk.tickets(kind="ZX")) == before, "an answer, not a ticket as well"
+    said = owner.say("临时停车怎么收费", "每小时5元")
+    said = owner.say("那包月呢", "每月350元")
+    assert "已登记" not in said
+    said = owner.say("没解决", "已登记ZX", "前由")
+    assert len(desk.tickets(kind="ZX")) == before + 1
 
 
 def test_cutting_the_water_is_no_way_to_collect_fees(desk: Stack) -> None:

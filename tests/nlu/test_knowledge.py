@@ -22,8 +22,8 @@ HELD_OUT: Mapping[str, Any] = yaml.safe_load(
 WORDING: Mapping[str, Any] = HELD_OUT["wording"]
 CONFIGURED = {name: f"<{name}>" for name in PLACEHOLDERS}
 CATEGORIES = {f"Q{number:02}" for number in range(1, 28)} - {"Q19"}
-ANSWERED = ("answered", "fresh_answered", "last_answered")
-UNANSWERABLE = ("unanswered", "fresh_unanswered", "last_unanswered")
+ANSWERED = ("answered", "last_answered")
+UNANSWERABLE = ("unanswered", "last_unanswered")
 MAX_CHARS, MAX_SENTENCES = 120, 3
 
 
@@ -71,7 +71,7 @@ def test_the_base_covers_every_category() -> None:
 @pytest.mark.parametrize("entry", base().entries, ids=lambda entry: entry.id)
 def test_entry_is_well_formed(entry: Entry) -> None:
     assert re.fullmatch(r"[a-z_]+", entry.id)
-    assert 5 <= len(entry.variants) <= 12
+    assert 5 <= len(entry.variants) <= 20
     assert len({normalize(text).text for text in entry.wordings}) == len(entry.wordings)
     assert entry.question and entry.answer and entry.source
     assert re.fullmatch(r"20\d\d-\d\d-\d\d", entry.date)
@@ -149,7 +149,7 @@ def test_personal_answers_differ_for_people_without_a_verified_home() -> None:
 
 
 def test_held_out_lists_are_large_and_not_copied_into_the_base() -> None:
-    assert len(_expected("answered")) >= 220 and len(HELD_OUT["unanswered"]) >= 120
+    assert len(_expected("answered")) >= 220 and len(HELD_OUT["unanswered"]) >= 80
     unanswered = yaml.safe_load((FOLDER / UNANSWERED).read_text(encoding="utf-8"))
     known = {normalize(text).text for entry in base().entries for text in entry.wordings}
     refused = {normalize(text).text for group in unanswered.values() for text in group}
@@ -171,15 +171,11 @@ def test_the_canonical_question_finds_its_entry(entry: Entry) -> None:
 
 def test_recall_on_the_held_out_questions() -> None:
     assert _recall("answered") >= 0.90
-
-
-@pytest.mark.parametrize(("section", "floor"), [("fresh_answered", 0.78), ("last_answered", 0.78)])
-def test_recall_on_questions_written_after_the_base_was_frozen(section: str, floor: float) -> None:
-    assert _recall(section) >= floor
+    assert _recall("last_answered") >= 0.80
 
 
 @pytest.mark.parametrize("hinted", [False, True])
-@pytest.mark.parametrize("kind", ["", "fresh_", "last_"])
+@pytest.mark.parametrize("kind", ["", "last_"])
 def test_a_confident_answer_is_hardly_ever_wrong(kind: str, hinted: bool) -> None:
     answered, unanswered = f"{kind}answered", f"{kind}unanswered"
     wrong = _confidently_wrong(answered, unanswered, hinted)
@@ -187,13 +183,24 @@ def test_a_confident_answer_is_hardly_ever_wrong(kind: str, hinted: bool) -> Non
 
 
 def test_the_right_entry_is_answered_or_offered() -> None:
-    for section, floor in (("answered", 0.95), ("fresh_answered", 0.9), ("last_answered", 0.9)):
+    for section, floor in (("answered", 0.95), ("last_answered", 0.93)):
         reached = 0
         for ids, text in _expected(section):
             hit = _found(text)
             shown = () if hit is None else (hit.entry,) if hit.sure else hit.choices
             reached += any(entry.id in ids for entry in shown)
         assert reached >= floor * len(_expected(section))
+
+
+def test_a_short_question_is_answered_from_the_one_before_it() -> None:
+    right = 0
+    for asked, told, text, wanted in HELD_OUT["follow"]:
+        entry = base().get(told)
+        assert entry is not None and (not wanted or base().get(wanted)), told
+        hit = base().follow(text, entry, asked, CONFIGURED)
+        right += (hit.entry.id if hit and hit.sure else "") == wanted
+        assert hit is None or hit.entry is not entry
+    assert right >= 0.85 * len(HELD_OUT["follow"])
 
 
 @given(st.text(max_size=400), st.sampled_from(["", "Q01", "Q99", "?"]))

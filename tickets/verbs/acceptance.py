@@ -8,9 +8,11 @@ from datetime import datetime, time, timedelta
 from sqlalchemy import delete, distinct, false, func, select
 from sqlalchemy.orm import Session
 
+from nlu.slots import mask_text
+from storage import candidates as written_later
 from storage.models import Assignment, Attachment, Conversation, Follower, Staff, Ticket, TicketEvent
 from tickets import complaints, dispatch, lifecycle, notify, questions
-from tickets.catalog import category, patterns, photo_rule
+from tickets.catalog import category, patterns, photo_rule, reopen_within
 from tickets.errors import BadInput, NotAllowed, PhotoNeeded, SelfCheckNeeded, TooLate, WrongStatus
 from tickets.people import SYSTEM, Actor, leaders, managers, next_duty, on_shift, relations
 from tickets.sla import due_times
@@ -34,7 +36,7 @@ from tickets.verbs.steps import (
 )
 from tickets.words import cause_in, no_photo, objects, speaks_of_parts
 
-REOPEN_DAYS = timedelta(days=7)
+REOPEN_DAYS = reopen_within()
 ACCEPTANCE_REMINDER = timedelta(hours=4)
 SOLVED_WAIT = timedelta(hours=24)
 CALLBACK_TIMES = 3
@@ -190,6 +192,8 @@ def answer_matter(session: Session, ticket: Ticket, actor: Actor, words: str, no
         ticket.accepted_at, ticket.accept_by = now, None
     event = move(session, ticket, actor, "finish", now, note=words)
     ticket.finished_at = now
+    if ticket.kind == "ZX":
+        written_later.keep(session, ticket, staff, mask_text(ticket.symptom), mask_text(words), now)
     ask_solved(session, ticket, event, words, now)
     tell_others(session, ticket, actor, event, "push.answered_others", now)
 

@@ -169,7 +169,13 @@ def start_desk_matter(session: Session, ticket: Ticket, event: TicketEvent, repo
         owe_call(session, ticket, now)
     more = background(session, ticket, handler, now)
     buttons = _desk_buttons(ticket)
-    notify.tell_staff(session, handler, ticket, event, f"push.desk_{ticket.kind}", now, buttons=buttons, more=more)
+    if not (ticket.detail or {}).get("right"):
+        # Who decides about a right over data gets a card of its own (tickets/rights.py).
+        notify.tell_staff(session, handler, ticket, event, f"push.desk_{ticket.kind}", now, buttons=buttons, more=more)
+    if asked := category(ticket.code).asks:
+        for leader in leaders(session, ticket.community_id, asked):
+            name = say(f"department.{asked}")
+            notify.tell_staff(session, leader, ticket, event, "push.ask_department", now, department=name)
     if ticket.level == "C1":
         tell_grave(session, ticket, now)
 
@@ -177,7 +183,7 @@ def start_desk_matter(session: Session, ticket: Ticket, event: TicketEvent, repo
 def _promise_answer(ticket: Ticket, now: datetime) -> None:
     """By when it is taken and answered."""
     if ticket.kind == "ZX":
-        ticket.finish_by, ticket.accept_by = inquiry_promise(now), None
+        ticket.finish_by, ticket.accept_by = inquiry_promise(now, category(ticket.code).answer_days), None
         return
     due = due_times(ticket.level, now)
     ticket.accept_by = due.accept_by
@@ -191,7 +197,9 @@ def _desk_buttons(ticket: Ticket) -> list[tuple[str, str]]:
 def _desk_handler(session: Session, ticket: Ticket, accused: Staff | None, now: datetime) -> Staff | None:
     """Who has it first; whoever is complained about never, so that in the end it goes to those above."""
     community = ticket.community_id
-    if ticket.kind in ("ZX", "JY", "BY") or ticket.department == "desk":
+    if (ticket.detail or {}).get("right") == "erase":
+        pool = managers(session, community)
+    elif ticket.kind in ("ZX", "JY", "BY") or ticket.department == "desk":
         query = (
             select(Staff).where(Staff.community_id == community, Staff.role == "desk", Staff.active).order_by(Staff.id)
         )

@@ -1,0 +1,76 @@
+"""咨询 beside its ticket: which written answer a resident was just given, what leans on it, and what is passed to a person (domain.md S51, S52).
+
+A question gets a written answer or a ticket with a promised time; both only where the answer itself leaves something to a person.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from storage.models import Conversation, OpenQuestion, Resident, Ticket
+from tickets import questions, verbs
+from tickets.catalog import categories
+from tickets.people import Actor, homes_of
+from tickets.words import leans
+
+TOLD = "told"
+LEANS_FOR = timedelta(minutes=10)
+UNSORTED = "Q99"
+
+
+def record(
+    session: Session, chat: Conversation, actor: Actor, words: str, code: str, key: str, now: datetime
+) -> Ticket:
+    """Pass a question to a person; the ticket carries who answers it and by when. The same `key` opens it once only."""
+    person = actor.resident or actor.staff
+    assert person is not None
+    report = verbs.Report(
+        kind="ZX",
+        code=code if code.startswith("Q") and code in categories() else UNSORTED,
+        symptom=words,
+        source_key=key,
+        reporter=actor.resident,
+        reporter_staff=actor.staff,
+        conversation=chat,
+    )
+    return verbs.open_ticket(session, person.community_id, report, now)[0]
+
+
+# --- after a written answer -------------------------------------------------------------------------------------------
+
+
+def note_told(session: Session, resident: Resident, asked: str, entry: str, code: str, now: datetime) -> None:
+    """Remember which written answer was given: a short question after it leans on it. Nothing waits for a reply."""
+    told = questions.ask(session, resident, TOLD, now, text=asked, entry=entry, code=code)
+    questions.answered(told, "", now)
+
+
+def last_told(session: Session, resident: Resident | None, now: datetime) -> OpenQuestion | None:
+    """The written answer given in the last minutes."""
+    if resident is None:
+        return None
+    query = select(OpenQuestion).where(
+        OpenQuestion.resident_id == resident.id, OpenQuestion.kind == TOLD, OpenQuestion.asked_at >= now - LEANS_FOR
+    )
+    return session.scalar(query.order_by(OpenQuestion.id.desc()).limit(1))
+
+
+def joined(asked: str, text: str) -> str:
+    """A question together with the one that leans on it."""
+    return f"{asked}，{text}"
+
+
+def leaning_part(asked: str, text: str) -> str:
+    """The short question that leans on `asked`, alone or joined to it; "" when `text` is a question of its own."""
+    part = text.removeprefix(joined(asked, ""))
+    return part if leans(part) and part != asked else ""
+
+
+def pays_for(session: Session, resident: Resident | None) -> bool:
+    """Whether this person is the verified owner of a home: bills are told to nobody else (domain.md §2.5)."""
+    return resident is not None and any(
+        home.verified_at and home.relation == "owner" for home in homes_of(session, resident)
+    )
