@@ -6,23 +6,17 @@ from typing import Any
 
 from rasa_sdk import Tracker
 from rasa_sdk.events import FollowupAction, SlotSet
-from sqlalchemy import select
 
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
-from actions.progress import about
-from nlu.slots import find_people, find_phone
-from storage.models import Draft, Staff, Ticket
-from tickets import finding, notify, questions, verbs
+from storage.models import Draft, Ticket
+from tickets import complaints, finding, hearing, notify, questions
 from tickets.catalog import category
-from tickets.places import read_place
 from tickets.texts import has_text, say
-from tickets.verbs import Report
 from tickets.words import bare_request, drops_draft, gives_up, is_angry, is_grave, shouts
 
 # Each has a rule in data/rules/forms.yml.
 INTERRUPTIONS = frozenset({"greet", "ask_question", "ask_progress", "bot_challenge", "cancel", "handoff"})
-FAILED_REPAIR = "T02"
 LEAK_QUARREL, LEAK = "T18", "W03"
 MAX_QUESTIONS = 2
 ENOUGH_WORDS = 26
@@ -67,17 +61,9 @@ def _next_slot(desk: Desk, draft: Draft) -> str | None:
         return None
     if not data.get("words"):
         return "matter"
-    if _failed_repair(desk, data.get("code", ""), data["words"]):
+    if complaints.failed_repair(desk.session, desk.actor, data.get("code", ""), data["words"]):
         return None
     return None if len(data["words"]) >= ENOUGH_WORDS or data.get("detail_asked") else "detail"
-
-
-def _failed_repair(desk: Desk, code: str, words: str) -> Ticket | None:
-    """The open repair that a complaint of this kind is about; everything worth asking is known from it."""
-    if code != FAILED_REPAIR:
-        return None
-    mine = finding.open_of(desk.session, desk.actor, kinds=("BX",))
-    return next(iter(about(mine, words) or mine), None)
 
 
 def _question(code: str) -> str:
@@ -121,18 +107,31 @@ class OpenComplaint(DeskAction):
             desk.say("reply.draft_dropped")
             return cleared
         assert draft is not None
-        ticket = open_complaint(desk, words, draft.data.get("code") or "T99", angry=bool(draft.data.get("angry")))
+        angry = bool(draft.data.get("angry"))
+        ticket = open_complaint(desk, words, draft.data.get("code") or "T99")
         faults = _unregistered(desk, _faults_beside(draft, words))
         drafts.drop(desk)
-        key = "reply.grievance" if ticket.linked_id else "reply.complaint_opened"
-        key = "reply.complaint_opened_grave" if ticket.level == "C1" else key
-        desk.say(key, core=_core(words), **notify.facts(ticket, desk.now))
+        _answer(desk, ticket, angry=angry)
         if faults:
             # 「垃圾物业，电梯又坏了」: the complaint is for the leader, but somebody must also mend the lift.
             drafts.begin_with(desk, faults)
             return [*cleared, FollowupAction("repair_form")]
-        ask_phone(desk, ticket)
+        if not angry:
+            ask_phone(desk, ticket)
         return cleared
+
+
+def _answer(desk: Desk, ticket: Ticket, *, angry: bool) -> None:
+    """An angry resident hears what the desk knows and who speaks to them by when; everybody else reads it back once."""
+    if angry or ticket.level == "C1":
+        desk.tell(hearing.answer_anger(desk.session, ticket, desk.now))
+    else:
+        key = "reply.grievance" if ticket.linked_id else "reply.complaint_opened"
+        detail = ticket.detail or {}
+        wish = say("complaint.wish", wish=detail["wish"]) if detail.get("wish") else ""
+        desk.say(key, core=detail.get("core", ""), wish=wish, **notify.facts(ticket, desk.now))
+    if (ticket.detail or {}).get("hidden"):
+        desk.say("reply.name_hidden")
 
 
 class NoteComplaint(DeskAction):
@@ -143,8 +142,7 @@ class NoteComplaint(DeskAction):
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         code = desk.category if desk.category.startswith("T") else "T99"
-        ticket = open_complaint(desk, desk.text, code, angry=is_angry(desk.text))
-        desk.say("reply.complaint_opened", core=_core(desk.text), **notify.facts(ticket, desk.now))
+        _answer(desk, open_complaint(desk, desk.text, code), angry=is_angry(desk.text))
         return []
 
 
@@ -165,38 +163,9 @@ def _unregistered(desk: Desk, faults: list[dict[str, Any]]) -> list[dict[str, An
     """Faults named beside a complaint for which this person has no open ticket yet."""
     open_ones = finding.open_of(desk.session, desk.actor, kinds=("BX",))
     known = {one.code for one in open_ones}
-    return [one for one in faults if one["category"] not in known and not about(open_ones, str(one["text"]))]
+    return [one for one in faults if one["category"] not in known and not finding.about(open_ones, str(one["text"]))]
 
 
-def open_complaint(desk: Desk, words: str, code: str, *, angry: bool = False, kind: str = "TS") -> Ticket:
-    """Register it with the person named in it kept away from it; threats and injuries make it C1 (domain.md §2.2)."""
-    place = drafts.affected(desk, read_place(desk.session, desk.community_id, words, resident=desk.actor.resident))
-    told = place.action not in ("none", "invalid", "conflict")
-    linked = _failed_repair(desk, code, words)
-    report = Report(
-        kind=kind,
-        code=code,
-        symptom=words,
-        source_key=f"{desk.key}:c",
-        place_key=place.key if told else linked.place_key if linked else "",
-        place_text=place.display if told else linked.place_text if linked else "",
-        reporter=desk.actor.resident,
-        reporter_staff=desk.actor.staff,
-        conversation=desk.conversation,
-        contact_phone=find_phone(words) or "",
-        level="C1" if kind == "TS" and is_grave(words) else "",
-        linked=linked,
-        accused=_accused(desk, words),
-    )
-    return verbs.open_ticket(desk.session, desk.community_id, report, desk.now)[0]
-
-
-def _accused(desk: Desk, words: str) -> Staff | None:
-    staff = desk.session.scalars(select(Staff).where(Staff.community_id == desk.community_id)).all()
-    named = find_people(words, [one.name for one in staff])
-    return next((one for one in staff if one.name in named), None)
-
-
-def _core(words: str) -> str:
-    words = " ".join(words.split())
-    return words if len(words) <= 40 else words[:39] + "…"
+def open_complaint(desk: Desk, words: str, code: str, *, kind: str = "TS") -> Ticket:
+    """Register it, with the person named in it kept away from it (domain.md §2.4)."""
+    return hearing.hear(desk.session, desk.actor, desk.conversation, words, code, f"{desk.key}:c", desk.now, kind=kind)

@@ -6,7 +6,7 @@ faults [{code, words, place_key, place_text, public, confirm}], the place told f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from rasa_sdk import Tracker
@@ -18,6 +18,7 @@ from nlu.answers import read_answer
 from nlu.expected_time import format_window, parse_window
 from nlu.slots import find_phone
 from storage.models import Draft
+from tickets import places
 from tickets.catalog import category
 from tickets.people import home_key
 from tickets.places import place_display, read_place
@@ -179,11 +180,8 @@ def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], *, several:
 
 
 def affected(desk: Desk, place: Address) -> Address:
-    """「楼上漏水」: the flat that suffers is the place of the ticket; where it comes from is for the worker to find."""
-    if not place.source_key:
-        return place
-    key = place.keys[0]
-    return replace(place, key=key, display=place_display(desk.session, desk.community_id, key))
+    """The place that suffers, wherever it comes from."""
+    return places.affected(desk.session, desk.community_id, place)
 
 
 def _place_fields(desk: Desk, code: str, place: Address, before: dict[str, Any]) -> dict[str, Any]:

@@ -11,10 +11,9 @@ from actions import drafts
 from actions.context import Desk, DeskAction, Events
 from storage.models import OpenQuestion, Staff, Ticket
 from tickets import asking, desk_lists, finding, notify, verbs
-from tickets.catalog import category
 from tickets.people import staff_named
 from tickets.texts import clock, has_text, say
-from tickets.words import list_named, things_in
+from tickets.words import list_named
 
 SHOWN = 4
 JUST_NOW = timedelta(minutes=1)
@@ -30,7 +29,9 @@ def meant(desk: Desk, *, kinds: tuple[str, ...] = ()) -> list[Ticket]:
     mine = finding.open_of(desk.session, desk.actor, kinds=kinds)
     if not kinds:
         mine += finding.followed(desk.session, desk.actor)
-    return [one for one in mine if desk.category and one.code == desk.category] or about(mine, desk.text) or mine
+    return (
+        [one for one in mine if desk.category and one.code == desk.category] or finding.about(mine, desk.text) or mine
+    )
 
 
 def _picked(desk: Desk) -> Ticket | None:
@@ -46,12 +47,6 @@ def _picked(desk: Desk) -> Ticket | None:
         if question.data.get("picked") and question.data["text"] == desk.text:
             return verbs.load(desk.session, question.data["picked"])
     return None
-
-
-def about(tickets: list[Ticket], text: str) -> list[Ticket]:
-    """Those of `tickets` about a thing that `text` names: 「灯那个不用修了」."""
-    named = things_in(text)
-    return [one for one in tickets if named & things_in(f"{category(one.code).name} {one.symptom}")]
 
 
 def _half_told(desk: Desk) -> bool:
@@ -137,7 +132,7 @@ class QueryTickets(DeskAction):
         number = desk.entity("ticket_no")
         if number:
             ticket = finding.by_number(desk.session, desk.community_id, number, desk.actor)
-            desk.tell(desk_lists.timeline(desk.session, ticket, desk.now))
+            desk.tell(desk_lists.timeline(desk.session, ticket, desk.now, staff))
             return []
         person = desk.entity("person")
         if person:

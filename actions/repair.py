@@ -11,7 +11,7 @@ from rasa_sdk.events import SlotSet
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
 from storage.models import Draft, Ticket
-from tickets import emergencies, notify, questions, verbs
+from tickets import emergencies, notify, questions, talks, verbs
 from tickets.catalog import category
 from tickets.people import follows
 from tickets.texts import has_text, say
@@ -279,8 +279,7 @@ def _answer(desk: Desk, draft: Draft, tickets: list[Ticket]) -> None:
     unsure = {fault["code"] for fault in _faults(draft) if fault.get("confirm")}
     fuzzy = next((one for one in tickets if one.code in unsure), None)
     if draft.data.get("handover"):
-        staff = notify.hand_to_desk(desk.session, desk.conversation, desk.actor, draft.data.get("words", ""), desk.now)
-        lines.append(say("reply.handover_missing", who=staff.name if staff else say("role.desk")))
+        lines.append(_person_called(desk, draft, tickets[0]))
         lines += _phone_wanted(desk, tickets[0])
     elif fuzzy and desk.actor.resident:
         lines.append(say("reply.place_right", place=fuzzy.place_text))
@@ -291,6 +290,19 @@ def _answer(desk: Desk, draft: Draft, tickets: list[Ticket]) -> None:
     if desk.actor.staff:
         lines = lines[:1]
     desk.tell("\n".join(lines), buttons)
+
+
+def _person_called(desk: Desk, draft: Draft, ticket: Ticket) -> str:
+    """No further question: a person finds out what is missing, in this chat or by telephone."""
+    resident = desk.actor.resident
+    words = str(draft.data.get("words", ""))
+    talk = (
+        talks.ask(desk.session, desk.conversation, resident, words, desk.now, why="gave_up", ticket=ticket)
+        if resident
+        else None
+    )
+    name = talk.staff.name if talk and talk.staff else say("role.desk")
+    return say("reply.handover_missing", who=name)
 
 
 def _short_cards(desk: Desk, tickets: list[Ticket]) -> str:

@@ -10,9 +10,8 @@ from actions.changes import correct_latest, time_for_latest
 from actions.complaint import open_complaint
 from actions.context import Desk, DeskAction, Events
 from storage.models import Draft
-from tickets import notify, verbs
-from tickets.sla import in_desk_hours, next_desk_opening
-from tickets.texts import clock, has_text, say
+from tickets import hearing, notify, questions, talks, verbs
+from tickets.texts import has_text, say
 from tickets.verbs import Report
 from tickets.words import form_asked_for
 
@@ -26,18 +25,22 @@ class Handoff(DeskAction):
         return "action_handoff"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        drafts.drop(desk)
         hand_over(desk)
         return []
 
 
 def hand_over(desk: Desk) -> None:
-    staff = notify.hand_to_desk(desk.session, desk.conversation, desk.actor, desk.text, desk.now)
-    open_now = in_desk_hours(desk.now)
-    by = verbs.answer_urge_by(desk.now) if open_now else next_desk_opening(desk.now)
-    phone = desk.settings.get("duty_phone") or say("reply.no_duty_phone")
-    key = "reply.person_requested" if open_now else "reply.person_after_hours"
-    desk.say(key, who=staff.name if staff else say("role.desk"), by=clock(by, desk.now), duty_phone=phone)
+    """Ask for a person and say by when one is there; what was being told is registered as far as it goes."""
+    resident = desk.actor.resident
+    if resident is None:
+        desk.say("staff.unknown")
+        return
+    kept = talks.keep_draft(desk.session, desk.conversation, resident, desk.now)
+    first = kept[0] if kept else None
+    talk = talks.ask(desk.session, desk.conversation, resident, desk.text, desk.now, ticket=first)
+    desk.tell(talks.promise(desk.session, talk, desk.now))
+    if kept:
+        desk.say("reply.draft_kept", no=say("list.comma").join(one.ticket_no for one in kept))
 
 
 class Praise(DeskAction):
@@ -45,8 +48,12 @@ class Praise(DeskAction):
         return "action_praise"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        ticket = open_complaint(desk, desk.text, "B01", kind="BY")
-        desk.say("reply.praise", **notify.facts(ticket, desk.now))
+        told = hearing.praise(desk.session, desk.actor, desk.conversation, desk.text, f"{desk.key}:c", desk.now)
+        yes, no = say("button.name_me"), say("button.no_name")
+        named = desk.actor.resident and questions.asked_since(
+            desk.session, desk.actor.resident, ("praise_name",), desk.now
+        )
+        desk.tell(told, [("say:" + yes, yes), ("say:" + no, no)] if named else ())
         return []
 
 
@@ -57,6 +64,8 @@ class Suggest(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         ticket = open_complaint(desk, desk.text, "J01", kind="JY")
         desk.say("reply.suggestion", **notify.facts(ticket, desk.now))
+        if (ticket.detail or {}).get("hidden"):
+            desk.say("reply.name_hidden")
         return []
 
 
@@ -117,4 +126,8 @@ class Unsure(DeskAction):
         )
         ticket, _ = verbs.open_ticket(desk.session, desk.community_id, report, desk.now)
         drafts.drop(desk)
+        if desk.actor.resident:
+            talks.ask(
+                desk.session, desk.conversation, desk.actor.resident, words, desk.now, why="unsure", ticket=ticket
+            )
         desk.say("reply.unsure_person", **notify.facts(ticket, desk.now))

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -25,9 +28,9 @@ sys.path.insert(0, str(ROOT))
 
 from bot.demo import demo_register  # noqa: E402
 from bot.understanding import Reader  # noqa: E402
-from nlu.classifier import Example, read_examples, train  # noqa: E402
+from nlu.classifier import Example, Model, read_examples, train  # noqa: E402
 from nlu.emergency import detect  # noqa: E402
-from nlu.spans import train_tagger  # noqa: E402
+from nlu.spans import Tagger, train_tagger  # noqa: E402
 
 HELD_OUT = ROOT / "tests" / "nlu" / "held_out"
 NOW = datetime(2025, 6, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -144,33 +147,48 @@ def show_calibration(rows: Sequence[tuple[float, bool]]) -> None:
             print(f"| {low:.2f}–{min(high, 1):.2f} | {len(inside)} | {mean:.3f} | {right:.3f} |")
 
 
-def cross_validate(examples: Sequence[Example], folds: int, rows: bool) -> None:
-    known = sorted(set(examples), key=lambda one: (one.text, one.intent, one.category))
-    random.Random(1).shuffle(known)
-    intents: list[tuple[str, str]] = []
-    codes: list[tuple[str, str]] = []
-    sure: list[tuple[float, bool]] = []
-    spans = SpanCount()
-    for fold in range(folds):
-        learn = [one for at, one in enumerate(known) if at % folds != fold]
-        model, tagger = train(learn), train_tagger((one.text, one.spans) for one in learn)
-        reader = Reader(model, tagger, None)
-        for one in known[fold::folds]:
-            said = model.predict(one.text)
-            intents.append((one.intent, said.intent))
-            sure.append((said.confidence, said.intent == one.intent))
-            if one.category:
-                codes.append((one.category, said.category if said.intent == one.intent else "other intent"))
-            if one.intent in ("report_repair", "file_complaint"):
-                spans.add({(a, b, label) for a, b, label in one.spans}, {*said_spans(reader.read(one.text, NOW))})
-        print(f"fold {fold + 1} of {folds} read", file=sys.stderr)
-    print(f"\n## {folds} folds of the training messages")
-    show_labels("Intents", intents, rows=rows)
-    show_confused(intents)
-    show_labels("Categories", codes, rows=rows)
-    show_confused(codes)
-    show_calibration(sure)
+@dataclass
+class Judged:
+    """What models that had not seen the messages said of them: (wanted, said), (confidence, right), spans."""
+
+    intents: list[tuple[str, str]] = field(default_factory=list)
+    codes: list[tuple[str, str]] = field(default_factory=list)
+    sure: list[tuple[float, bool]] = field(default_factory=list)
+    spans: list[tuple[Spans, Spans]] = field(default_factory=list)
+
+
+def learn(examples: Sequence[Example]) -> tuple[Model, Tagger]:
+    return train(examples), train_tagger((one.text, one.spans) for one in examples)
+
+
+def judge_fold(known: Sequence[Example], fold: int, folds: int) -> Judged:
+    model, tagger = learn([one for at, one in enumerate(known) if at % folds != fold])
+    reader = Reader(model, tagger, None)
+    judged = Judged()
+    for one in known[fold::folds]:
+        said = model.predict(one.text)
+        judged.intents.append((one.intent, said.intent))
+        judged.sure.append((said.confidence, said.intent == one.intent))
+        if one.category:
+            judged.codes.append((one.category, said.category if said.intent == one.intent else "other intent"))
+        if one.intent in ("report_repair", "file_complaint"):
+            marked_spans = {(a, b, label) for a, b, label in one.spans}
+            judged.spans.append((marked_spans, {*said_spans(reader.read(one.text, NOW))}))
+    print(f"fold {fold + 1} of {folds} read", file=sys.stderr)
+    return judged
+
+
+def show_folds(found: Sequence[Judged], rows: bool) -> None:
+    print(f"\n## {len(found)} folds of the training messages")
+    show_labels("Intents", [pair for one in found for pair in one.intents], rows=rows)
+    show_confused([pair for one in found for pair in one.intents])
+    show_labels("Categories", [pair for one in found for pair in one.codes], rows=rows)
+    show_confused([pair for one in found for pair in one.codes])
+    show_calibration([pair for one in found for pair in one.sure])
     _span_head()
+    spans = SpanCount()
+    for pair in (pair for one in found for pair in one.spans):
+        spans.add(*pair)
     spans.show("folds")
 
 
@@ -257,10 +275,14 @@ def main() -> None:
     options = parser.parse_args()
     examples = read_examples(ROOT / "data" / "nlu")
     print(f"{len(examples)} training messages")
-    if options.folds:
-        cross_validate(examples, options.folds, not options.short)
-    tagger = train_tagger((one.text, one.spans) for one in examples)
-    reader = Reader(train(examples), tagger, demo_register())
+    known = sorted(set(examples), key=lambda one: (one.text, one.intent, one.category))
+    random.Random(1).shuffle(known)
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        whole = pool.submit(learn, examples)
+        folds = [pool.submit(judge_fold, known, fold, options.folds) for fold in range(options.folds)]
+        if folds:
+            show_folds([fold.result() for fold in folds], not options.short)
+        reader = Reader(*whole.result(), demo_register())
     judge_held_out(reader, not options.short, options.wrong)
     judge_faults(reader, options.wrong)
     judge_emergencies(options.wrong)

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from bot import leading
+from bot import leading, matters, talking
 from bot.speech import Command, Context, Reply
 from bot.speech import find_ticket as _ticket
 from nlu.expected_time import parse_until, parse_window
@@ -25,7 +25,7 @@ from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey
 from tickets.errors import DeskError, NoTicket, SelfCheckNeeded
 from tickets.people import staff_named
 from tickets.texts import DATA, clock, say, span
-from tickets.wording import check_wording
+from tickets.wording import check_wording, own_numbers
 from tickets.words import self_checked
 
 DEFAULT_HOLD = timedelta(hours=24)
@@ -145,12 +145,13 @@ BUTTONS = {
     "status": "status",
     "broadcast": "broadcast",
     **leading.BUTTONS,
+    **talking.BUTTONS,
 }
 
 
 def run(context: Context, command: Command) -> Reply:
     """Do it. A refusal of the desk comes back as its text, with the choices where some help."""
-    if context.conversation.group and command.name in leading.PRIVATE:
+    if context.conversation.group and command.name in (leading.PRIVATE | talking.RUNNERS.keys()):
         return Reply(say("staff.in_private"))
     return RUNNERS[command.name](context, command)
 
@@ -351,7 +352,11 @@ def _findings(words: str) -> dict[str, str]:
 
 def _my_jobs(context: Context, command: Command) -> Reply:
     jobs = finding.jobs_of(context.session, context.staff)
-    return Reply(desk_lists.lines(jobs, context.now) if jobs else say("staff.none_open"))
+    helped = finding.helped_by(context.session, context.staff)
+    parts = [desk_lists.lines(jobs, context.now)] if jobs else []
+    if helped:
+        parts.append(say("staff.helped_head") + "\n" + desk_lists.lines(helped, context.now))
+    return Reply("\n".join(parts) or say("staff.none_open"))
 
 
 # --- leaders ----------------------------------------------------------------------------------------------------------
@@ -378,6 +383,9 @@ def _assign(context: Context, command: Command) -> Reply:
     verbs.assign(
         context.session, ticket, colleague, context.actor, context.now, reason=command.values.get("reason", "")
     )
+    if ticket.handler is not colleague:
+        worker = ticket.handler.name if ticket.handler else say("person.nobody")
+        return Reply(say("staff.handing_on", no=ticket.ticket_no, name=colleague.name, worker=worker))
     window = parse_window(command.values.get("reason", ""), context.now)
     if window:
         verbs.wish(ticket, window.start, window.end or window.start, span(window.start, window.end, context.now))
@@ -456,7 +464,7 @@ def _level(context: Context, command: Command) -> Reply:
 
 def _answer(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, list)
-    check_wording(command.values["words"])
+    check_wording(command.values["words"], own_numbers(context.session, context.staff.community_id))
     verbs.answer_matter(context.session, ticket, context.actor, command.values["words"], context.now)
     return Reply(say("staff.answered", no=ticket.ticket_no))
 
@@ -555,6 +563,8 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "report_for": _report_for,
     "help": _help,
     **leading.RUNNERS,
+    **talking.RUNNERS,
+    **matters.RUNNERS,
 }
 
 

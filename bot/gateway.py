@@ -11,7 +11,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot import commands, leading, logins, making
+from bot import commands, leading, logins, making, talking
 from bot.channels.base import Inbound, Media
 from bot.clock import Clock, system_clock
 from bot.making import Made
@@ -31,13 +31,12 @@ from nlu.slots import mask_identity, mentions_id_number
 from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, NotAVoice, PhotoTooLarge, StoredVoice, save_photo, save_voice
-from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, OpenQuestion, Ticket
-from tickets import audit, binding, emergencies, finding, notify, questions, rights, verbs
+from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, OpenQuestion, Staff, Ticket
+from tickets import audit, binding, emergencies, finding, notify, questions, rights, talks, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError, NotAllowed
 from tickets.people import Actor, actor_of, prefer
-from tickets.sla import in_desk_hours, next_desk_opening
-from tickets.texts import clock, say
+from tickets.texts import say
 from tickets.words import is_greeting
 
 log = logging.getLogger(__name__)
@@ -205,8 +204,8 @@ class Gateway:
             )
 
     def _screen(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> None:
-        """Danger first, in the same transaction and without any model (domain.md §3.1). Staff commands are no reports."""
-        if not row.text or (actor.staff and commands.parse(row.text, actor.role)):
+        """Danger first, in the same transaction and without any model (domain.md §3.1)."""
+        if not row.text or (actor.staff and self._is_no_report(session, actor.staff, row.text)):
             return
         found = detect(row.text)
         if found is None:
@@ -217,6 +216,11 @@ class Gateway:
         if emergencies.screen(session, chat, actor, found, row.text, key, self._clock()):
             row.screened_at = row.done_at = self._clock()
             row.payload = {**row.payload, "emergency": found.kind}
+            talking.overhear(session, actor, row, self._clock())
+
+    def _is_no_report(self, session: Session, staff: Staff, text: str) -> bool:
+        """A command, or a word to a resident (「您那边还有煤气味吗」): no danger a colleague tells of."""
+        return commands.parse(text, staff.role) is not None or bool(talks.active_of(session, staff))
 
     def _edit(self, session: Session, chat: Conversation, row: InboxMessage, edits: str) -> None:
         """What nobody has read yet is read as it stands now; what was answered is corrected by a message of its own."""
@@ -391,13 +395,11 @@ class Gateway:
                 row.retry_at = now + timedelta(seconds=wait)
 
     def _give_to_person(self, session: Session, chat: Conversation, rows: list[InboxMessage]) -> None:
-        now = self._clock()
+        now, resident = self._clock(), chat.identity.resident
         words = " ".join(row.text or row.button for row in rows)
-        staff = notify.hand_to_desk(session, chat, actor_of(chat.identity), words, now)
-        by = verbs.answer_urge_by(now) if in_desk_hours(now) else next_desk_opening(now)
-        who = staff.name if staff else say("role.desk")
-        text = say("reply.person_requested", who=who, by=clock(by, now), duty_phone=self._duty_phone(session))
-        self._say(session, chat, text, f"person:{rows[0].id}")
+        if resident:
+            talk = talks.ask(session, chat, resident, words, now, why="failed")
+            self._say(session, chat, talks.promise(session, talk, now), f"person:{rows[0].id}")
         self._close_rows(session, [row.id for row in rows])
 
     def _delay_text(self, session: Session) -> str:
@@ -544,21 +546,34 @@ class Gateway:
                 # Not before: whoever pressed first may have had no right to, and the others would find no button.
                 self._on_used(chat.channel, chat.chat_id, row.payload["card"])
             return outcome
+        turn = Turn(session, chat, actor, row.text, now, f"{row.channel}:{row.message_id}")
         if not row.text:
-            return self._no_text(session, chat, actor, row)
+            return self._in_talk(session, chat, actor, row, turn) or self._no_text(session, chat, actor, row)
+        return self._account(session, chat, actor, row) or self._words(session, chat, actor, row, turn)
+
+    def _account(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Outcome | None:
+        """What is about the account and not about any matter: codes, homes, where to write."""
         if code := commands.binding_code(row.text):
             return self._bind(session, chat, code)
         if said := self._where_to_write(session, chat, actor, row.text):
             return Outcome(said)
+        if actor.resident and (home := commands.home_to_bind(commands.resident_menu(row.text))):
+            return Outcome(binding.claim(session, actor.resident, home, self._clock()))
+        return None
+
+    def _words(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage, turn: Turn) -> Outcome:
+        """A command of staff, a word to a person, an answer to a question, else something for the dialogue."""
         if actor.resident:
             row.text = commands.resident_menu(row.text)
-            if home := commands.home_to_bind(row.text):
-                return Outcome(binding.claim(session, actor.resident, home, self._clock()))
             if row.payload.get("corrects"):
                 row.text = say("words.edited", words=row.text)
-        turn = Turn(session, chat, actor, row.text, now, f"{row.channel}:{row.message_id}")
-        if actor.staff and (command := commands.parse(row.text, actor.role)):
-            return self._command(session, chat, actor, row, command)
+        turn = replace(turn, text=row.text)
+        if actor.staff:
+            command = commands.parse(row.text, actor.role)
+            if command and talking.is_for_desk(session, actor.staff, command):
+                return self._command(session, chat, actor, row, command)
+        if talked := self._in_talk(session, chat, actor, row, turn):
+            return talked
         if own := rights.claimed(turn, self._address):
             return own
         if action := commands.beyond(row.text, actor.role):
@@ -566,6 +581,14 @@ class Gateway:
         if row.payload.get("photos"):
             self._photos_to_ticket(session, actor, row)
         return try_answer(turn) or Outcome(resume=row.text)
+
+    def _in_talk(
+        self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage, turn: Turn
+    ) -> Outcome | None:
+        """What people say to people; the bot is silent then."""
+        if actor.staff:
+            return None if chat.group else talking.staff_turn(session, actor.staff, row, turn.now)
+        return talking.resident_turn(session, chat, row, turn)
 
     def _where_to_write(self, session: Session, chat: Conversation, actor: Actor, text: str) -> str:
         """「以后发这里」 in a private chat, 「本群派单」 by a leader in a group; the answer, "" for anything else."""

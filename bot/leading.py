@@ -27,7 +27,7 @@ from tickets.catalog import category
 from tickets.desk_lists import Page
 from tickets.errors import NotAllowed
 from tickets.ledger import scope_of
-from tickets.people import staff_named
+from tickets.people import helps, staff_named
 from tickets.periods import Period, period, read_period
 from tickets.texts import LOCAL, clock, say
 from tickets.wording import check_wording
@@ -99,13 +99,15 @@ def _status(context: Context, command: Command) -> Reply:
             context.session, context.staff.community_id, context.actor, audit.LOOK, context.now,
             target=ticket.ticket_no, allowed=True,
         )  # fmt: skip
-    text = desk_lists.timeline(context.session, ticket, context.now)
+    text = desk_lists.timeline(context.session, ticket, context.now, context.staff)
     return Reply(text, _acts(context, ticket) if context.staff.role != "worker" else ())
 
 
 def _others_complaint(context: Context, ticket: Ticket) -> bool:
     """Words and identity of a complaint are for its handler, the desk, its department and the manager (domain.md §9.3)."""
     if ticket.kind != "TS" or context.staff.role != "supervisor" or ticket.handler_id == context.staff.id:
+        return False
+    if helps(context.session, ticket, context.staff):
         return False
     scope = scope_of(context.staff)
     return bool(scope.department and ticket.department != scope.department)

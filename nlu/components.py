@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +99,13 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
         return digest.hexdigest()
 
     def train(self, training_data: TrainingData) -> Resource:
-        """Fit the classifier and the tagger and store both."""
+        """Fit the classifier and the tagger side by side and store both."""
         known = [_example(message) for message in training_data.intent_examples]
-        self._model = classifier.train(known)
-        self._tagger = spans.train_tagger((example.text, example.spans) for example in known)
+        # Not forked: Rasa's libraries have started threads.
+        with ProcessPoolExecutor(1, get_context("spawn")) as beside:
+            tagging = beside.submit(spans.train_tagger, [(example.text, example.spans) for example in known])
+            self._model = classifier.train(known)
+            self._tagger = tagging.result()
         with self._storage.write_to(self._resource) as folder:
             self._model.save(folder / _MODEL_FILE)
             self._tagger.save(folder / _TAGGER_FILE)

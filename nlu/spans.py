@@ -58,6 +58,9 @@ class Tagger:
         self._crf = pycrfsuite.Tagger()
         self._crf.open_inmemory(stored)
 
+    def __reduce__(self) -> tuple[type[Tagger], tuple[bytes]]:
+        return Tagger, (self._stored,)
+
     def save(self, path: Path) -> None:
         path.write_bytes(self._stored)
 

@@ -211,7 +211,6 @@ class Conversation(Base):
     group: Mapped[bool] = mapped_column("is_group", default=False)
     # A group of staff (or its robot) that is told which jobs nobody has.
     hears_dispatch: Mapped[bool] = mapped_column(default=False)
-    with_person: Mapped[bool] = mapped_column(default=False)
     reachable: Mapped[bool] = mapped_column(default=True)
     last_inbound_at: Mapped[datetime | None]
     turn_owner: Mapped[str | None] = mapped_column(String(40))
@@ -443,6 +442,78 @@ class Follower(Base):
     at: Mapped[datetime]
     resident: Mapped[Resident | None] = relationship()
     staff: Mapped[Staff | None] = relationship()
+
+
+class CoHandler(Base):
+    """协办: a colleague who helps with a matter whose handler stays responsible for it."""
+
+    __tablename__ = "co_handlers"
+    __table_args__ = (UniqueConstraint("ticket_id", "staff_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    ticket_id: Mapped[int] = mapped_column(ForeignKey("tickets.id"))
+    staff_id: Mapped[int] = mapped_column(ForeignKey("staff.id"), index=True)
+    at: Mapped[datetime]
+    staff: Mapped[Staff] = relationship()
+
+
+# --- people talking to people -----------------------------------------------------------------------------------------
+
+
+class Talk(Base):
+    """A resident and a colleague speaking through the desk; neither learns the other's number."""
+
+    __tablename__ = "talks"
+    __table_args__ = (
+        CheckConstraint("state in ('waiting','active','ended')", name="state"),
+        CheckConstraint("state <> 'active' or staff_id is not null", name="active_has_staff"),
+        # Nobody waits twice at once, whichever channel they ask in.
+        Index(
+            "uq_talks_open",
+            "resident_id",
+            unique=True,
+            sqlite_where=text("state <> 'ended'"),
+            postgresql_where=text("state <> 'ended'"),
+        ),
+        Index("ix_talks_ring", "state", "ring_at"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    community_id: Mapped[int] = mapped_column(ForeignKey("communities.id"))
+    resident_id: Mapped[int] = mapped_column(ForeignKey("residents.id"))
+    # Where the resident was heard last.
+    conversation_id: Mapped[int] = mapped_column(ForeignKey("conversations.id"))
+    ticket_id: Mapped[int | None] = mapped_column(ForeignKey("tickets.id"), index=True)
+    # Who was asked last while it waits, who has it once it is taken.
+    staff_id: Mapped[int | None] = mapped_column(ForeignKey("staff.id"), index=True)
+    state: Mapped[str] = mapped_column(String(8), default="waiting")
+    why: Mapped[str] = mapped_column(String(12))
+    words: Mapped[str] = mapped_column(Text, default="")
+    # What the colleague types without saying for whom goes here.
+    current: Mapped[bool] = mapped_column(default=False)
+    asked_at: Mapped[datetime]
+    answer_by: Mapped[datetime]
+    ring_at: Mapped[datetime | None]
+    rung: Mapped[int] = mapped_column(default=0)
+    taken_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    ended_as: Mapped[str] = mapped_column(String(10), default="")
+    resident: Mapped[Resident] = relationship()
+    conversation: Mapped[Conversation] = relationship()
+    staff: Mapped[Staff | None] = relationship()
+    ticket: Mapped[Ticket | None] = relationship()
+    lines: Mapped[list[TalkLine]] = relationship(order_by="TalkLine.id")
+
+
+class TalkLine(Base):
+    """One thing said in a talk, as the other side read it."""
+
+    __tablename__ = "talk_lines"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    talk_id: Mapped[int] = mapped_column(ForeignKey("talks.id"), index=True)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(40))
+    actor_name: Mapped[str] = mapped_column(String(60))
+    text: Mapped[str] = mapped_column(Text, default="")
+    image_key: Mapped[str] = mapped_column(String(80), default="")
 
 
 class Assignment(Base):

@@ -16,7 +16,7 @@ from nlu.answers import CANCEL, STILL_FAULTY, Answer, read_answer
 from nlu.expected_time import Window, format_window
 from nlu.slots import Scores, find_phone, find_salutation
 from storage.models import Conversation, Draft, Follower, OpenQuestion, Resident, Ticket
-from tickets import emergencies, inquiries, notify, questions, verbs
+from tickets import complaints, emergencies, finding, hearing, inquiries, notify, questions, talks, verbs
 from tickets.errors import DeskError
 from tickets.lifecycle import OPEN
 from tickets.people import Actor, leaders
@@ -27,29 +27,38 @@ from tickets.words import (
     asks,
     asks_person,
     corrects,
+    doubts_person,
     dropped,
+    failed_repair,
     gives_up,
+    hides_name,
+    is_angry,
+    is_grave,
     is_greeting,
     is_medical,
     is_restored,
     joins,
     leaves_topic,
     left_open,
+    may_name,
     no_cancel,
     none_of_these,
     opens_another,
+    opens_suggestion_box,
     resumes_draft,
     self_check_yes,
+    shouts,
     things_in,
     yes_cancel,
 )
 
 FRESH_DETAIL = timedelta(minutes=15)
+SHORT = 20
 READERS = frozenset(
     {"acceptance", "score", "appointment", "consent", "confirm_address", "detail", "solved", "safety", "phone"}
 )
 # What is asked about a ticket that is over.
-AFTERWARDS = frozenset({"score", "callback", "referred", "restored"})
+AFTERWARDS = frozenset({"score", "callback", "referred", "restored", "praise_name"})
 # The reader's name for question kinds that are answered the same way.
 SAME_AS = {"callback": "acceptance"}
 
@@ -83,6 +92,9 @@ def try_answer(turn: Turn) -> Outcome | None:
     if person is None or asks_person(turn.text):
         return None
     waiting = questions.waiting(turn.session, person, turn.now)
+    heard = _heard_out(turn, waiting)
+    if heard is not None:
+        return heard
     given_up = _drop_draft(turn, waiting[0].asked_at if waiting else None)
     if given_up is not None:
         return given_up
@@ -106,6 +118,33 @@ def _after_answer(turn: Turn) -> Outcome | None:
         args = (turn.session, turn.conversation, turn.actor, asked, str(told.data["code"]), turn.key, turn.now)
         return Outcome(say("reply.question_recorded", **notify.facts(inquiries.record(*args), turn.now)))
     return Outcome(resume=inquiries.joined(asked, turn.text)) if inquiries.leaning_part(asked, turn.text) else None
+
+
+def _heard_out(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
+    """What leaves no doubt and is taken before any form or question: anger about a repair that failed, a wish not to be named,
+    the suggestion box (domain.md S54)."""
+    resident = turn.actor.resident
+    if resident is None or any(one.kind in ("safety", "emergency", "call") for one in waiting):
+        return None
+    if opens_suggestion_box(turn.text):
+        questions.ask(turn.session, resident, "suggestion", turn.now)
+        return Outcome(say("reply.suggestion_box"))
+    if hides_name(turn.text) and len(turn.text) <= SHORT and (mine := _open_complaint(turn)):
+        verbs.hide_name(turn.session, mine, turn.actor, turn.text, turn.now)
+        return Outcome(say("reply.name_hidden"))
+    if not (is_angry(turn.text) or is_grave(turn.text)) or not failed_repair(turn.text):
+        return None
+    code = complaints.FAILED_REPAIR
+    if complaints.failed_repair(turn.session, turn.actor, code, turn.text) is None:
+        return None
+    ticket = hearing.hear(turn.session, turn.actor, turn.conversation, turn.text, code, f"{turn.key}:c", turn.now)
+    return Outcome(hearing.answer_anger(turn.session, ticket, turn.now), restart_dialogue=True)
+
+
+def _open_complaint(turn: Turn) -> Ticket | None:
+    """The complaint or suggestion this person told last and is not over."""
+    mine = finding.open_of(turn.session, turn.actor, kinds=("TS", "JY"))
+    return verbs.load(turn.session, mine[0].id) if mine else None
 
 
 # What only makes a report more complete; nobody has to answer it.
@@ -546,6 +585,54 @@ def _which(turn: Turn, question: OpenQuestion) -> Outcome | None:
     return Outcome()
 
 
+# --- complaints, suggestions, praise ----------------------------------------------------------------------------------
+
+
+def _still_angry(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    """After the first answer to an angry resident: the same tone, the same promise and a number to ring; a person is called
+    for whoever is not telephoned anyway (domain.md §5.3, §5.7)."""
+    robot, angry = doubts_person(turn.text), is_angry(turn.text) or shouts(turn.text)
+    if not (robot or angry):
+        return None
+    ticket = _ticket(turn, question)
+    verbs.record(turn.session, ticket, turn.actor, "comment", turn.now, note=turn.text)
+    if ticket.handler:
+        event = verbs.record(turn.session, ticket, turn.actor, "still_angry", turn.now)
+        notify.tell_staff(turn.session, ticket.handler, ticket, event, "push.detail_staff", turn.now, words=turn.text)
+    resident = turn.actor.resident
+    if angry and resident and not complaints.call_of(ticket):
+        talk = talks.ask(turn.session, turn.conversation, resident, turn.text, turn.now, why="angry", ticket=ticket)
+        return Outcome(talks.promise(turn.session, talk, turn.now))
+    return Outcome(complaints.repeated(turn.session, ticket, turn.now, robot=robot))
+
+
+def _suggestion(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    """What comes after 「意见箱」."""
+    if is_greeting(turn.text) or turn.actor.resident is None:
+        return None
+    questions.answered(question, turn.text, turn.now)
+    if dropped(turn.text) is not None:
+        return Outcome(say("reply.draft_dropped"))
+    ticket = hearing.hear(
+        turn.session, turn.actor, turn.conversation, turn.text, "J01", f"{turn.key}:j", turn.now, kind="JY"
+    )
+    lines = [say("reply.suggestion", **notify.facts(ticket, turn.now))]
+    if (ticket.detail or {}).get("hidden"):
+        lines.append(say("reply.name_hidden"))
+    return Outcome("\n".join(lines))
+
+
+def _praise_name(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    """「转告时可以写上您的称呼吗」: only a plain yes names anybody."""
+    agreed = may_name(turn.text)
+    if agreed is None:
+        return None
+    questions.answered(question, turn.text, turn.now)
+    if agreed:
+        verbs.name_praiser(turn.session, _ticket(turn, question), turn.actor, turn.now)
+    return Outcome(say("reply.praise_named" if agreed else "reply.praise_unnamed"))
+
+
 # --- shared and handed-over matters ------------------------------------------------------------------------------------
 
 
@@ -649,6 +736,9 @@ OWN_READERS: dict[str, Callable[[Turn, OpenQuestion], Outcome | None]] = {
     "join": _join,
     "restored": _restored,
     "referred": _referred,
+    "call": _still_angry,
+    "suggestion": _suggestion,
+    "praise_name": _praise_name,
 }
 HANDLERS: dict[str, Handler] = {
     "safety": _safety,

@@ -217,6 +217,49 @@ def causes() -> dict[str, tuple[str, ...]]:
     return {name: tuple(words) for name, words in _load("work")["causes"].items()}
 
 
+@dataclass(frozen=True)
+class ComplaintRules:
+    """data/catalog/complaints.yml."""
+
+    grave: dict[str, str]
+    vague: frozenset[str]
+    group_homes: int
+    group: timedelta
+    group_not: frozenset[str]
+    open_for: timedelta
+    told_times: int
+    told_within: timedelta
+    faulty_code: str
+    call: timedelta
+    call_again: timedelta
+    own_up: timedelta
+    attitude: str
+    departments: dict[str, str]
+    person_now: frozenset[str]
+
+
+@cache
+def complaint_rules() -> ComplaintRules:
+    data = _load("complaints")
+    return ComplaintRules(
+        {name: row["code"] for name, row in data["grave"].items()},
+        frozenset(data["vague"]),
+        data["group_homes"],
+        timedelta(hours=data["group_hours"]),
+        frozenset(data["group_not"]),
+        timedelta(days=data["open_days"]),
+        data["told_times"],
+        timedelta(days=data["told_days"]),
+        data["faulty_code"],
+        timedelta(minutes=data["call_minutes"]),
+        timedelta(minutes=data["call_again_minutes"]),
+        timedelta(minutes=data["own_up_minutes"]),
+        data["attitude"],
+        dict(data["departments"]),
+        frozenset(data["person_now"]),
+    )
+
+
 @cache
 def patterns() -> Patterns:
     rows = _load("patterns")

@@ -15,7 +15,8 @@ from sqlalchemy import literal_column, select
 from sqlalchemy.orm import Session
 
 from storage.models import Assignment, Community, Draft, OpenQuestion, OutboxMessage, Resident, Staff, Ticket
-from tickets import aftercare, emergencies, lifecycle, notify, quiet_hours, verbs
+from tickets import aftercare, complaints, emergencies, lifecycle, notify, quiet_hours, talks, verbs
+from tickets.catalog import complaint_rules
 from tickets.history import clock_start, count_of, last_of
 from tickets.people import SYSTEM, chain, duty_ends, leaders, managers, next_duty, on_shift
 from tickets.sla import DESK_CLOSES, DESK_OPENS, after, in_desk_hours, inquiry_promise, sla_class
@@ -56,6 +57,7 @@ def sweep(session: Session, now: datetime) -> bool:
     unconfirmed_answers(session, now)
     unanswered_safety(session, now)
     aftercare.sweep(session, now)
+    talks.sweep(session, now)
     drafts(session, now)
     unknown_year(session, now)
     more = look_at_tickets(session, now)
@@ -89,6 +91,8 @@ def look(session: Session, ticket: Ticket, now: datetime) -> None:
     late_arrival(session, ticket, now)
     late_finish(session, ticket, now)
     late_promise(session, ticket, now)
+    late_call(session, ticket, now)
+    open_too_long(session, ticket, now)
     ring_again(session, ticket, now)
     emergency_contact(session, ticket, now)
     progress(session, ticket, now)
@@ -108,6 +112,8 @@ def _moments(session: Session, ticket: Ticket, now: datetime) -> Iterator[dateti
     yield from _accept_moments(session, ticket, now)
     yield from _arrive_moments(ticket)
     yield from _finish_moments(session, ticket, now)
+    if ticket.kind == "TS":
+        yield from _complaint_moments(ticket)
     if ticket.handler and ticket.status in lifecycle.OWNED and (ends := duty_ends(ticket.handler, now)):
         yield ends
     if ticket.level == "U0" and ticket.code == "L01":
@@ -350,6 +356,31 @@ def _in_desk_time(moment: datetime) -> datetime:
     return inquiry_promise(moment - timedelta(days=1) if moment.astimezone(LOCAL).time() < DESK_OPENS else moment)
 
 
+# --- complaints -------------------------------------------------------------------------------------------------------
+
+
+def _complaint_moments(ticket: Ticket) -> Iterator[datetime]:
+    yield ticket.created_at + complaint_rules().open_for
+    if due := complaints.call_due(ticket):
+        yield due - complaint_rules().own_up
+
+
+def late_call(session: Session, ticket: Ticket, now: datetime) -> None:
+    """The manager has not telephoned by the promised time: those above know, and the resident hears a new time (SC05)."""
+    due = complaints.call_due(ticket) if ticket.kind == "TS" else None
+    if due is not None and ticket.status in RUNNING and due - complaint_rules().own_up <= now:
+        verbs.call_missed(session, ticket, now)
+
+
+def open_too_long(session: Session, ticket: Ticket, now: datetime) -> None:
+    """A complaint that nobody could settle in a month is the manager's (domain.md §2.2)."""
+    unsettled = ticket.kind == "TS" and ticket.status in (*RUNNING, "done", "on_hold")
+    if not unsettled or ticket.created_at + complaint_rules().open_for > now:
+        return
+    if verbs.make_grave(session, ticket, "open", now):
+        verbs.tell_grave(session, ticket, now)
+
+
 # --- again, until somebody acts ---------------------------------------------------------------------------------------
 
 
@@ -472,7 +503,7 @@ def _next_reminder(question: OpenQuestion, now: datetime) -> datetime:
 
 
 def unconfirmed_answers(session: Session, now: datetime) -> None:
-    """An answer nobody commented on for a day: questions are closed, a complaint is called back by a person (domain.md §7.1)."""
+    """An answer nobody commented on for a day: questions are closed, complaints called back (domain.md §7.1)."""
     query = select(OpenQuestion).where(
         OpenQuestion.state == "open", OpenQuestion.kind == "solved", OpenQuestion.remind_at <= now
     )
@@ -483,8 +514,7 @@ def unconfirmed_answers(session: Session, now: datetime) -> None:
             continue
         question.remind_at = None
         if ticket.status == "done" and ticket.kind == "TS":
-            told = leaders(session, ticket.community_id, ticket.department)
-            verbs.escalate(session, ticket, now, "push.answer_unconfirmed", told)
+            aftercare.call_back_complaint(session, ticket, question, now)
         elif ticket.status == "done":
             verbs.accept_by_default(session, ticket, now)
 

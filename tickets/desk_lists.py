@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from nlu.slots import mask_text
-from storage.models import Staff, Ticket
+from storage.models import CoHandler, Staff, Ticket
 from tickets import finding, lifecycle, notify
 from tickets.ledger import scope_of
-from tickets.people import Actor, may_see
+from tickets.people import Actor, hides_name_from, may_see
 from tickets.periods import period
 from tickets.report_text import counts_text
 from tickets.reports import overdue_conditions, standing
@@ -27,8 +27,13 @@ def visible(session: Session, ticket: Ticket, actor: Actor) -> bool:
 
 
 def lines(tickets: list[Ticket], now: datetime) -> str:
-    rows = ({**notify.facts(ticket, now), "tail": short_no(ticket, now)} for ticket in tickets[:PAGE])
+    rows = ({**notify.facts(ticket, now), **_where(ticket), "tail": short_no(ticket, now)} for ticket in tickets[:PAGE])
     return "\n".join(say("staff.line_time", **row) for row in rows)
+
+
+def _where(ticket: Ticket) -> dict[str, str]:
+    """The building only, where a list would tell who complained."""
+    return {"place": notify.place_for_groups(ticket)} if (ticket.detail or {}).get("hidden") else {}
 
 
 def short_no(ticket: Ticket, now: datetime) -> str:
@@ -37,25 +42,35 @@ def short_no(ticket: Ticket, now: datetime) -> str:
     return ticket.tail if today else ticket.ticket_no
 
 
-def timeline(session: Session, ticket: Ticket, now: datetime) -> str:
-    """Where a ticket stands and every step that brought it there."""
+def timeline(session: Session, ticket: Ticket, now: datetime, reader: Staff | None = None) -> str:
+    """Where a ticket stands and every step that brought it there, without names if `reader` may not know who complained."""
     events = list(ticket.history)
     shown = [event for event in events if say_action(event.action)]
+    hidden = reader is not None and hides_name_from(ticket, reader)
     rows = [
         say(
             "staff.status_line",
             at=clock(event.at, now),
             action=say_action(event.action),
-            who=event.actor_name,
-            note=_short(event.note),
+            who=say("person.hidden") if hidden and event.actor.startswith("resident:") else event.actor_name,
+            note=_short(notify.without_home(ticket, event.note) if hidden else event.note),
         ).strip()
         for event in shown[-TIMELINE_LINES:]
     ]
-    head = say("staff.status_head", **notify.facts(ticket, now))
+    facts = notify.facts(ticket, now)
+    head = say("staff.status_head", **(notify.without_name(ticket, facts) if hidden else facts))
+    if helpers := _helpers(session, ticket):
+        head += "\n" + say("staff.status_helpers", names=helpers)
     scores = ""
     if ticket.score_attitude:
         scores = "\n" + say("staff.status_scores", attitude=ticket.score_attitude, quality=ticket.score_quality)
     return "\n".join([head + scores, *rows])
+
+
+def _helpers(session: Session, ticket: Ticket) -> str:
+    """Who helps with it, besides whoever is responsible."""
+    query = select(CoHandler).where(CoHandler.ticket_id == ticket.id).order_by(CoHandler.id)
+    return say("list.comma").join(one.staff.name for one in session.scalars(query))
 
 
 def say_action(action: str) -> str:

@@ -119,3 +119,33 @@ class TooManyClaims(DeskError):
     """This person has claimed too many homes today."""
 
     code = "too_many_claims"
+
+
+class Accused(DeskError):
+    """A complaint is not given to whom it is about."""
+
+    code = "accused"
+
+
+class CauseNeeded(DeskError):
+    """A complaint closes with its cause and what is done about it."""
+
+    code = "cause_needed"
+
+
+class CallbackNeeded(DeskError):
+    """A C1 closes after the manager has called the resident back."""
+
+    code = "callback_needed"
+
+
+class NoTalk(DeskError):
+    """No talk with a resident that this colleague could speak in."""
+
+    code = "no_talk"
+
+
+class TalkTaken(DeskError):
+    """Another colleague speaks with this resident."""
+
+    code = "talk_taken"

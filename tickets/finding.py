@@ -7,12 +7,14 @@ from datetime import datetime
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from storage.models import Assignment, Follower, Staff, Ticket
+from storage.models import Assignment, CoHandler, Follower, Staff, Ticket
 from tickets import lifecycle
+from tickets.catalog import category
 from tickets.errors import NotFound, NoTicket, WhichTicket
 from tickets.notify import facts
-from tickets.people import Actor, home_key, may_see
+from tickets.people import Actor, home_key, is_accused, may_see
 from tickets.texts import say
+from tickets.words import things_in
 
 
 def by_number(session: Session, community_id: int, number: str, actor: Actor) -> Ticket:
@@ -35,7 +37,11 @@ def _offered(session: Session, ticket: Ticket, actor: Actor) -> bool:
     """Whether this worker was ever sent this ticket, or may grab it (nobody has it)."""
     if actor.staff is None or actor.staff.community_id != ticket.community_id:
         return False
-    if ticket.status in ("new", "assigned", "rework", "in_progress") and actor.staff.role == "worker":
+    if is_accused(ticket, actor.staff):
+        # Not even that there is a complaint about them.
+        return False
+    grabbable = ticket.kind in ("BX", "YH") and ticket.status in ("new", "assigned", "rework", "in_progress")
+    if grabbable and actor.staff.role == "worker":
         return True
     query = select(Assignment.id).where(Assignment.ticket_id == ticket.id, Assignment.staff_id == actor.staff.id)
     return session.scalar(query.limit(1)) is not None
@@ -46,6 +52,21 @@ def jobs_of(session: Session, staff: Staff, *statuses: str) -> list[Ticket]:
     wanted = statuses or tuple(lifecycle.OPEN)
     query = select(Ticket).where(Ticket.handler_id == staff.id, Ticket.status.in_(wanted))
     return list(session.scalars(query.order_by(Ticket.level, Ticket.finish_by, Ticket.id)))
+
+
+def open_complaints(session: Session, community_id: int) -> list[Ticket]:
+    """Every complaint of a community that is not over."""
+    query = select(Ticket).where(
+        Ticket.community_id == community_id, Ticket.kind == "TS", Ticket.status.in_(lifecycle.OPEN)
+    )
+    return list(session.scalars(query.order_by(Ticket.id)))
+
+
+def helped_by(session: Session, staff: Staff) -> list[Ticket]:
+    """Open matters a colleague helps with (协办)."""
+    query = select(Ticket).join(CoHandler, CoHandler.ticket_id == Ticket.id)
+    query = query.where(CoHandler.staff_id == staff.id, Ticket.status.in_(lifecycle.OPEN))
+    return list(session.scalars(query.order_by(Ticket.level, Ticket.id)))
 
 
 def offers_to(session: Session, staff: Staff) -> list[Ticket]:
@@ -75,6 +96,12 @@ def open_of(session: Session, actor: Actor, *, kinds: tuple[str, ...] = ()) -> l
     return list(session.scalars(query.order_by(Ticket.id.desc())))
 
 
+def about(tickets: list[Ticket], text: str) -> list[Ticket]:
+    """Those of `tickets` about a thing that `text` names: 「灯那个不用修了」."""
+    named = things_in(text)
+    return [one for one in tickets if named & things_in(f"{category(one.code).name} {one.symptom}")]
+
+
 def followed(session: Session, actor: Actor) -> list[Ticket]:
     """What others reported first and this resident has as well, and is not over, newest first."""
     if actor.resident is None:
@@ -84,11 +111,13 @@ def followed(session: Session, actor: Actor) -> list[Ticket]:
     return list(session.scalars(query.order_by(Ticket.id.desc())).unique())
 
 
-def last_of(session: Session, actor: Actor) -> Ticket | None:
-    """The ticket this resident dealt with last, also a finished one."""
+def last_of(session: Session, actor: Actor, *, kinds: tuple[str, ...] = ()) -> Ticket | None:
+    """The ticket (of these kinds) that this resident dealt with last, also a finished one."""
     if actor.resident is None:
         return None
     query = select(Ticket).where(Ticket.reporter_id == actor.resident.id).order_by(Ticket.id.desc())
+    if kinds:
+        query = query.where(Ticket.kind.in_(kinds))
     return session.scalars(query.limit(1)).first()
 
 

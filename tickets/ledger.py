@@ -21,9 +21,9 @@ from storage.models import (
     Ticket,
     TicketEvent,
 )
+from storage.models import Talk as PersonTalk
 from tickets import lifecycle
 from tickets.kpi import Job, Matter, Ratio, Talk
-from tickets.notify import HANDOFF
 from tickets.sla import due_times
 from tickets.texts import LOCAL, say
 
@@ -43,6 +43,8 @@ class Scope:
     community_id: int
     department: str = ""
     areas: tuple[str, ...] = ()
+    # Complaints about the reader do not exist for them.
+    reader: int = 0
 
     def conditions(self) -> list[ColumnElement[bool]]:
         found: list[ColumnElement[bool]] = [Ticket.community_id == self.community_id]
@@ -52,16 +54,19 @@ class Scope:
             # A public place of the area has its key behind "PUB:".
             inside = (Ticket.place_key.startswith(before + area) for area in self.areas for before in ("", "PUB:"))
             found.append(or_(*inside))
+        if self.reader:
+            accused = Ticket.detail["accused"].as_integer()
+            found.append(or_(Ticket.kind != "TS", accused.is_(None), accused != self.reader))
         return found
 
 
 def scope_of(staff: Staff) -> Scope:
     """A manager and the front desk's supervisor see the whole community, other supervisors their department, the desk its area."""
     if staff.role == "supervisor" and staff.department != "desk":
-        return Scope(staff.community_id, department=staff.department)
+        return Scope(staff.community_id, department=staff.department, reader=staff.id)
     if staff.role == "desk":
-        return Scope(staff.community_id, areas=tuple(staff.areas))
-    return Scope(staff.community_id)
+        return Scope(staff.community_id, areas=tuple(staff.areas), reader=staff.id)
+    return Scope(staff.community_id, reader=staff.id)
 
 
 # --- jobs -------------------------------------------------------------------------------------------------------------
@@ -334,20 +339,20 @@ def _heard(scope: Scope, start: datetime, end: datetime) -> list[ColumnElement[b
 
 
 def _handed_over(session: Session, scope: Scope, start: datetime, end: datetime) -> Ratio:
-    """Chats of a day that went to a person ÷ chats of a day in which a resident wrote."""
+    """Residents who wanted or got a person on a day ÷ residents who wrote on a day."""
     query = (
-        select(InboxMessage.conversation_id, InboxMessage.received_at)
-        .join(Conversation, Conversation.id == InboxMessage.conversation_id)
-        .join(Identity, Identity.id == Conversation.identity_id)
-        .join(Resident, Resident.id == Identity.resident_id)
+        select(Resident.id, InboxMessage.received_at)
+        .join(Identity, Identity.resident_id == Resident.id)
+        .join(Conversation, Conversation.identity_id == Identity.id)
+        .join(InboxMessage, InboxMessage.conversation_id == Conversation.id)
         .where(*_heard(scope, start, end))
     )
-    talked = {(chat, _day(at)) for chat, at in session.execute(query)}
-    asked = select(OutboxMessage.dedupe_key, OutboxMessage.created_at).where(
-        OutboxMessage.dedupe_key.startswith(HANDOFF), OutboxMessage.created_at >= start, OutboxMessage.created_at < end
+    wrote = {(person, _day(at)) for person, at in session.execute(query)}
+    asked = select(PersonTalk.resident_id, PersonTalk.asked_at).where(
+        PersonTalk.community_id == scope.community_id, PersonTalk.asked_at >= start, PersonTalk.asked_at < end
     )
-    handed = {(int(key.split(":")[1]), _day(at)) for key, at in session.execute(asked)}
-    return Ratio(len(talked & handed), len(talked))
+    handed = {(person, _day(at)) for person, at in session.execute(asked)}
+    return Ratio(len(wrote & handed), len(wrote))
 
 
 def _day(at: datetime) -> date:

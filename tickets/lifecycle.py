@@ -41,6 +41,8 @@ REPORTER, FOLLOWER, HANDLER, WORKER, INSPECTOR, DESK, SUPERVISOR, SYSTEM = (
     "supervisor",
     "system",
 )
+# Was asked to help with somebody else's matter (协办): sees it and adds to it, and decides nothing.
+HELPER = "helper"
 LEADERS = frozenset({DESK, SUPERVISOR, SYSTEM})
 
 
@@ -74,6 +76,12 @@ def _steps() -> dict[tuple[str, str], Step]:
     allow("finish", "in_progress", "done", HANDLER)
     allow("confirm", "done callback", "closed", REPORTER, INSPECTOR)
     allow("not_fixed", "done callback", "rework", REPORTER, INSPECTOR, DESK, SUPERVISOR)
+    # A complaint about a repair that failed begins its next round, whatever it was waiting for (SC05).
+    allow("again", "assigned in_progress on_hold", "rework", SYSTEM)
+    # The resident is content with the answer to a complaint; its file closes when cause and prevention are in it (S60).
+    allow("settle", "done callback", "callback", REPORTER, DESK, SUPERVISOR)
+    # Praise has reached whom it is for.
+    allow("forward", "assigned in_progress", "closed", HANDLER, DESK, SUPERVISOR, SYSTEM)
     allow("no_answer", "done", "callback", SYSTEM)
     allow("close", "callback", "closed", DESK, SUPERVISOR, SYSTEM)
     allow("cancel", "new survey assigned in_progress rework on_hold", "cancelled", REPORTER, DESK, SUPERVISOR)

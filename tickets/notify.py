@@ -15,15 +15,13 @@ from storage import mailbox
 from storage.models import Conversation, Follower, Identity, OutboxMessage, Resident, Staff, Ticket, TicketEvent
 from tickets import lifecycle, quiet_hours
 from tickets.catalog import category, reopen_within
-from tickets.people import Actor, home_key, is_accused, leaders, managers, next_duty, on_shift
+from tickets.people import hides_name_from, is_accused, leaders, next_duty, on_shift
 from tickets.sla import progress_due
 from tickets.texts import clock, say, span
 
 URGENT, NORMAL, LATER = mailbox.URGENT, 5, 8
 # What the dedupe keys of requests to telephone begin with.
 NOT_DELIVERED = "not_delivered"
-# … and the card of somebody who wants a person; the conversation's id stands behind it.
-HANDOFF = "handoff:"
 Buttons = Sequence[tuple[str, str]]
 # What a resident typed, wherever a text quotes it.
 QUOTED = ("symptom", "words", "left", "remark")
@@ -185,6 +183,8 @@ def tell_staff(
     buttons = more.pop("buttons", ())
     image_key = str(more.pop("image_key", ""))
     values = {**facts(ticket, now), **more}
+    if hides_name_from(ticket, staff):
+        values = without_name(ticket, values)
     if not has_accepted(ticket, staff):
         values.update({name: mask_text(str(values[name])) for name in QUOTED if name in values})
     push(
@@ -199,6 +199,33 @@ def tell_staff(
         due_at=now if is_grave(ticket) else staff_hour(session, staff, key, now),
         image_key=image_key,
     )
+
+
+def without_name(ticket: Ticket, values: dict[str, Any]) -> dict[str, Any]:
+    """What a text says about an anonymous complaint: neither who nor which flat, also inside quoted words (domain.md §9.3)."""
+    hidden = {
+        "contact": say("person.hidden"),
+        "phone_masked": say("phone.hidden"),
+        "phone": say("phone.hidden"),
+        "place": place_for_groups(ticket),
+    }
+    known = {name: value for name, value in hidden.items() if name in values}
+    quoted = {
+        name: without_home(ticket, str(values[name])) for name in (*QUOTED, "who", "by", "more") if name in values
+    }
+    return {**values, **quoted, **known}
+
+
+_ROOM = re.compile(r"(?<![\d:：.月日])\d{3,4}(?![\d:：.元块])(?:室|号|房)?")
+
+
+def without_home(ticket: Ticket, words: str) -> str:
+    """The words without the names and room numbers that tell who said them."""
+    person = ticket.reporter
+    names = (person.salutation, person.name, ticket.contact_name) if person else (ticket.contact_name,)
+    for name in filter(None, names):
+        words = words.replace(name, say("person.hidden"))
+    return _ROOM.sub(say("place.starred"), words)
 
 
 def is_grave(ticket: Ticket) -> bool:
@@ -331,27 +358,6 @@ def card(ticket: Ticket, now: datetime, *, next_step: str = "") -> str:
     if next_step:
         lines.append(next_step)
     return "\n".join(lines)
-
-
-def hand_to_desk(session: Session, chat: Conversation, actor: Actor, words: str, now: datetime) -> Staff | None:
-    """A person is wanted: the desk on duty (else the managers) is told, with the last words; returns who takes it."""
-    person = actor.resident or actor.staff
-    assert person is not None
-    query = select(Staff).where(Staff.community_id == person.community_id, Staff.role == "desk", Staff.active)
-    desk = list(session.scalars(query.order_by(Staff.id)))
-    pool = [one for one in desk if on_shift(one, now)] or desk or managers(session, person.community_id)
-    for staff in pool[:1]:
-        homes = home_key(session, actor.resident) or ""
-        who = say(
-            "person.who",
-            name=actor.name,
-            home=homes,
-            phone=mask_phone(person.phone) if person.phone else say("phone.missing"),
-        )
-        text = say("push.handoff", who=who, words=words[:200])
-        push(session, staff, text, key=f"{HANDOFF}{chat.id}:{now.isoformat()}", now=now, priority=URGENT)
-        return staff
-    return None
 
 
 def telephone(session: Session, row: OutboxMessage, now: datetime) -> None:

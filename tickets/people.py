@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from storage.models import Follower, Identity, Residency, Resident, Staff, Ticket
+from storage.models import CoHandler, Follower, Identity, Residency, Resident, Staff, Ticket
 from tickets import lifecycle
 from tickets.errors import UnknownPerson
 from tickets.texts import LOCAL, say
@@ -92,9 +92,17 @@ def relations(session: Session, ticket: Ticket, actor: Actor) -> frozenset[str]:
             found.add(lifecycle.FOLLOWER)
     elif actor.staff:
         found |= _staff_relations(ticket, actor.staff)
+        if found and ticket.kind not in ("BX", "YH") and helps(session, ticket, actor.staff):
+            found.add(lifecycle.HELPER)
     else:
         found.add(lifecycle.SYSTEM)
     return frozenset(found)
+
+
+def helps(session: Session, ticket: Ticket, staff: Staff) -> bool:
+    """Whether a colleague was asked to help with this matter (协办)."""
+    query = select(CoHandler.id).where(CoHandler.ticket_id == ticket.id, CoHandler.staff_id == staff.id)
+    return session.scalar(query.limit(1)) is not None
 
 
 def follows(session: Session, ticket: Ticket, resident: Resident) -> bool:
@@ -124,10 +132,18 @@ def is_accused(ticket: Ticket, staff: Staff) -> bool:
     return bool((ticket.detail or {}).get("accused") == staff.id)
 
 
+def hides_name_from(ticket: Ticket, staff: Staff) -> bool:
+    """Whether the resident's name and home are hidden from this colleague: an anonymous complaint shows them only to the
+    front desk and the manager (domain.md §9.3)."""
+    if not (ticket.detail or {}).get("hidden"):
+        return False
+    return not (staff.role in ("desk", "manager") or staff.department == "desk")
+
+
 def may_see(session: Session, ticket: Ticket, actor: Actor) -> bool:
     """Residents see their own, workers their own jobs and pool offers, desk and leaders their community."""
     found = relations(session, ticket, actor)
-    if lifecycle.WORKER in found and lifecycle.HANDLER not in found:
+    if lifecycle.WORKER in found and not found & {lifecycle.HANDLER, lifecycle.HELPER}:
         return ticket.reporter_staff_id == (actor.staff.id if actor.staff else None)
     return bool(found)
 

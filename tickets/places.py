@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from json import dumps, loads
 
@@ -41,6 +42,14 @@ def read_place(
         draft=draft or None,
         last=last.place_key or None if last else None,
     )
+
+
+def affected(session: Session, community_id: int, place: Address) -> Address:
+    """「楼上漏水」: the flat that suffers is the place of the ticket; where it comes from is for the worker to find."""
+    if not place.source_key:
+        return place
+    key = place.keys[0]
+    return replace(place, key=key, display=place_display(session, community_id, key))
 
 
 def place_display(session: Session, community_id: int, key: str) -> str:

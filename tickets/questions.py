@@ -38,6 +38,10 @@ LASTS = {
     "erase": timedelta(minutes=30),
     "own_file": timedelta(minutes=30),
     "new_phone": timedelta(minutes=30),
+    "call": timedelta(hours=12),
+    "suggestion": timedelta(minutes=30),
+    "praise_name": timedelta(days=2),
+    "which_talk": timedelta(minutes=30),
 }
 
 

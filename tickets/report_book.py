@@ -21,6 +21,7 @@ from nlu.slots import mask_phone, mask_text
 from storage.models import Ticket
 from tickets.catalog import category
 from tickets.kpi import HotSpot, Ratio
+from tickets.notify import place_for_groups
 from tickets.periods import days_of
 from tickets.report_text import place_of, value_of
 from tickets.reports import Count, Report
@@ -191,15 +192,16 @@ def _cell(ticket: Ticket, name: str) -> object:
         return "/".join(str(one) for one in (ticket.score_attitude, ticket.score_quality) if one is not None)
     if name == "symptom":
         return "" if ticket.kind == "TS" else mask_text(ticket.symptom)
+    hidden = bool((ticket.detail or {}).get("hidden"))
     shown: dict[str, object] = {
         "no": ticket.ticket_no,
         "kind": say(f"kind.{ticket.kind}"),
         "what": category(ticket.code).name,
         "level": ticket.level,
-        "place": ticket.place_text,
+        "place": place_for_groups(ticket) if hidden else ticket.place_text,
         "status": say(f"status.{ticket.status}"),
         "worker": ticket.handler.name if ticket.handler else "",
-        "phone": mask_phone(ticket.contact_phone) if ticket.contact_phone else "",
+        "phone": mask_phone(ticket.contact_phone) if ticket.contact_phone and not hidden else "",
         "round": ticket.round,
     }
     return shown[name] if name in shown else getattr(ticket, name)

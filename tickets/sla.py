@@ -89,6 +89,14 @@ def inquiry_promise(now: datetime, days: int = 1) -> datetime:
     return datetime.combine(day, time(12, 0), LOCAL)
 
 
+def suggestion_due(now: datetime) -> datetime:
+    """When a suggestion is answered at the latest: by the end of the third working day (domain.md §2.2)."""
+    day = now.astimezone(LOCAL).date()
+    for _ in range(3):
+        day = next_working_day(day)
+    return datetime.combine(day, DESK_CLOSES, LOCAL)
+
+
 def complaint_due(level: str, now: datetime) -> datetime:
     """When a complaint gets its first answer: C1 and C2 within 24 h, C3 by the end of the next working day."""
     if level != "C3":

@@ -7,9 +7,11 @@ from functools import cache
 from typing import Any
 
 import yaml
+from sqlalchemy.orm import Session
 
 from nlu.normalize import normalize
 from nlu.slots import find_phone
+from storage.models import Community
 from tickets.errors import BadWording
 from tickets.texts import DATA
 
@@ -25,11 +27,21 @@ def _data() -> dict[str, Any]:
     return data
 
 
-def check_wording(words: str) -> None:
-    """Raises BadWording, naming what was found and what to say instead, if `words` cannot go to a resident as they are."""
+def check_wording(words: str, known: frozenset[str] = frozenset()) -> None:
+    """Raises BadWording, naming what was found and what to say instead, if `words` cannot go to a resident as they are. Numbers
+    of `known` may."""
     text = normalize(words).text
     for pattern, instead in _not_relayed():
         if found := pattern.search(text):
             raise BadWording(found=found.group(), instead=instead)
-    if phone := find_phone(words):
+    left = words
+    for number in sorted(known, key=len, reverse=True):
+        left = left.replace(number, "")
+    if phone := find_phone(left):
         raise BadWording(found=phone, instead=_data()["phone_instead"])
+
+
+def own_numbers(session: Session, community_id: int) -> frozenset[str]:
+    """The community's public telephone numbers: the desk's, the duty's, the gas company's …"""
+    settings = session.get_one(Community, community_id).settings
+    return frozenset(str(value) for name, value in settings.items() if name.endswith("_phone") and value)

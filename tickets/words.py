@@ -28,6 +28,16 @@ def asks_person(text: str) -> bool:
     return _has("person", text)
 
 
+def person_and_nothing_else(text: str) -> bool:
+    """Whether a person is wanted, and not only a call before the visit (「来之前给我打个电话」)."""
+    return _has("person_plainly", text) or _whole("call_me", text)
+
+
+def leaves_person(text: str) -> bool:
+    """不用人工了: the resident is done with the person."""
+    return _whole("leaves_person", text)
+
+
 def is_medical(text: str) -> bool:
     """Someone is hurt or cannot breathe."""
     return _has("medical", text)
@@ -52,9 +62,55 @@ def is_greeting(text: str) -> bool:
     return bool(_patterns()["greeting"].fullmatch(normalize(text).text.strip("，。！？~. ")))
 
 
+def grave_reason(text: str) -> str:
+    """What in a complaint makes it C1 (domain.md §2.2): cut_off, money, injury, theft, privacy or threat; "" for nothing."""
+    return next((name for name in GRAVE if _has(f"grave_{name}", text)), "")
+
+
+# The first that fits counts.
+GRAVE = ("cut_off", "money", "injury", "theft", "privacy", "threat")
+
+
 def is_grave(text: str) -> bool:
-    """Threat of 12345, media or a lawsuit, or an injury: a complaint of class C1 (domain.md §2.2)."""
-    return _has("grave", text)
+    """Whether a complaint of these words is a C1."""
+    return bool(grave_reason(text))
+
+
+def failed_repair(text: str) -> bool:
+    """Speaks of a repair that was done in vain or not at all."""
+    return _has("failed_repair", text)
+
+
+def doubts_person(text: str) -> bool:
+    """「你是机器人吧」."""
+    return _has("robot", text)
+
+
+def hides_name(text: str) -> bool:
+    """匿名, 别说是我: nobody shall know who complained (domain.md §9.3)."""
+    return _has("hides_name", text)
+
+
+def has_wish(clause: str) -> bool:
+    """Whether a clause says what the resident wants to be done."""
+    return _has("wishes", clause)
+
+
+def speaks_of_worker(text: str) -> bool:
+    """师傅, whoever that was."""
+    return _has("worker_word", text)
+
+
+def opens_suggestion_box(text: str) -> bool:
+    """「意见箱」 and nothing else: the suggestion itself comes next."""
+    return _whole("suggestion_box", text)
+
+
+def may_name(text: str) -> bool | None:
+    """Yes or no to 「转告时可以写上您的称呼吗」, None if the text is about something else."""
+    if _has("refuse_name", text):
+        return False
+    return True if _has("consent_name", text) else None
 
 
 def is_angry(text: str) -> bool:

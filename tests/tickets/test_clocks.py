@@ -371,11 +371,17 @@ def test_an_answered_question_nobody_comments_on_is_closed_a_day_later(desk: Des
     assert (ticket.status, ticket.default_accepted) == ("closed", True)
 
 
-def test_an_answered_complaint_is_called_back_by_a_person_not_closed(desk: Desk) -> None:
+def test_an_answered_complaint_is_called_back_three_times_and_then_by_a_person_never_closed(desk: Desk) -> None:
     ticket = desk.report("T02", kind="TS")
     verbs.answer_matter(desk.session, ticket, desk.actor("李工"), "已换人", at("10:00"))
-    rows = told_at(desk, at("10:00"), at("10:00", 15), timedelta(hours=6))
-    assert rows == [("10:00", "李工", "answer_unconfirmed")]
+    rows = told_at(desk, at("10:00"), at("20:00", 17), timedelta(minutes=30))
+    resident = [row for row in rows if row[1] == "王芳"]
+    assert resident == [
+        ("10:00", "王芳", "callback_TS"),
+        ("16:00", "王芳", "callback_TS"),
+        ("19:30", "王芳", "callback_TS"),
+    ]
+    assert {row for row in rows if row[1] != "王芳"} == {("19:30", "周主管", "answer_unconfirmed")}
     assert ticket.status == "done"
 
 
@@ -540,6 +546,8 @@ def test_somebody_who_waits_hears_something_at_the_interval_of_the_class(
         verbs.arrive(desk.session, ticket, desk.handler(ticket), NOW)
     else:
         ticket.finish_by = at("12:00", 25)
+        if level == "C1":
+            verbs.called(desk.session, ticket, desk.actor("马经理"), "", NOW)
     desk.sweep(due - MINUTE)
     desk.seen()
     desk.sweep(due)

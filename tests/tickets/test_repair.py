@@ -348,7 +348,20 @@ def test_three_rounds_on_the_same_number(desk: Desk) -> None:
     assert desk.assignments(ticket) == [("王师傅", "withdrawn"), ("王师傅", "withdrawn"), ("钱师傅", "done")]
 
 
+def test_round_three_rather_waits_for_the_plumber_of_the_night_than_for_the_same_hand(desk: Desk) -> None:
+    ticket = desk.done()
+    verbs.not_fixed(desk.session, ticket, desk.actor("王芳"), "还在滴", at("10:00"))
+    finish_again(desk, ticket, at("11:00"))
+    verbs.not_fixed(desk.session, ticket, desk.actor("王芳"), "还在滴", at("12:00"))
+    assert (ticket.round, ticket.handler) == (3, desk.staff("孙师傅"))
+    # Nobody takes a job before their duty begins.
+    assert ticket.accept_by is not None and ticket.accept_by > at("20:00")
+    desk.sweep_through(at("12:00"), at("19:59"), timedelta(minutes=20))
+    assert ticket.handler == desk.staff("孙师傅")
+
+
 def test_round_three_stays_with_the_only_plumber_there_is(desk: Desk) -> None:
+    desk.staff("孙师傅").active = False
     ticket = desk.done()
     verbs.not_fixed(desk.session, ticket, desk.actor("王芳"), "还在滴", at("10:00"))
     finish_again(desk, ticket, at("11:00"))

@@ -11,19 +11,29 @@ from sqlalchemy.orm import Session
 from nlu.slots import mask_text
 from storage import candidates as written_later
 from storage.models import Assignment, Attachment, Conversation, Follower, Staff, Ticket, TicketEvent
-from tickets import lifecycle, notify, questions
-from tickets.catalog import patterns, photo_rule, reopen_within
+from tickets import complaints, dispatch, lifecycle, notify, questions
+from tickets.catalog import category, patterns, photo_rule, reopen_within
 from tickets.errors import BadInput, NotAllowed, PhotoNeeded, SelfCheckNeeded, TooLate, WrongStatus
-from tickets.people import SYSTEM, Actor, leaders, managers, relations
+from tickets.people import SYSTEM, Actor, leaders, managers, next_duty, on_shift, relations
 from tickets.sla import due_times
 from tickets.texts import LOCAL, say
 from tickets.verbs.choosing import candidates
+from tickets.verbs.complaining import close_ready, only_helps, settle, tell_others
 from tickets.verbs.dispatching import accept, held_by
 from tickets.verbs.linking import ask_restored, is_incident
 from tickets.verbs.planning import consent_missing, part_text, parts_of
 from tickets.verbs.registering import Report
-from tickets.verbs.reporting import open_ticket
-from tickets.verbs.steps import end_assignments, events_of, move, record, require_handler, require_reporter, staff_of
+from tickets.verbs.reporting import open_ticket, urge
+from tickets.verbs.steps import (
+    end_assignments,
+    end_pause,
+    events_of,
+    move,
+    record,
+    require_handler,
+    require_reporter,
+    staff_of,
+)
 from tickets.words import cause_in, no_photo, objects, speaks_of_parts
 
 REOPEN_DAYS = reopen_within()
@@ -31,6 +41,8 @@ ACCEPTANCE_REMINDER = timedelta(hours=4)
 SOLVED_WAIT = timedelta(hours=24)
 CALLBACK_TIMES = 3
 CALLBACK_SLOTS = (time(10, 0), time(16, 0), time(19, 30))
+REWORK_VISIT = timedelta(hours=24)
+AFTER_BEGIN = timedelta(hours=2)
 POOR_ENOUGH = 3
 """A score up to this one, and nobody reached: a person telephones (domain.md §7.1)."""
 
@@ -169,7 +181,8 @@ def answer_matter(session: Session, ticket: Ticket, actor: Actor, words: str, no
         raise WrongStatus(status=ticket.status, action="answer")
     if not words:
         raise BadInput(words="")
-    if not relations(session, ticket, actor) & {lifecycle.HANDLER, lifecycle.DESK, lifecycle.SUPERVISOR}:
+    found = relations(session, ticket, actor)
+    if not found & {lifecycle.HANDLER, lifecycle.DESK, lifecycle.SUPERVISOR} or only_helps(found):
         raise NotAllowed(action="answer")
     if ticket.status not in ("assigned", "in_progress", "rework"):
         raise WrongStatus(status=ticket.status, action="answer")
@@ -182,6 +195,7 @@ def answer_matter(session: Session, ticket: Ticket, actor: Actor, words: str, no
     if ticket.kind == "ZX":
         written_later.keep(session, ticket, staff, mask_text(ticket.symptom), mask_text(words), now)
     ask_solved(session, ticket, event, words, now)
+    tell_others(session, ticket, actor, event, "push.answered_others", now)
 
 
 def confirm(session: Session, ticket: Ticket, actor: Actor, now: datetime, *, remark: str = "") -> None:
@@ -190,6 +204,9 @@ def confirm(session: Session, ticket: Ticket, actor: Actor, now: datetime, *, re
     inspected = ticket.public_area or ticket.reporter is None
     if inspector is not inspected:
         raise NotAllowed(action="confirm")
+    if ticket.kind == "TS":
+        settle(session, ticket, actor, now, remark=remark)
+        return
     event = move(session, ticket, actor, "confirm", now, note=remark)
     ticket.confirmed_at = now
     ticket.remark = "\n".join(filter(None, (ticket.remark, remark)))
@@ -240,6 +257,36 @@ def next_slot(start: datetime, tried: Sequence[str] = ()) -> datetime:
     return datetime.combine(day, (later or slots)[0], LOCAL)
 
 
+def slot_of(now: datetime) -> str:
+    """Which of the times of day for calling back this is, or comes next."""
+    return f"{next_slot(now).astimezone(LOCAL):%H:%M}"
+
+
+def call_back(session: Session, ticket: Ticket, actor: Actor, satisfied: bool | None, note: str, now: datetime) -> None:
+    """回访 by a person: content, not content, or not reached (None). With a C1 the manager calls, and never whom it is about."""
+    staff = staff_of(actor)
+    if ticket.kind != "TS":
+        raise BadInput(kind=ticket.kind)
+    if not relations(session, ticket, actor) & {lifecycle.DESK, lifecycle.SUPERVISOR}:
+        raise NotAllowed(action="callback")
+    by_manager = staff.role == "manager"
+    if ticket.level == "C1" and not by_manager:
+        raise NotAllowed(action="callback")
+    if ticket.status not in ("done", "callback"):
+        raise WrongStatus(status=ticket.status, action="callback")
+    result = {True: "content", False: "not_content", None: "not_reached"}[satisfied]
+    kept = (ticket.detail or {}).get("callback") or {}
+    kept = {**kept, "result": result, "by_manager": bool(kept.get("by_manager")) or by_manager}
+    ticket.detail = {**(ticket.detail or {}), "callback": kept}
+    record(session, ticket, actor, "callback", now, note=" ".join(filter(None, (say(f"callback.{result}"), note))))
+    if satisfied is False:
+        not_fixed(session, ticket, actor, note or say("callback.not_content"), now)
+    elif satisfied and ticket.status == "done":
+        settle(session, ticket, actor, now, remark=note)
+    else:
+        close_ready(session, ticket, now)
+
+
 def ask_callback(session: Session, ticket: Ticket, now: datetime, *, dangerous: bool) -> None:
     """One attempt: is it still fine? Three on different times of day, then it counts as not reached, never as satisfied."""
     tried = list(((ticket.detail or {}).get("callback") or {}).get("tried", []))
@@ -288,6 +335,28 @@ def not_fixed(session: Session, ticket: Ticket, actor: Actor, left: str, now: da
     event = move(session, ticket, actor, "not_fixed", now, note=left, half=half)
     questions.withdraw(session, ticket)
     _next_round(session, ticket, event, left, now)
+    if ticket.kind == "TS":
+        tell_others(session, ticket, actor, event, "push.unsatisfied", now)
+
+
+def press_repair(session: Session, repair: Ticket, actor: Actor, words: str, now: datetime) -> None:
+    """A complaint about a repair moves the repair: after a visit in vain its next round begins, with another worker and the
+    supervisor on site from the third on; before any visit it is a chaser (domain.md §2.8, §7.2, SC05)."""
+    times = complaints.visits(session, repair)
+    overdue = bool(repair.finish_by and repair.finish_by <= now)
+    if repair.status in ("done", "callback"):
+        event = move(session, repair, actor, "not_fixed", now, note=words)
+    elif repair.status in ("assigned", "in_progress", "on_hold") and (times >= 2 or (times and overdue)):
+        end_pause(session, repair, now)
+        event = move(session, repair, SYSTEM, "again", now, note=words)
+    else:
+        if repair.status in lifecycle.OPEN:
+            urge(session, repair, actor, words, now)
+        return
+    questions.withdraw(session, repair)
+    # Two visits in one round are as many failures as two rounds.
+    repair.round = max(repair.round, times)
+    _next_round(session, repair, event, words, now, quiet=True)
 
 
 def reopen(session: Session, ticket: Ticket, actor: Actor, reason: str, now: datetime) -> None:
@@ -346,7 +415,10 @@ def restored(session: Session, incident: Ticket, actor: Actor, words: str, now: 
     record(session, incident, actor, "restored", now, note=words)
 
 
-def _next_round(session: Session, ticket: Ticket, event: TicketEvent, left: str, now: datetime) -> None:
+def _next_round(
+    session: Session, ticket: Ticket, event: TicketEvent, left: str, now: datetime, *, quiet: bool = False
+) -> None:
+    """Clocks anew, a worker, and everybody who must know; `quiet`: the resident is answered in the same breath."""
     ticket.round += 1
     ticket.accepted_at = ticket.finished_at = ticket.arrived_at = ticket.on_the_way_at = ticket.confirmed_at = None
     ticket.appointment_start_at = ticket.appointment_end_at = None
@@ -355,13 +427,23 @@ def _next_round(session: Session, ticket: Ticket, event: TicketEvent, left: str,
     end_assignments(session, ticket, "withdrawn", now)
     due = due_times(ticket.level, now)
     ticket.finish_by = due.finish_by
-    ticket.arrive_by = min(filter(None, (due.arrive_by, now + timedelta(hours=24))))
+    ticket.arrive_by = min(filter(None, (due.arrive_by, now + REWORK_VISIT)))
     worker = _rework_handler(session, ticket, now)
     session.add(Assignment(ticket_id=ticket.id, staff=worker, state="offered", offered_at=now, why=["rework"]))
     ticket.handler = worker
     ticket.accept_by = min(due.accept_by, now + timedelta(hours=2))
+    if not on_shift(worker, now) and (begins := next_duty(worker, now)):
+        # Nobody takes a job before their duty begins.
+        ticket.accept_by = max(ticket.accept_by, begins + (due.accept_by - now))
+        ticket.arrive_by = max(ticket.arrive_by, min(begins + AFTER_BEGIN, now + REWORK_VISIT))
     session.flush()
-    notify.tell_reporter(session, ticket, event, "push.rework" if ticket.kind == "BX" else "push.reworked_matter", now)
+    if not quiet:
+        key = "push.rework" if ticket.kind == "BX" else "push.reworked_matter"
+        notify.tell_reporter(session, ticket, event, key, now)
+    _tell_round(session, ticket, worker, event, left, now)
+
+
+def _tell_round(session: Session, ticket: Ticket, worker: Staff, event: TicketEvent, left: str, now: datetime) -> None:
     buttons = [(f"accept:{ticket.id}", say("button.accept"))]
     notify.tell_staff(session, worker, ticket, event, "push.rework_staff", now, left=left, buttons=buttons)
     on_site = leaders(session, ticket.community_id, ticket.department)
@@ -380,7 +462,23 @@ def _rework_handler(session: Session, ticket: Ticket, now: datetime) -> Staff:
     if ticket.round < 3 or ticket.kind != "BX":
         return ticket.handler
     others = candidates(session, ticket, now, exclude=frozenset({ticket.handler.id}))
-    return session.get_one(Staff, others[0][0].staff_id) if others else ticket.handler
+    if others:
+        return session.get_one(Staff, others[0][0].staff_id)
+    return _next_on_duty(session, ticket, now) or ticket.handler
+
+
+def _next_on_duty(session: Session, ticket: Ticket, now: datetime) -> Staff | None:
+    """Somebody else of the trade whose duty begins before the visit is due: better than the same hand a third time."""
+    query = select(Staff).where(Staff.community_id == ticket.community_id, Staff.role == "worker", Staff.active)
+    needed = category(ticket.code).trades
+    latest = ticket.arrive_by if ticket.level in ("U0", "U1") else now + REWORK_VISIT
+    starts = {
+        one: start
+        for one in session.scalars(query.order_by(Staff.id))
+        if one.id != ticket.handler_id and dispatch.fits_trade(one.trades, one.licences, needed)
+        if (start := next_duty(one, now)) and latest and start < latest
+    }
+    return min(starts, key=lambda one: starts[one], default=None)
 
 
 def rate(

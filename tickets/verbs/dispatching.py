@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session
 from storage.models import Assignment, Staff, Ticket, TicketEvent
 from tickets import dispatch, lifecycle, notify
 from tickets.catalog import category, decline_reasons, dispatch_rules
-from tickets.errors import BadInput, HandsFull, MustTake, NotAllowed, ReasonNeeded, WrongTrade
-from tickets.people import SYSTEM, Actor, leaders, on_shift, relations
+from tickets.errors import Accused, BadInput, HandsFull, MustTake, NotAllowed, ReasonNeeded, WrongStatus, WrongTrade
+from tickets.people import SYSTEM, Actor, is_accused, leaders, on_shift, relations
 from tickets.sla import due_times
 from tickets.texts import clock, has_text, say
 from tickets.verbs import choosing
+from tickets.verbs.grave import background
 from tickets.verbs.steps import end_assignments, end_pause, last_event, move, not_yours, record, staff_of
 
 ORDER_WITHIN = timedelta(minutes=10)
@@ -188,6 +189,11 @@ def staff_extra(ticket: Ticket) -> str:
 
 def assign(session: Session, ticket: Ticket, staff: Staff, actor: Actor, now: datetime, *, reason: str = "") -> None:
     """A leader names the worker. Another trade or someone off duty needs a reason, which is kept (domain.md S18)."""
+    if is_accused(ticket, staff):
+        raise Accused(name=staff.name)
+    if ticket.kind not in ("BX", "YH") and ticket.handler_id:
+        hand_on(session, ticket, staff, actor, reason, now)
+        return
     if staff.role not in ("worker", "desk", "supervisor"):
         raise BadInput(name=staff.name)
     needed = category(ticket.code).trades
@@ -288,7 +294,8 @@ def _after_accept(session: Session, ticket: Ticket, former: Staff | None, event:
     else:
         notify.tell_reporter(session, ticket, event, f"push.accepted_{ticket.kind}", now)
     if former and former.id != staff.id:
-        notify.tell_staff(session, former, ticket, event, "push.withdrawn", now)
+        key = "push.withdrawn" if ticket.kind in ("BX", "YH") else "push.handed_on"
+        notify.tell_staff(session, former, ticket, event, key, now)
 
 
 def decline(session: Session, ticket: Ticket, actor: Actor, reason: str, now: datetime) -> None:
@@ -354,6 +361,9 @@ def transfer(session: Session, ticket: Ticket, to: Staff, actor: Actor, now: dat
     staff = staff_of(actor)
     if ticket.handler_id != staff.id or ticket.status not in ("assigned", "in_progress", "rework"):
         raise NotAllowed(action="transfer")
+    if ticket.kind not in ("BX", "YH"):
+        hand_on(session, ticket, to, actor, "", now)
+        return
     if to.id == staff.id:
         raise BadInput(name=to.name)
     needed = category(ticket.code).trades
@@ -365,3 +375,28 @@ def transfer(session: Session, ticket: Ticket, to: Staff, actor: Actor, now: dat
     send_card(session, ticket, to, event, now)
     for leader in leaders(session, ticket.community_id, ticket.department):
         notify.tell_staff(session, leader, ticket, event, "push.transfer_asked", now, to=to.name)
+
+
+def hand_on(session: Session, ticket: Ticket, to: Staff, actor: Actor, reason: str, now: datetime) -> None:
+    """转办 of a complaint or a question: whoever has it stays responsible until the other one accepts, and whoever received it
+    first follows it to the end (首接负责, domain.md §7.5)."""
+    if not relations(session, ticket, actor) & {lifecycle.HANDLER, lifecycle.DESK, lifecycle.SUPERVISOR}:
+        raise NotAllowed(action="hand_on")
+    if ticket.status not in lifecycle.OWNED:
+        raise WrongStatus(status=ticket.status, action="hand_on")
+    if is_accused(ticket, to):
+        raise Accused(name=to.name)
+    if to.id == ticket.handler_id or to.role == "worker":
+        raise BadInput(name=to.name)
+    event = record(session, ticket, actor, "transfer_asked", now, note=" ".join(filter(None, (to.name, reason))))
+    for old in live_offers(session, ticket):
+        if old.staff_id == to.id:
+            old.state, old.ended_at = "withdrawn", now
+    session.add(Assignment(ticket_id=ticket.id, staff=to, state="offered", offered_at=now, why=["transfer"]))
+    session.flush()
+    buttons = [(f"accept:{ticket.id}", say("button.take"))]
+    more = background(session, ticket, to, now)
+    notify.tell_staff(session, to, ticket, event, f"push.desk_{ticket.kind}", now, buttons=buttons, more=more)
+    people = [ticket.handler, *leaders(session, ticket.community_id, ticket.department)]
+    for staff in {one.id: one for one in people if one and one.id != to.id and one is not actor.staff}.values():
+        notify.tell_staff(session, staff, ticket, event, "push.transfer_asked", now, to=to.name)

@@ -13,6 +13,7 @@ from tickets.catalog import Outside, category, outside_units
 from tickets.errors import PublicArea, ReasonNeeded, TooLate
 from tickets.people import Actor, leaders, relations
 from tickets.texts import LOCAL, clock, say
+from tickets.verbs.complaining import require_complete
 from tickets.verbs.registering import Report
 from tickets.verbs.reporting import open_ticket
 from tickets.verbs.steps import end_assignments, move, record, tell_housemate
@@ -61,6 +62,8 @@ def resolve(session: Session, ticket: Ticket, actor: Actor, note: str, now: date
     """A leader closes by hand with what was done (emergency over, false alarm, answered in person)."""
     if not note:
         raise ReasonNeeded(reasons=say("resolve.reason_example", tail=ticket.tail), name="")
+    if not is_false_alarm(note):
+        require_complete(ticket)
     event = move(session, ticket, actor, "resolve", now, note=note)
     if is_false_alarm(note):
         # Left out of every figure (domain.md §7.1).

@@ -10,13 +10,14 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from storage.models import Assignment, Conversation, Resident, Staff, Ticket, TicketEvent
-from tickets import notify
+from tickets import complaints, notify
 from tickets.catalog import category
-from tickets.people import SYSTEM, Actor, leaders, managers, on_shift
-from tickets.sla import complaint_due, due_times, inquiry_promise
+from tickets.people import SYSTEM, Actor, company, leaders, managers, on_shift
+from tickets.sla import complaint_due, due_times, inquiry_promise, suggestion_due
 from tickets.texts import LOCAL, say
 from tickets.urgency import level_for
 from tickets.verbs.dispatching import auto_dispatch, staff_extra
+from tickets.verbs.grave import background, owe_call, tell_grave
 from tickets.verbs.planning import survey_first
 from tickets.verbs.steps import move, set_clocks
 
@@ -86,7 +87,7 @@ def register(session: Session, community_id: int, report: Report, now: datetime)
         conversation_id=report.conversation.id if report.conversation else None,
         contact_name=report.contact_name or (person.salutation or person.name if person else ""),
         contact_phone=report.contact_phone or (person.phone if person else ""),
-        department=row.department,
+        department=_department(report, row.department),
         linked_id=report.linked.id if report.linked else None,
         wanted_label=report.wanted_label,
         wanted_start_at=report.wanted_start_at,
@@ -99,6 +100,12 @@ def register(session: Session, community_id: int, report: Report, now: datetime)
     session.add(ticket)
     session.flush()
     return ticket
+
+
+def _department(report: Report, usual: str) -> str:
+    if report.kind != "TS":
+        return usual
+    return complaints.department_meant(report.code, report.symptom, report.accused, usual)
 
 
 def _first_detail(report: Report) -> dict[str, Any]:
@@ -149,12 +156,7 @@ def alarm_list(session: Session, community_id: int, now: datetime) -> list[Staff
 def start_desk_matter(session: Session, ticket: Ticket, event: TicketEvent, report: Report, now: datetime) -> None:
     """Complaints, questions, suggestions and praise go to a named colleague at once, never to the accused (domain.md §2.4)."""
     handler = _desk_handler(session, ticket, report.accused, now)
-    if ticket.kind == "ZX":
-        ticket.finish_by = inquiry_promise(now, category(ticket.code).answer_days)
-        ticket.accept_by = None
-    else:
-        due = due_times(ticket.level, now)
-        ticket.accept_by, ticket.finish_by = due.accept_by, complaint_due(ticket.level, now)
+    _promise_answer(ticket, now)
     if handler is None:
         return
     ticket.owner = handler
@@ -163,18 +165,34 @@ def start_desk_matter(session: Session, ticket: Ticket, event: TicketEvent, repo
     session.add(
         Assignment(ticket_id=ticket.id, staff=handler, state="offered", offered_at=now, accept_by=ticket.accept_by)
     )
+    if ticket.level == "C1":
+        owe_call(session, ticket, now)
+    more = background(session, ticket, handler, now)
     if not (ticket.detail or {}).get("right"):
         # Who decides about a right over data gets a card of its own (tickets/rights.py).
         buttons = _desk_buttons(ticket)
-        notify.tell_staff(session, handler, ticket, event, f"push.desk_{ticket.kind}", now, buttons=buttons)
+        notify.tell_staff(session, handler, ticket, event, f"push.desk_{ticket.kind}", now, buttons=buttons, more=more)
+    _ask_department(session, ticket, event, now)
+    if ticket.level == "C1":
+        tell_grave(session, ticket, now)
+
+
+def _ask_department(session: Session, ticket: Ticket, event: TicketEvent, now: datetime) -> None:
+    """Whoever knows is asked beside the front desk, which stays responsible (domain.md S52)."""
     if asked := category(ticket.code).asks:
         for leader in leaders(session, ticket.community_id, asked):
             name = say(f"department.{asked}")
             notify.tell_staff(session, leader, ticket, event, "push.ask_department", now, department=name)
-    if ticket.level == "C1":
-        for manager in managers(session, ticket.community_id):
-            if manager.id != handler.id:
-                notify.tell_staff(session, manager, ticket, event, "push.c1", now, handler=handler.name)
+
+
+def _promise_answer(ticket: Ticket, now: datetime) -> None:
+    """By when it is taken and answered."""
+    if ticket.kind == "ZX":
+        ticket.finish_by, ticket.accept_by = inquiry_promise(now, category(ticket.code).answer_days), None
+        return
+    due = due_times(ticket.level, now)
+    ticket.accept_by = due.accept_by
+    ticket.finish_by = suggestion_due(now) if ticket.kind == "JY" else complaint_due(ticket.level, now)
 
 
 def _desk_buttons(ticket: Ticket) -> list[tuple[str, str]]:
@@ -182,10 +200,11 @@ def _desk_buttons(ticket: Ticket) -> list[tuple[str, str]]:
 
 
 def _desk_handler(session: Session, ticket: Ticket, accused: Staff | None, now: datetime) -> Staff | None:
+    """Who has it first; whoever is complained about never, so that in the end it goes to those above."""
     community = ticket.community_id
     if (ticket.detail or {}).get("right") == "erase":
         pool = managers(session, community)
-    elif ticket.kind in ("ZX", "JY", "BY") or category(ticket.code).department == "desk":
+    elif ticket.kind in ("ZX", "JY", "BY") or ticket.department == "desk":
         query = (
             select(Staff).where(Staff.community_id == community, Staff.role == "desk", Staff.active).order_by(Staff.id)
         )
@@ -193,9 +212,9 @@ def _desk_handler(session: Session, ticket: Ticket, accused: Staff | None, now: 
         pool = [one for one in desk if on_shift(one, now)] or list(desk)
         if ticket.kind == "TS":
             pool = leaders(session, community, "desk") or pool
-    elif category(ticket.code).department == "manager":
+    elif ticket.department == "manager":
         pool = managers(session, community)
     else:
-        pool = leaders(session, community, category(ticket.code).department)
-    pool = [one for one in pool if accused is None or one.id != accused.id] or managers(session, community)
-    return pool[0] if pool else None
+        pool = leaders(session, community, ticket.department)
+    above = (*pool, *managers(session, community), *company(session, community), *leaders(session, community, "desk"))
+    return next((one for one in above if accused is None or one.id != accused.id), None)

@@ -16,6 +16,7 @@ from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongStatus
 from tickets.people import SYSTEM, Actor, leaders, lives_at, managers, relations
 from tickets.texts import say
 from tickets.urgency import level_for
+from tickets.verbs.complaining import chased, prepared, watch_complaint, watch_group
 from tickets.verbs.linking import watch
 from tickets.verbs.registering import (
     EMERGENCY_CONTACT,
@@ -37,6 +38,7 @@ def open_ticket(session: Session, community_id: int, report: Report, now: dateti
         )
         if known:
             return known, False
+    report = prepared(session, community_id, report)
     ticket = register(session, community_id, report, now)
     event = record(session, ticket, reporter_actor(report), "open", now, note=report.symptom, to="new")
     if report.kind in ("BX", "TS"):
@@ -48,7 +50,9 @@ def open_ticket(session: Session, community_id: int, report: Report, now: dateti
     if report.kind in ("BX", "YH"):
         start_repair(session, ticket, event, now)
     else:
+        watch_complaint(session, ticket, now)
         start_desk_matter(session, ticket, event, report, now)
+        watch_group(session, ticket, now)
     return ticket, True
 
 
@@ -169,6 +173,7 @@ def urge(session: Session, ticket: Ticket, actor: Actor, words: str, now: dateti
         told = [*told, *managers(session, ticket.community_id)]
     for leader in {one.id: one for one in told}.values():
         notify.tell_staff(session, leader, ticket, event, "push.urged_leader", now, count=ticket.urge_count)
+    chased(session, ticket, now)
 
 
 def answer_urge_by(now: datetime) -> datetime:
