@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import ast
-import inspect
 import re
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-
-from tickets import notify
-from tickets.texts import has_text
 
 ROOT = Path(__file__).resolve().parents[1]
 MESSAGES = ROOT / "data" / "messages"
@@ -221,58 +216,6 @@ def test_a_promise_has_a_clock_time(key: str, text: str) -> None:
 def test_no_span_of_time_is_promised(key: str, text: str) -> None:
     """今天16:00前, not 两小时内: a span is a number of a setting, and the setting may change."""
     assert not SPANS.search(NO_PROMISE.sub("", PLACE.sub("", text)))
-
-
-# --- every sentence gets its values -----------------------------------------------------------------------------------
-
-SAYING = {"say", "tell_reporter", "tell_staff", "tell_groups"}
-
-
-def texts_named(node: ast.expr) -> list[str]:
-    """The keys of texts an argument may be: a constant, or one of two."""
-    if isinstance(node, ast.IfExp):
-        return texts_named(node.body) + texts_named(node.orelse)
-    return [node.value] if isinstance(node, ast.Constant) and isinstance(node.value, str) else []
-
-
-def sayings() -> Iterator[tuple[str, str, set[str], bool]]:
-    """Every place of the code where a text is named outright: where, its key, the values it gets, whether these are all."""
-    for folder in ("bot", "actions", "tickets"):
-        for file in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-                name = ast.unparse(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
-                if not isinstance(node, ast.Call) or name not in SAYING:
-                    continue
-                stars = [ast.unparse(one.value) for one in node.keywords if one.arg is None]
-                about = name != "say" or any("facts" in one for one in stars)
-                given = {one.arg for one in node.keywords if one.arg} | (facts_of_tickets() if about else set())
-                known = all("facts" in one for one in stars)
-                for key in (key for argument in node.args for key in texts_named(argument)):
-                    yield f"{file.relative_to(ROOT)}:{node.lineno}", key, given, known
-
-
-@cache
-def facts_of_tickets() -> frozenset[str]:
-    return frozenset(re.findall(r'^        "(\w+)":', inspect.getsource(notify.facts), re.MULTILINE))
-
-
-def test_every_text_that_is_named_exists_and_gets_its_values() -> None:
-    found = [one for one in sayings() if re.fullmatch(r"[a-z_]+\.[A-Za-z_]+", one[1])]
-    assert len(found) > 400
-    assert [(where, key) for where, key, _, _ in found if not has_text(key)] == []
-    for where, key, given, known in found:
-        if known:
-            missing = set(re.findall(r"\{([a-z_]+)\}", raw_text(key))) - given
-            assert not missing, (where, key, missing)
-
-
-def raw_text(key: str) -> str:
-    group, _, name = key.partition(".")
-    for file in MESSAGES.glob("*.yml"):
-        block = yaml.safe_load(file.read_text("utf-8")).get(group)
-        if isinstance(block, dict) and name in block:
-            return str(block[name])
-    raise KeyError(key)
 
 
 @each_text

@@ -22,6 +22,8 @@ from storage.models import (
     OutboxMessage,
     Residency,
     Resident,
+    Talk,
+    TalkLine,
     Ticket,
     WebMessage,
 )
@@ -62,6 +64,9 @@ def _words(session: Session, resident: Resident, before: datetime) -> None:
     session.execute(outbox.where(OutboxMessage.created_at < before).values(text="", buttons=[]))
     web = delete(WebMessage).where(WebMessage.conversation_id.in_(chats), WebMessage.at < before)
     session.execute(web)
+    talks = list(session.scalars(select(Talk.id).where(Talk.resident_id == resident.id, Talk.state == "ended")))
+    session.execute(update(Talk).where(Talk.id.in_(talks), Talk.asked_at < before).values(words=""))
+    session.execute(update(TalkLine).where(TalkLine.talk_id.in_(talks), TalkLine.at < before).values(text=""))
     session.execute(delete(Draft).where(Draft.conversation_id.in_(chats), Draft.updated_at < before))
 
 

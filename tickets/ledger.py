@@ -21,7 +21,7 @@ from storage.models import (
     Ticket,
     TicketEvent,
 )
-from storage.models import Talk as PersonWanted
+from storage.models import Talk as PersonTalk
 from tickets import lifecycle
 from tickets.kpi import Job, Matter, Ratio, Talk
 from tickets.sla import due_times
@@ -339,20 +339,20 @@ def _heard(scope: Scope, start: datetime, end: datetime) -> list[ColumnElement[b
 
 
 def _handed_over(session: Session, scope: Scope, start: datetime, end: datetime) -> Ratio:
-    """Chats of a day that went to a person ÷ chats of a day in which a resident wrote."""
+    """Residents who wanted or got a person on a day ÷ residents who wrote on a day."""
     query = (
-        select(InboxMessage.conversation_id, InboxMessage.received_at)
-        .join(Conversation, Conversation.id == InboxMessage.conversation_id)
-        .join(Identity, Identity.id == Conversation.identity_id)
-        .join(Resident, Resident.id == Identity.resident_id)
+        select(Resident.id, InboxMessage.received_at)
+        .join(Identity, Identity.resident_id == Resident.id)
+        .join(Conversation, Conversation.identity_id == Identity.id)
+        .join(InboxMessage, InboxMessage.conversation_id == Conversation.id)
         .where(*_heard(scope, start, end))
     )
-    talked = {(chat, _day(at)) for chat, at in session.execute(query)}
-    asked = select(PersonWanted.conversation_id, PersonWanted.asked_at).where(
-        PersonWanted.community_id == scope.community_id, PersonWanted.asked_at >= start, PersonWanted.asked_at < end
+    wrote = {(person, _day(at)) for person, at in session.execute(query)}
+    asked = select(PersonTalk.resident_id, PersonTalk.asked_at).where(
+        PersonTalk.community_id == scope.community_id, PersonTalk.asked_at >= start, PersonTalk.asked_at < end
     )
-    handed = {(chat, _day(at)) for chat, at in session.execute(asked)}
-    return Ratio(len(talked & handed), len(talked))
+    handed = {(person, _day(at)) for person, at in session.execute(asked)}
+    return Ratio(len(wrote & handed), len(wrote))
 
 
 def _day(at: datetime) -> date:

@@ -34,14 +34,14 @@ LASTS = {
     "join": timedelta(hours=2),
     "part_photo": timedelta(hours=2),
     "change": timedelta(days=7),
-    "call": timedelta(hours=12),
-    "suggestion": timedelta(minutes=30),
-    "praise_name": timedelta(days=2),
-    "which_talk": timedelta(minutes=30),
     "told": timedelta(minutes=10),
     "erase": timedelta(minutes=30),
     "own_file": timedelta(minutes=30),
     "new_phone": timedelta(minutes=30),
+    "call": timedelta(hours=12),
+    "suggestion": timedelta(minutes=30),
+    "praise_name": timedelta(days=2),
+    "which_talk": timedelta(minutes=30),
 }
 
 

@@ -83,7 +83,7 @@ class Saying:
 
 FACTS = frozenset(
     {"no", "tail", "place", "what", "symptom", "level", "level_code", "status", "worker", "accept_by", "arrive_by"}
-    | {"finish_by", "latest", "contact", "phone_masked", "window", "round"}
+    | {"finish_by", "latest", "contact", "phone_masked", "window", "reopen_by", "round"}
 )
 # Which argument is the key, and whether the facts of the ticket come with it.
 CALLS = {"say": (0, False), "tell_reporter": (3, True), "tell_staff": (4, True), "escalate": (3, True)}

@@ -10,8 +10,8 @@ import pytest
 from deskhelp import Desk, at
 from sqlalchemy import text
 
-from storage.models import Conversation, InboxMessage, OutboxMessage, Rectification
-from storage.models import Talk as PersonWanted
+from storage.models import InboxMessage, OutboxMessage, Rectification
+from tickets import talks
 from tickets.kpi import Ratio, Talk, figures
 from tickets.ledger import Scope, talk_of
 from tickets.periods import period
@@ -36,17 +36,12 @@ def fill(desk: Desk, seed: int = 7) -> None:
         row.done_at = None if slow < 0.1 else moment + (timedelta(hours=30) if slow < 0.2 else timedelta(seconds=3))
         desk.session.add(row)
         if chat is not staff_chat and chance.random() < 0.15:
-            desk.session.add(_person_wanted(desk, chat, moment))
+            assert chat.identity.resident is not None
+            talks.ask(desk.session, chat, chat.identity.resident, "找真人", moment).state = "ended"
+            desk.session.flush()
     _pushes(desk, chance)
     _measures(desk, chance)
     desk.session.flush()
-
-
-def _person_wanted(desk: Desk, chat: Conversation, moment: datetime) -> PersonWanted:
-    return PersonWanted(
-        community_id=desk.community.id, resident_id=chat.identity.resident_id, conversation_id=chat.id, state="ended",
-        why="asked", words="找真人", asked_at=moment, answer_by=moment, rung=0,
-    )  # fmt: skip
 
 
 def _pushes(desk: Desk, chance: random.Random) -> None:
@@ -119,16 +114,11 @@ def talk(desk: Desk, **scope: object) -> Talk:
 
 def test_chats_given_to_a_person(week: Desk) -> None:
     truth = Truth(week)
-    day = truth.day("m.received_at")
-    chats = f"select distinct c.id as chat, {day} as day {MESSAGES}"
-    handed = (
-        f"select distinct t.conversation_id, {truth.day('t.asked_at')} as day from talks t"
-        " where t.asked_at >= :a and t.asked_at < :b"
-    )
-    all_chats = truth.count(f"select count(*) from ({chats}) x", a=START, b=END)
+    wrote = f"select distinct i.resident_id as person, {truth.day('m.received_at')} as day {MESSAGES}"
+    asked = f"select t.resident_id as person, {truth.day('t.asked_at')} as day from talks t where t.asked_at >= :a and t.asked_at < :b"
+    all_chats = truth.count(f"select count(*) from ({wrote}) x", a=START, b=END)
     given = truth.count(
-        f"select count(*) from ({chats}) x where exists (select 1 from ({handed}) h"
-        " where h.day = x.day and h.conversation_id = x.chat)",
+        f"select count(*) from ({wrote}) x where exists (select 1 from ({asked}) t where t.day = x.day and t.person = x.person)",
         a=START,
         b=END,
     )

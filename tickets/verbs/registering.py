@@ -168,16 +168,21 @@ def start_desk_matter(session: Session, ticket: Ticket, event: TicketEvent, repo
     if ticket.level == "C1":
         owe_call(session, ticket, now)
     more = background(session, ticket, handler, now)
-    buttons = _desk_buttons(ticket)
     if not (ticket.detail or {}).get("right"):
         # Who decides about a right over data gets a card of its own (tickets/rights.py).
+        buttons = _desk_buttons(ticket)
         notify.tell_staff(session, handler, ticket, event, f"push.desk_{ticket.kind}", now, buttons=buttons, more=more)
+    _ask_department(session, ticket, event, now)
+    if ticket.level == "C1":
+        tell_grave(session, ticket, now)
+
+
+def _ask_department(session: Session, ticket: Ticket, event: TicketEvent, now: datetime) -> None:
+    """Whoever knows is asked beside the front desk, which stays responsible (domain.md S52)."""
     if asked := category(ticket.code).asks:
         for leader in leaders(session, ticket.community_id, asked):
             name = say(f"department.{asked}")
             notify.tell_staff(session, leader, ticket, event, "push.ask_department", now, department=name)
-    if ticket.level == "C1":
-        tell_grave(session, ticket, now)
 
 
 def _promise_answer(ticket: Ticket, now: datetime) -> None:
