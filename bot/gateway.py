@@ -390,6 +390,8 @@ class Gateway:
         if resident:
             talk = talks.ask(session, chat, resident, words, now, why="failed")
             self._say(session, chat, talks.promise(session, talk, now), f"person:{rows[0].id}")
+        else:
+            self._say(session, chat, say("staff.unknown"), f"person:{rows[0].id}")
         self._close_rows(session, [row.id for row in rows])
 
     def _delay_text(self, session: Session) -> str:

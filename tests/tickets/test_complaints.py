@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from deskhelp import HOME, NOW, Desk, at, key_of
 
-from storage.models import CoHandler, OutboxMessage, Staff, Talk, Ticket
+from storage.models import AccessLog, CoHandler, Conversation, Identity, OutboxMessage, Staff, Talk, Ticket
 from tickets import complaints, desk_lists, finding, hearing, report_book, verbs
 from tickets.answering import Turn, try_answer
 from tickets.errors import Accused, CallbackNeeded, CauseNeeded, DeskError, NotAllowed, NotFound, WrongStatus
@@ -109,6 +109,8 @@ def test_the_manager_hears_of_a_grave_one_once_and_owes_a_call(desk: Desk) -> No
     assert "人身或财产损失" in told[0].text or key_of(told[0]) == "desk_TS"
     assert complaints.call_due(ticket) == at("09:30")
     assert "13800005678" in told[0].text
+    (line,) = desk.session.query(AccessLog).filter(AccessLog.action == "phone")
+    assert (line.actor, line.target) == (f"staff:{desk.staff('马经理').id}", ticket.ticket_no)
     others = [row.text for row in desk.pushes() if row.staff_id not in (None, desk.staff("马经理").id)]
     assert "13800005678" not in "".join(others)
 
@@ -276,6 +278,26 @@ def test_the_accused_meets_it_nowhere(desk: Desk) -> None:
                 give(desk.session, ticket, accused, desk.actor("马经理"), at("10:00"))
     desk.sweep_through(at("09:00"), at("20:00", 14), timedelta(hours=2))
     assert [row for row in desk.pushes("李工") if row.ticket_id == ticket.id] == []
+
+
+def test_the_accused_does_not_read_it_off_others_hands_either(desk: Desk) -> None:
+    ticket = complain(desk, "李工来了就骂人，厨房也没修", "T02")
+    assert ticket.handler == desk.staff("马经理")
+    load = desk_lists.load(desk.session, desk.staff("马经理"), at("09:30"), desk.staff("李工"))
+    assert ticket.tail not in load and "手上0单" in load
+    assert ticket.tail in desk_lists.load(desk.session, desk.staff("马经理"), at("09:30"), desk.staff("周主管"))
+
+
+def test_what_was_not_delivered_about_it_is_not_the_accuseds_to_telephone(desk: Desk) -> None:
+    ticket = complain(desk, "周主管骂我", "T01")
+    desk.seen()
+    for one in desk.session.query(Identity).filter(Identity.resident_id == desk.resident("王芳").id):
+        for chat in desk.session.query(Conversation).filter(Conversation.identity_id == one.id):
+            chat.reachable = False
+    answered(desk, ticket, at("10:00"))
+    desk.sweep(at("10:05"))
+    assert [row for row in desk.fresh() if row.status == "dead" and row.resident_id]
+    assert desk.fresh("周主管") == []
 
 
 def test_an_accused_worker_cannot_find_it_by_number(desk: Desk) -> None:
