@@ -18,9 +18,9 @@ from sqlalchemy.orm import Session
 
 from nlu.slots import find_phone, mask_phone, mask_text
 from storage.models import Community, Conversation, Draft, InboxMessage, Resident, Staff, Talk, TalkLine, Ticket
-from tickets import notify, verbs
-from tickets.errors import NoTalk, NotAllowed, TalkTaken
-from tickets.people import SYSTEM, Actor, hides_name_from, home_key, is_accused, leaders, managers, on_shift
+from tickets import lifecycle, notify, quiet_hours, verbs
+from tickets.errors import NoTalk, NotAllowed, TalkTaken, TooEarly, NoChat
+from tickets.people import SYSTEM, Actor, hides_name_from, home_key, is_accused, leaders, managers, on_shift, relations
 from tickets.places import place_display
 from tickets.sla import in_desk_hours, next_desk_opening
 from tickets.texts import DATA, clock, say
@@ -370,6 +370,30 @@ def asked_again(session: Session, staff: Staff) -> Talk | None:
     if len(talks) == 1:
         return talks[0]
     return next((one for one in talks if one.current), None)
+
+
+def begin(session: Session, ticket: Ticket, staff: Staff, now: datetime) -> tuple[Talk, str]:
+    """联系: a colleague who has a matter speaks to whoever told it, here and without numbers. Not in the hours in which people
+    sleep, unless they have just written; not with somebody whose name is kept from the colleague (domain.md §7.3, §9.3)."""
+    actor, resident = Actor(staff=staff), ticket.reporter
+    found = relations(session, ticket, actor)
+    ours = found & {lifecycle.HANDLER, lifecycle.DESK, lifecycle.SUPERVISOR} and staff.role in ROLES
+    if resident is None or not ours or hides_name_from(ticket, staff):
+        raise NotAllowed(action="contact")
+    talk = of_resident(session, resident)
+    if talk is not None:
+        return talk, take(session, talk, staff, now)
+    chat = notify.conversation_of(session, resident)
+    if chat is None:
+        raise NoChat(no=ticket.ticket_no)
+    allowed = quiet_hours.allowed_at("acceptance", now)
+    if allowed > now and not quiet_hours.awake(chat.last_inbound_at, now):
+        raise TooEarly(when=clock(allowed, now))
+    talk = Talk(community_id=ticket.community_id, resident=resident, conversation=chat, state="waiting", why="contact")
+    talk.asked_at, talk.answer_by, talk.rung, talk.ticket = now, now, 0, ticket
+    session.add(talk)
+    session.flush()
+    return talk, take(session, talk, staff, now)
 
 
 # --- ending -----------------------------------------------------------------------------------------------------------

@@ -56,12 +56,14 @@ def reason_of(ticket: Ticket) -> str:
 def background(session: Session, ticket: Ticket, reader: Staff, now: datetime) -> str:
     """What a card says below: the history of the repair behind the complaint, and the number only to whoever has to call it."""
     call, due = complaints.call_of(ticket), complaints.call_due(ticket)
+    wish = (ticket.detail or {}).get("wish")
+    wanted = say("complaint.card_wish", wish=wish) if wish else ""
     past = recent_lines(session, ticket.linked_id, now) if ticket.linked_id else ""
     owed = ""
     if due and call["who"] == str(reader.id):
         phone = number_for(session, ticket, reader, now)
         owed = say("grave.call", name=call["name"], by=clock(due, now), phone=phone, tail=ticket.tail)
-    return "".join(f"\n{line}" for line in (past, owed) if line)
+    return "".join(f"\n{line}" for line in (wanted, past, owed) if line)
 
 
 def number_for(session: Session, ticket: Ticket, reader: Staff, now: datetime) -> str:
