@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from nlu.slots import find_phone, mask_phone, mask_text
 from storage.models import Community, Conversation, Draft, InboxMessage, Resident, Staff, Talk, TalkLine, Ticket
 from tickets import lifecycle, notify, quiet_hours, verbs
-from tickets.errors import NoTalk, NotAllowed, TalkTaken, TooEarly, NoChat
+from tickets.errors import NoChat, NoTalk, NotAllowed, TalkTaken, TooEarly
 from tickets.people import SYSTEM, Actor, hides_name_from, home_key, is_accused, leaders, managers, on_shift, relations
 from tickets.places import place_display
 from tickets.sla import in_desk_hours, next_desk_opening
