@@ -346,6 +346,25 @@ def test_not_to_be_named_can_be_said_afterwards(desk: Desk) -> None:
     assert desk.history(ticket, "hidden")
 
 
+@pytest.mark.parametrize(
+    ("words", "hidden"),
+    [
+        ("匿名反映一下", True),
+        ("别说是我说的", True),
+        ("千万别让楼上知道是我投诉的", True),
+        ("不要告诉他们是我", True),
+        ("请保密", True),
+        ("我不想透露姓名", True),
+        ("别跟我说这些 你是机器人吧", False),
+        ("别跟我讲道理，不是我的错", False),
+        ("不要以为我不知道", False),
+        ("说了三次了都没人管", False),
+    ],
+)
+def test_who_wants_not_to_be_named(words: str, hidden: bool) -> None:
+    assert complaints.read(words, "T09").hidden is hidden
+
+
 def test_nobody_else_hides_or_shows_it(desk: Desk) -> None:
     ticket = complain(desk, "楼上天天半夜拖椅子", "T09")
     with pytest.raises(NotAllowed):
