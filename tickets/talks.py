@@ -60,6 +60,12 @@ def of_resident(session: Session, resident: Resident) -> Talk | None:
     return session.scalar(query.with_for_update(of=Talk))
 
 
+def is_talking(session: Session, resident: Resident) -> bool:
+    """Whether a person speaks with this resident right now."""
+    query = select(Talk.id).where(Talk.resident_id == resident.id, Talk.state == "active")
+    return session.scalar(query) is not None
+
+
 def active_of(session: Session, staff: Staff) -> list[Talk]:
     """The talks a colleague is in, oldest first."""
     query = select(Talk).where(Talk.staff_id == staff.id, Talk.state == "active")
@@ -119,6 +125,9 @@ def ask(
 ) -> Talk:
     """A person is wanted: somebody on duty is asked at once, out of hours when the desk opens. Asking again makes no second
     wait."""
+    if chat.group:
+        # What is said to one person is not said before many.
+        chat = notify.conversation_of(session, resident) or chat
     talk = of_resident(session, resident)
     if talk is None:
         talk = Talk(community_id=resident.community_id, resident=resident, conversation=chat, state="waiting", why=why)
@@ -291,6 +300,11 @@ def take(session: Session, talk: Talk, staff: Staff, now: datetime) -> str:
     return say("staff.talk_taken", who=who(session, talk), recent=_recent(session, talk, now))
 
 
+def lines_of(session: Session, talk: Talk) -> list[TalkLine]:
+    """Everything that was said, in order."""
+    return list(session.scalars(select(TalkLine).where(TalkLine.talk_id == talk.id).order_by(TalkLine.id)))
+
+
 def choose(session: Session, talk: Talk) -> None:
     """What its colleague types from now on goes into this talk."""
     assert talk.staff is not None
@@ -418,7 +432,7 @@ def transcript(session: Session, talk: Talk, now: datetime) -> str:
     """What was said, as it is kept."""
     rows = [
         say("talk.row", at=clock(one.at, now), who=one.actor_name, text=one.text or say("talk.picture"))
-        for one in talk.lines
+        for one in lines_of(session, talk)
     ]
     return "\n".join([say("talk.head", id=talk.id, who=short_who(talk)), *rows])
 
@@ -449,12 +463,11 @@ def _still_waiting(session: Session, talk: Talk, now: datetime) -> None:
         talk.staff, talk.ring_at = None, next_desk_opening(now)
         _push(session, talk, talk.resident, promise(session, talk, now), f"closed:{now.isoformat()}", now)
         return
-    if talk.staff is None or talk.answer_by > now:
-        talk.rung += 1
-        _offer(session, talk, now)
-        talk.ring_at = min(talk.ring_at or talk.answer_by, talk.answer_by) if talk.answer_by > now else talk.ring_at
-        return
     talk.rung += 1
+    if talk.answer_by > now:
+        _offer(session, talk, now)
+        talk.ring_at = min(talk.ring_at or talk.answer_by, talk.answer_by)
+        return
     talk.answer_by = talk.ring_at = now + rules().answer
     late = say("push.talk_late", by=clock(talk.answer_by, now))
     _push(session, talk, talk.resident, late, f"late:{talk.rung}", now)
@@ -464,7 +477,7 @@ def _still_waiting(session: Session, talk: Talk, now: datetime) -> None:
 
 def _gone_quiet(session: Session, talk: Talk, now: datetime) -> None:
     """The resident waits for a word: the colleague is reminded, then somebody else is asked. Nobody has said a word: it ends."""
-    last = talk.lines[-1] if talk.lines else None
+    last = next(iter(reversed(lines_of(session, talk))), None)
     waits = last is not None and last.actor.startswith("resident:")
     assert talk.staff is not None
     if not waits:
