@@ -115,6 +115,27 @@ def test_the_manager_hears_of_a_grave_one_once_and_owes_a_call(desk: Desk) -> No
     assert "13800005678" not in "".join(others)
 
 
+def test_a_matter_that_is_not_a_failed_repair_is_acknowledged_without_admitting_anything(desk: Desk) -> None:
+    ticket = complain(desk, "地砖松了把我妈摔伤了！！", "T99")
+    told = hearing.answer_anger(desk.session, ticket, at("09:01"))
+    assert "地砖松了把我妈摔伤了" in told and "马经理今天09:30前打电话给您" in told
+    for word in ("没做到位", "我们的责任", "赔", "？"):
+        assert word not in told
+
+
+def test_without_a_number_they_are_spoken_to_in_the_chat(desk: Desk) -> None:
+    desk.resident("王芳").phone = ""
+    ticket = complain(desk, "再不管我打12345", "T09")
+    told = hearing.answer_anger(desk.session, ticket, at("09:01"))
+    assert "在这里联系您" in told and "打电话给您" not in told
+
+
+def test_a_colleagues_report_on_behalf_is_linked_to_nobodys_job(desk: Desk) -> None:
+    desk.accepted("W02")
+    ticket = complain(desk, "业主来前台说修了三次没修好", "T02", by="王师傅")
+    assert (ticket.kind, ticket.linked_id) == ("TS", None)
+
+
 def test_at_night_nobody_is_telephoned_before_the_morning(desk: Desk) -> None:
     ticket = complain(desk, "再不管我就打12345", "T09", now=at("23:10"))
     assert complaints.call_due(ticket) == at("09:00", 13)
