@@ -23,7 +23,7 @@ from storage.models import Ticket
 from tickets import asking, desk_lists, emergencies, finding, questions, roster, verbs
 from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey_fields
 from tickets.errors import DeskError, NoTicket, SelfCheckNeeded
-from tickets.people import staff_named
+from tickets.people import is_accused, staff_named
 from tickets.texts import DATA, clock, say, span
 from tickets.wording import check_wording, own_numbers
 from tickets.words import self_checked
@@ -372,6 +372,7 @@ def _leave(context: Context, command: Command) -> Reply:
     start, end = roster.span_of_leave(window.start, max(until, window.end or until))
     jobs = roster.grant_leave(context.session, colleague, start, end, "", context.actor, context.now)
     text = say("staff.leave_noted", name=colleague.name, start=clock(start, context.now), end=clock(end, context.now))
+    jobs = [one for one in jobs if not is_accused(one, context.staff)]
     if jobs:
         text += "\n" + say("staff.leave_jobs", count=len(jobs)) + "\n" + desk_lists.lines(jobs, context.now)
     return Reply(text)

@@ -245,8 +245,8 @@ class Gateway:
         return any(question.kind == "safety" for question in waiting)
 
     def _answers_now(self, session: Session, actor: Actor, row: InboxMessage) -> bool:
-        """Staff and short answers to an open question do not wait for the rest of a burst (nor do buttons)."""
-        if actor.staff:
+        """Staff, what is said to a person, and short answers to a question do not wait for the rest of a burst (nor do buttons)."""
+        if actor.staff or (actor.resident and talks.is_talking(session, actor.resident)):
             return True
         short = len(row.text) <= IMMEDIATE_CHARS
         return short and bool(actor.resident and questions.waiting(session, actor.resident, self._clock()))
@@ -401,6 +401,8 @@ class Gateway:
         if resident:
             talk = talks.ask(session, chat, resident, words, now, why="failed")
             self._say(session, chat, talks.promise(session, talk, now), f"person:{rows[0].id}")
+        else:
+            self._say(session, chat, say("staff.unknown"), f"person:{rows[0].id}")
         self._close_rows(session, [row.id for row in rows])
 
     def _delay_text(self, session: Session) -> str:

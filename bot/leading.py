@@ -73,7 +73,7 @@ def _today(context: Context, command: Command) -> Reply:
 
 def _load(context: Context, command: Command) -> Reply:
     colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
-    return Reply(desk_lists.load(context.session, colleague, context.now))
+    return Reply(desk_lists.load(context.session, colleague, context.now, context.staff))
 
 
 def _count(context: Context, command: Command) -> Reply:

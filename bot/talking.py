@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from bot.speech import Command, Context, Reply
+from bot.speech import Command, Context, Reply, find_ticket
 from storage.models import Conversation, Draft, InboxMessage, OpenQuestion, Resident, Staff, Talk
 from tickets import questions, talks
 from tickets.answering import Outcome, Turn, try_answer
@@ -157,6 +157,13 @@ def _talk(context: Context, command: Command) -> Reply:
     return Reply(talks.take(context.session, talk, context.staff, context.now), (_end_button(talk),))
 
 
+def _contact(context: Context, command: Command) -> Reply:
+    """联系 0012: speaks to whoever told it."""
+    ticket = find_ticket(context, command, list)
+    talk, text = talks.begin(context.session, ticket, context.staff, context.now)
+    return Reply(text, (_end_button(talk),))
+
+
 def _end_button(talk: Talk) -> tuple[str, str]:
     return (f"end_talk:{talk.id}", say("button.end_talk"))
 
@@ -195,6 +202,7 @@ def _talks(context: Context, command: Command) -> Reply:
 
 RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "talk": _talk,
+    "contact": _contact,
     "end_talk": _end_talk,
     "to_talk": _to_talk,
     "talks": _talks,

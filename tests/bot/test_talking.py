@@ -19,7 +19,7 @@ from bot.gateway import ForDialogue, Gateway
 from bot.rasa_client import RasaClient
 from storage.database import sessions
 from storage.models import Community, Conversation, Draft, Identity, OutboxMessage, Talk, TalkLine, Ticket
-from tickets import clocks
+from tickets import clocks, verbs
 
 PICTURE = io.BytesIO()
 Image.new("RGB", (8, 8), "red").save(PICTURE, "PNG")
@@ -184,6 +184,18 @@ def test_waiting_residents_are_shared_out_and_told_how_many_are_before(door: Doo
     assert "林管家" in door.say("李强", "转人工")[0]
     third = door.say("陈静", "转人工")[0]
     assert "客服小周" in third and "前面还有1位" in third
+
+
+def test_anger_about_a_failed_repair_is_answered_while_the_dialogue_is_away(door: Door) -> None:
+    with door.sessions.begin() as session:
+        desk = door.desk(session)
+        repair = desk.accepted("W03", now=at("08:00"))
+        verbs.arrive(session, repair, desk.handler(repair), at("08:30"))
+    door.now = at("14:10")
+    (answer,) = door.say("王芳", "你们死人吗 漏了半个月还没修好 我打12345")
+    assert "马经理今天14:40前打电话给您" in answer and "？" not in answer
+    assert door.left is not None and door.left.restart and not door.left.text
+    assert "不是真人" in door.say("王芳", "你是机器人吧")[0]
 
 
 # --- speaking ---------------------------------------------------------------------------------------------------------

@@ -275,7 +275,7 @@ def test_a_repair_told_word_by_word_with_a_correction(stack: Stack) -> None:
 
 
 def test_a_complaint_reaches_a_leader_who_is_not_the_accused(stack: Stack) -> None:
-    resident, leader, accused = stack.person("王女士"), stack.person("周主管"), stack.person("刘队")
+    resident, leader, accused = stack.person("王女士"), stack.person("马经理"), stack.person("刘队")
     asked = resident.say("保安刘队态度差，还骂人", "什么时间", "怎么处理")
     assert "---" not in asked
     resident.say("昨天晚上八点东门，要他道歉", "TS20250612-0001", "6月13日")
