@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # Reaching for what is not theirs, or for what cannot be. Forgetting a reason is no such thing.
 REFUSALS = (NotAllowed, NotFound, AlreadyTaken, WrongTrade, WrongStatus, BadInput, TooManyClaims)
 LINK_LASTS = timedelta(hours=24)
+PAPERS = ".pdf"
 
 
 def note(
@@ -55,9 +56,14 @@ def may_export(staff: Staff) -> bool:
     return staff.active and staff.role in LEADER_ROLES
 
 
+def may_fetch(staff: Staff, name: str) -> bool:
+    """One ticket's own papers are also for the desk, who sees the ticket anyway."""
+    return may_export(staff) or (staff.active and staff.role == "desk" and name.endswith(PAPERS))
+
+
 def keep_export(session: Session, staff: Staff, name: str, content: bytes, now: datetime) -> str:
-    """Keep a workbook for one leader; returns the token of its link, good for a day. Old ones go."""
-    if not may_export(staff):
+    """Keep a workbook, or a ticket's papers, for one leader; returns the token of its link, good for a day. Old ones go."""
+    if not may_fetch(staff, name):
         raise NotAllowed(action="export")
     session.execute(delete(Export).where(Export.expires_at < now))
     token = secrets.token_urlsafe(24)
@@ -76,12 +82,12 @@ def keep_export(session: Session, staff: Staff, name: str, content: bytes, now: 
 
 
 def fetch_export(session: Session, token: str, now: datetime) -> Export | None:
-    """The workbook behind a link while it lasts and its owner still leads; every fetch is noted."""
+    """The file behind a link while it lasts and its owner still leads; every fetch is noted."""
     row = session.scalar(select(Export).where(Export.token_hash == _hash(token)))
     if row is None:
         return None
     staff = session.get_one(Staff, row.staff_id)
-    allowed = row.expires_at > now and may_export(staff)
+    allowed = row.expires_at > now and may_fetch(staff, row.file_name)
     note(session, staff.community_id, Actor(staff=staff), "download", now, target=row.file_name, allowed=allowed)
     return row if allowed else None
 

@@ -29,7 +29,7 @@ export class Outbox {
   save() {
     if (!this.items.length) return tabStore.remove(this.key);
     if (tabStore.set(this.key, this.items)) return true;
-    return tabStore.set(this.key, this.items.filter((item) => !item.photo));
+    return tabStore.set(this.key, this.items.filter((item) => !item.photo && !item.voice));
   }
 
   drop(id) {
@@ -87,6 +87,7 @@ export class Outbox {
 
   post(item) {
     if (item.kind === 'image') return this.api.photo(item.id, blobOf(item.photo), item.text);
+    if (item.kind === 'voice') return this.api.voice(item.id, blobOf(item.voice), item.seconds);
     if (item.kind === 'location') return this.api.say({ id: item.id, location: item.location });
     if (item.button) return this.api.say({ id: item.id, button: item.button, label: item.text });
     return this.api.say({ id: item.id, text: item.text });
