@@ -7,7 +7,7 @@ import { Chat, backButton } from './chat.js';
 import { chooser, codeForm, loginPage } from './entry.js';
 import { demoSession, realSession, rememberedSession } from './session.js';
 import { apply, displayControls } from './prefs.js';
-import { tabStore } from './store.js';
+import { deviceStore, tabStore } from './store.js';
 import { ThreePhones } from './three.js';
 
 const root = document.getElementById('app');
@@ -108,7 +108,8 @@ async function byCode(code) {
 function logout(session) {
   session.forget();
   home();
-  ['outbox', 'draft'].forEach((kind) => tabStore.remove(`${kind}.${session.me.id}`));
+  tabStore.remove(`draft.${session.me.id}`);
+  deviceStore.remove(`outbox.${session.me.id}`);
 }
 
 function expired(session) {
