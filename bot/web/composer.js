@@ -199,7 +199,7 @@ export class Composer {
   // Without coordinates the words alone are a good message.
   sendPlace(position, label) {
     if (!position) this.onSend({ kind: 'text', text: label });
-    else this.onSend({ kind: 'location', text: label || T.myLocation, location: { ...position, label: label || T.myLocation } });
+    else this.onSend({ kind: 'location', text: label, location: { ...position, label } });
   }
 }
 
