@@ -39,8 +39,8 @@ log = logging.getLogger(__name__)
 
 TEXT_LIMIT = 2048
 MARKDOWN_LIMIT = 4096
-# Below half of WeCom's own 30 and 1,000: a text with choices is two messages, and what is over is dropped without a word.
-MEMBER_LIMITS = ((14, timedelta(minutes=1)), (450, timedelta(hours=1)))
+# A third of WeCom's own 30 and 1,000: words, picture and card are three messages, and what is over is dropped without a word.
+MEMBER_LIMITS = ((10, timedelta(minutes=1)), (330, timedelta(hours=1)))
 CARD_BUTTONS, CARD_TITLE = 6, 26
 ROBOT_CHAT = "group"
 ROBOT_LIMITS = ((20, timedelta(minutes=1)),)

@@ -27,7 +27,7 @@ async function route() {
 async function choosePage(asked) {
   const { demo } = state.config;
   if (asked.get('link')) return byLink(asked.get('link'));
-  if (demo && asked.get('view') === 'three') return threePage(asked);
+  if (demo && asked.get('view') === 'three') return threePage();
   if (demo && asked.get('as')) return personPage(asked.get('as'));
   if (demo) return chooserPage();
   const remembered = rememberedSession();
@@ -62,9 +62,10 @@ async function chooserPage() {
   }));
 }
 
-async function threePage(asked) {
+async function threePage() {
   const people = await loadPeople();
   return () => {
+    const asked = new URLSearchParams(location.search);
     const board = new ThreePhones({
       config: state.config, people, wanted: (asked.get('people') || '').split(','), headerStart: backButton(home), headerEnd: controls(), onTitle: showTitle,
       onChange: (ids) => history.replaceState(null, '', `/?view=three&people=${ids.map(encodeURIComponent).join(',')}`),

@@ -1,10 +1,11 @@
-// Pictures over the whole page: Esc closes, arrows and swipes turn, a tap or double click enlarges. The browser's own dialog
-// keeps the focus inside and gives it back afterwards.
+// Pictures over the whole page, as people know it from WeChat: a tap or Esc closes, swipes and arrows turn, a double tap
+// enlarges. The browser's own dialog keeps the focus inside and gives it back afterwards.
 
 import { T } from './texts.js';
 import { button, h, icon } from './dom.js';
 
 const SWIPE_PX = 40;
+const DOUBLE_TAP_MS = 280;
 
 // pictures: [{url, alt}], the one at `index` first.
 export function openViewer(pictures, index) {
@@ -32,10 +33,10 @@ class Viewer {
   }
 
   listen() {
-    this.el.addEventListener('close', () => this.el.remove());
+    this.el.addEventListener('close', () => { clearTimeout(this.tap); this.el.remove(); });
     this.el.addEventListener('keydown', (event) => this.key(event));
-    this.stage.addEventListener('click', (event) => { if (event.target === this.stage && !this.turned) this.el.close(); });
-    this.image.addEventListener('dblclick', () => this.enlarge());
+    this.stage.addEventListener('click', () => this.tapped());
+    this.stage.addEventListener('dblclick', () => { clearTimeout(this.tap); this.enlarge(); });
     this.stage.addEventListener('pointerdown', (event) => { this.from = event.isPrimary ? event.clientX : null; this.turned = false; });
     this.stage.addEventListener('pointerup', (event) => this.swiped(event));
   }
@@ -46,6 +47,12 @@ class Viewer {
     else if (event.key === '+' || event.key === '-') this.enlarge(event.key === '+');
     else return;
     event.preventDefault();
+  }
+
+  // Perhaps the first half of a double tap.
+  tapped() {
+    clearTimeout(this.tap);
+    if (!this.turned) this.tap = setTimeout(() => this.el.close(), DOUBLE_TAP_MS);
   }
 
   swiped(event) {
