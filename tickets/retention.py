@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 
 import yaml
 from sqlalchemy import Select, and_, delete, or_, select
@@ -36,8 +37,9 @@ class Keeping:
 @cache
 def keeping() -> Keeping:
     data = yaml.safe_load((DATA / "catalog" / "retention.yml").read_text("utf-8"))
-    spans = {name: timedelta(days=days) for name, days in data["days"].items()}
-    return Keeping(**spans, **{name: tuple(data[name]) for name in ("forever", "levels", "codes")})
+    lists: dict[str, Any] = {name: tuple(data[name]) for name in ("forever", "levels", "codes")}
+    spans: dict[str, Any] = {name: timedelta(days=days) for name, days in data["days"].items()}
+    return Keeping(**lists, **spans)
 
 
 def purge(session: Session, now: datetime, remove: Callable[[str], None]) -> int:
@@ -59,7 +61,7 @@ def purge(session: Session, now: datetime, remove: Callable[[str], None]) -> int
     return len(rows)
 
 
-def _due(now: datetime) -> Select[tuple[Attachment]]:
+def _due(now: datetime) -> Select[Attachment]:
     """The files whose time is over, oldest first."""
     rule = keeping()
     sound = Attachment.mime.startswith("audio/")

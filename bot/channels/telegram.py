@@ -666,10 +666,12 @@ class TelegramChannel:
     async def close_card(self, chat_id: str, message_id: str, words: str = "") -> None:
         """A card that has done its work: its buttons go, and it says `words` from now on (as caption, below a picture)."""
         if words and message_id.isdecimal():
-            where = {"chat_id": chat_id, "message_id": int(message_id)}
-            if await self._best_effort("close_card", self._bot.edit_message_text(words, **where)):
+            number = int(message_id)
+            text = self._bot.edit_message_text(words, chat_id, number)
+            if await self._best_effort("close_card", text):
                 return
-            if await self._best_effort("close_card", self._bot.edit_message_caption(caption=words, **where)):
+            caption = self._bot.edit_message_caption(chat_id, number, caption=words)
+            if await self._best_effort("close_card", caption):
                 return
         await self.clear_buttons(chat_id, message_id)
 

@@ -32,7 +32,7 @@ export class Chat {
 
   header() {
     const helper = T.helper[this.me.role] || '';
-    const peer = [this.config.community, helper || T.appName].filter(Boolean).join(' · ');
+    const peer = [this.config.community, helper || T.appName].filter(Boolean).join('·');
     this.title = h('h1', { class: 'peer', lang: DESK_LANG, text: peer });
     this.subtitle = h('p', { class: 'whoami', lang: DESK_LANG, testid: 'whoami', text: this.whoami() });
     return h('header', { class: 'bar' }, h('div', { class: 'bar-side' }, this.headerStart),

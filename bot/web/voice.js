@@ -49,7 +49,7 @@ export class VoiceSheet {
     const pieces = [];
     Object.assign(this, { recorder, stream, thrown: false, begun: Date.now() });
     recorder.addEventListener('dataavailable', (event) => pieces.push(event.data));
-    recorder.addEventListener('stop', () => { if (!this.thrown) this.take(new Blob(pieces, { type: recorder.mimeType }), this.elapsed()); });
+    recorder.addEventListener('stop', () => { if (!this.thrown) this.take(new Blob(pieces, { type: recorder.mimeType }), Math.max(1, this.elapsed())); });
     recorder.start();
     this.ticker = setInterval(() => this.tick(), 500);
     this.mark(true);
@@ -57,7 +57,7 @@ export class VoiceSheet {
   }
 
   elapsed() {
-    return Math.max(1, Math.round((Date.now() - this.begun) / 1000));
+    return Math.round((Date.now() - this.begun) / 1000);
   }
 
   tick() {
@@ -82,7 +82,7 @@ export class VoiceSheet {
     this.record.lastChild.textContent = running ? T.voiceStop : T.voiceStart;
     this.choose.hidden = running;
     this.send.disabled = running || !this.voice;
-    if (running) this.say(T.voiceRunning(0));
+    if (running) this.say(T.voiceRunning);
   }
 
   chosen() {
