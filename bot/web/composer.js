@@ -67,8 +67,9 @@ export class Composer {
   changed() {
     const { input } = this;
     this.sendButton.classList.toggle('ready', Boolean(input.value.trim()));
-    input.style.height = 'auto';
-    input.style.height = `${Math.min(input.scrollHeight, 132)}px`;
+    // a long placeholder would count as lines
+    input.style.height = input.value ? 'auto' : '';
+    if (input.value) input.style.height = `${Math.min(input.scrollHeight, 132)}px`;
     if (input.value) tabStore.set(this.draftKey, input.value);
     else tabStore.remove(this.draftKey);
   }

@@ -167,7 +167,7 @@ def for_everybody(take: Studio) -> None:
     elder = open_phone(large, take.stack.url, "resident:3")
     elder.at("font-toggle").click()
     elder.say("卫生间水龙头一直滴水，3栋2单元801", "已登记")
-    elder.say("关不紧，滴了两天了", "已补充")
+    elder.say("关不紧，滴了两天了", "好的")
     dark = take.page(**PHONE, color_scheme="dark")
     other = open_phone(dark, take.stack.url, "resident:5")
     dark.get_by_test_id("settings").click()
