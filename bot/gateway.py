@@ -31,8 +31,8 @@ from nlu.slots import mask_identity, mentions_id_number
 from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, NotAVoice, PhotoTooLarge, StoredVoice, save_photo, save_voice
-from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, OpenQuestion, Staff, Ticket
-from tickets import audit, binding, emergencies, finding, notify, questions, rights, talks, verbs
+from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, Staff, Ticket
+from tickets import audit, binding, emergencies, notify, questions, rights, talks, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError, NotAllowed
 from tickets.people import Actor, actor_of, prefer
@@ -88,7 +88,7 @@ class Gateway:
         on_typing: Callable[[int, bool], None],
         on_bound: Callable[[str, str, str], None] = lambda _channel, _chat, _role: None,
         address: str = "",
-        on_used: Callable[[str, str, str], None] = lambda _channel, _chat, _card: None,
+        on_used: Callable[[str, str, str, str], None] = lambda _channel, _chat, _card, _words: None,
         reads: Sessions | None = None,
     ) -> None:
         self._sessions, self._clock, self._rasa = sessions, clock, rasa
@@ -167,8 +167,7 @@ class Gateway:
             payload["phone"] = inbound.contact_phone
         if inbound.edited:
             payload["edited"] = True
-        if card := inbound.extra.get("card"):
-            payload["card"] = card
+        payload |= {name: inbound.extra[name] for name in ("card", "card_text") if inbound.extra.get(name)}
         return payload
 
     def _voice(self, media: Media) -> StoredVoice | None:
@@ -545,9 +544,7 @@ class Gateway:
         now = self._clock()
         if row.button:
             outcome = self._button(session, chat, actor, row)
-            if chat.group and row.payload.get("card"):
-                # Not before: whoever pressed first may have had no right to, and the others would find no button.
-                self._on_used(chat.channel, chat.chat_id, row.payload["card"])
+            self._card_pressed(session, chat, row)
             return outcome
         turn = Turn(session, chat, actor, row.text, now, f"{row.channel}:{row.message_id}")
         if not row.text:
@@ -582,7 +579,7 @@ class Gateway:
         if action := commands.beyond(row.text, actor.role):
             raise NotAllowed(action=action)
         if row.payload.get("photos"):
-            self._photos_to_ticket(session, actor, row)
+            self._files_to_ticket(session, actor, row, "photos")
         return try_answer(turn) or Outcome(resume=row.text)
 
     def _in_talk(
@@ -592,6 +589,14 @@ class Gateway:
         if actor.staff:
             return None if chat.group else talking.staff_turn(session, actor.staff, row, turn.now)
         return talking.resident_turn(session, chat, row, turn)
+
+    def _card_pressed(self, session: Session, chat: Conversation, row: InboxMessage) -> None:
+        """A card says who took its job. Not before the verb: whoever pressed first in a group may have had no right to, and
+        the others would find no button."""
+        card, words = row.payload.get("card"), str(row.payload.get("card_text", ""))
+        taken = commands.taken(session, row.button, self._clock())
+        if card and (chat.group or taken):
+            self._on_used(chat.channel, chat.chat_id, card, f"{words}\n{taken}" if words and taken else "")
 
     def _where_to_write(self, session: Session, chat: Conversation, actor: Actor, text: str) -> str:
         """「以后发这里」 in a private chat, 「本群派单」 by a leader in a group; the answer, "" for anything else."""
@@ -644,7 +649,7 @@ class Gateway:
             turn = Turn(session, chat, actor, row.payload["phone"], self._clock(), row.message_id)
             return try_answer(turn) or Outcome(resume=row.payload["phone"])
         if row.payload.get("photos"):
-            ticket = self._photos_to_ticket(session, actor, row)
+            ticket = self._files_to_ticket(session, actor, row, "photos")
             if ticket:
                 return Outcome(say("staff.photo_saved", no=ticket.ticket_no))
             if actor.resident:
@@ -654,37 +659,14 @@ class Gateway:
             label = row.payload["location"][2]
             return Outcome(resume=label) if label else Outcome(say("reply.location_only"))
         if row.payload.get("other_media") == "voice":
-            return Outcome(say("reply.voice_only"))
+            ticket = self._files_to_ticket(session, actor, row, "voices") if row.payload.get("voices") else None
+            kept = "staff.voice_saved" if actor.staff else "reply.voice_saved"
+            return Outcome(say(kept, no=ticket.ticket_no) if ticket else say("reply.voice_only"))
         return Outcome(say("reply.unreadable"))
 
-    def _photos_to_ticket(self, session: Session, actor: Actor, row: InboxMessage) -> Ticket | None:
-        """Pictures belong to the one open matter of their sender; with several or none they wait in the chat."""
-        part = self._part_wanted(session, actor)
-        if part is not None:
-            ticket = part.ticket
-        elif actor.staff:
-            jobs = finding.jobs_of(session, actor.staff, "in_progress")
-            ticket = jobs[0] if len(jobs) == 1 else None
-        else:
-            mine = finding.open_of(session, actor, kinds=("BX", "TS"))
-            ticket = mine[0] if mine else None
-        if ticket is None:
-            return None
-        keys = [photo[0] for photo in row.payload["photos"]]
-        query = select(Attachment).where(
-            Attachment.key.in_(keys), Attachment.conversation_id == row.conversation_id, Attachment.ticket_id.is_(None)
-        )
-        for photo in session.scalars(query):
-            photo.ticket_id = ticket.id
-            photo.purpose = "part" if part else "after" if actor.staff and ticket.arrived_at else "before"
-        if part is not None:
-            questions.answered(part, "", self._clock())
-        return ticket
-
-    def _part_wanted(self, session: Session, actor: Actor) -> OpenQuestion | None:
-        """The picture of a new part that was asked for comes next."""
-        waiting = questions.waiting(session, actor.staff, self._clock()) if actor.staff else []
-        return next((one for one in waiting if one.kind == "part_photo"), None)
+    def _files_to_ticket(self, session: Session, actor: Actor, row: InboxMessage, kind: str) -> Ticket | None:
+        keys = [file[0] for file in row.payload[kind]]
+        return verbs.take_in(session, actor, keys, row.conversation_id, self._clock())
 
 
 def sender_of(chat: Conversation) -> str:

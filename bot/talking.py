@@ -39,8 +39,8 @@ def resident_turn(session: Session, chat: Conversation, row: InboxMessage, turn:
 
 def _pass_on(session: Session, chat: Conversation, row: InboxMessage, talk: Talk, turn: Turn) -> Outcome:
     text = row.text or say(f"talk.media_{_media(row)}")
-    photos = [photo[0] for photo in row.payload.get("photos", [])]
-    talks.from_resident(session, talk, row.text if photos else text, photos, turn.now, chat=chat)
+    files = _files(row)
+    talks.from_resident(session, talk, row.text if files else text, files, turn.now, chat=chat)
     if leaves_person(row.text):
         talks.end(session, talk, turn.actor, "resident", turn.now)
         return Outcome()
@@ -49,6 +49,11 @@ def _pass_on(session: Session, chat: Conversation, row: InboxMessage, talk: Talk
     if row.text and any(one.kind in DANGER for one in waiting):
         return try_answer(turn) or Outcome()
     return Outcome()
+
+
+def _files(row: InboxMessage) -> list[str]:
+    """Keys of the pictures and voice notes of a message."""
+    return [file[0] for kind in ("photos", "voices") for file in row.payload.get(kind, [])]
 
 
 def _media(row: InboxMessage) -> str:
@@ -83,7 +88,7 @@ def staff_turn(session: Session, staff: Staff, row: InboxMessage, now: datetime)
     """Passed on to the resident the colleague speaks with; with several it is asked with whom. None outside any talk."""
     if not talks.active_of(session, staff):
         return None
-    photos = [photo[0] for photo in row.payload.get("photos", [])]
+    photos = _files(row)
     if chosen := _chosen(session, staff, row.text, now):
         return chosen
     talk = talks.asked_again(session, staff)

@@ -17,6 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nlu.slots import find_phone, mask_phone, mask_text
+from storage.files import is_voice
 from storage.models import Community, Conversation, Draft, InboxMessage, Resident, Staff, Talk, TalkLine, Ticket
 from tickets import lifecycle, notify, quiet_hours, verbs
 from tickets.errors import NoChat, NoTalk, NotAllowed, TalkTaken, TooEarly
@@ -367,7 +368,8 @@ def _pass_on(
         _push(session, talk, to, say("talk.line", who=name, text=text), f"line:{line.id}", now)
     for key in photos:
         line = _line(session, talk, actor, "", now, image_key=key)
-        _push(session, talk, to, say("talk.photo", who=name), f"line:{line.id}", now, image_key=key)
+        words = say("talk.voice" if is_voice(key) else "talk.photo", who=name)
+        _push(session, talk, to, words, f"line:{line.id}", now, image_key=key)
 
 
 def _line(session: Session, talk: Talk, actor: Actor, text: str, now: datetime, *, image_key: str = "") -> TalkLine:

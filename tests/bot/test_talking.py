@@ -49,10 +49,11 @@ class Door:
             chat = self.desk(session).chat(name)
             return chat.channel, chat.identity.external_id
 
-    def say(self, name: str, text: str = "", *, button: str = "", photo: bool = False) -> list[str]:
+    def say(self, name: str, text: str = "", *, button: str = "", photo: bool = False, voice: bytes = b"") -> list[str]:
         """Send one message and return what its sender reads at once; what is left for the dialogue is in `left`."""
         channel, sender = self.account(name)
         media = (Media("image", PICTURE.getvalue(), "image/png"),) if photo else ()
+        media += (Media("voice", voice, "audio/ogg"),) if voice else ()
         number, before = f"m{next(self._numbers)}", self.last()
         self.gateway._store(Inbound(channel, number, sender, sender, text=text, button=button, media=media))
         with self.sessions() as session:
@@ -223,6 +224,18 @@ def test_words_and_pictures_go_both_ways_and_numbers_do_not(door: Door) -> None:
     assert len(seen) == 2
     assert ("王女士", "我电话139****5678，厨房漏水") in lines
     assert ("客服小周", "好的，您把水阀先关一下") in lines
+
+
+def test_a_voice_goes_to_the_other_side_to_be_played(door: Door) -> None:
+    talking(door)
+    before = door.last()
+    door.say("王芳", voice=b"OggS\x00\x02 one")
+    door.say("客服小周", voice=b"OggS\x00\x02 two")
+    with door.sessions() as session:
+        query = select(OutboxMessage.text, OutboxMessage.image_key).where(OutboxMessage.id > before)
+        told = [(text, key) for text, key in session.execute(query.order_by(OutboxMessage.id)) if key]
+    assert [key.endswith(".ogg") for _, key in told] == [True, True]
+    assert all("发来语音" in text for text, _ in told)
 
 
 @pytest.mark.parametrize(
