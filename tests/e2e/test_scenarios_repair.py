@@ -377,6 +377,14 @@ def test_a_fault_told_while_complaining_gets_its_own_ticket(stack: Stack) -> Non
     assert "灯" not in complaint.symptom and "椅子" not in repair.symptom
 
 
+def test_a_question_beside_a_fault_and_a_fault_beside_a_question(stack: Stack) -> None:
+    resident, other = stack.person("王女士"), stack.person("李先生")
+    both = resident.say("我家厨房灯不亮了，顺便问一下装修几点能开工", "8:00", "BX20250612-0001")
+    assert "ZX" not in both
+    other.say("厨房水龙头滴水，对了问下装修几点能开工", "8:00", "BX20250612-0002")
+    assert [one.code[0] for one in stack.tickets()] == ["E", "W"]
+
+
 # --- small talk and people ---------------------------------------------------------------------------------------------------
 
 
