@@ -40,8 +40,8 @@ def _called(context: Context, command: Command) -> Reply:
     words = _screened(context, command.values["words"])
     verbs.called(context.session, ticket, context.actor, words, context.now)
     repair = verbs.load(context.session, ticket.linked_id) if ticket.linked_id else None
-    window = parse_window(words, context.now) if repair and repair.status in lifecycle.OPEN else None
-    if repair is None or window is None or window.avoid:
+    window = parse_window(words, context.now, asked=True) if repair and repair.status in lifecycle.OPEN else None
+    if repair is None or window is None or window.avoid or window.start <= context.now:
         return Reply(say("staff.called", no=ticket.ticket_no))
     end = window.end or window.start + VISIT
     verbs.fix_visit(context.session, repair, context.actor, window.start, end, context.now)

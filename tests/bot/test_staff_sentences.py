@@ -115,3 +115,76 @@ def test_the_power_is_back(desk: Desk) -> None:
 def test_a_notice_to_everybody_there(desk: Desk) -> None:
     whole = power_cut(desk)
     assert "4位" in type_(desk, "李工", f"发通知 {whole.tail}").text
+
+
+# --- complaints -------------------------------------------------------------------------------------------------------
+
+
+def complaint(desk: Desk, code: str = "T02", **more: object) -> Ticket:
+    return desk.report(code, kind="TS", **more)  # type: ignore[arg-type]
+
+
+def test_a_call_with_a_time_is_the_visit_of_the_repair_behind_it(desk: Desk) -> None:
+    repair = desk.accepted("W03")
+    ticket = complaint(desk, level="C1", linked=repair)
+    reply = type_(desk, "马经理", "已电话 明早9点带新师傅")
+    assert ticket.ticket_no in reply.text and "明天（6月13日）09:00" in reply.text
+    assert ticket.detail["call"]["made"]
+    assert repair.appointment_start_at == at("09:00", 13)
+    assert any("明早9点带新师傅" in row.text for row in desk.pushes("王芳"))
+
+
+def test_what_was_agreed_on_the_telephone_is_screened(desk: Desk) -> None:
+    ticket = complaint(desk, level="C1")
+    with pytest.raises(DeskError):
+        type_(desk, "马经理", f"已电话 {ticket.ticket_no} 他自己弄坏的，不归我们管")
+    assert "made" not in ticket.detail["call"]
+
+
+def test_several_ask_for_help_and_say_how_it_goes(desk: Desk) -> None:
+    ticket = complaint(desk, "T10")
+    assert "刘队负责" in type_(desk, "马经理", f"协办 {ticket.ticket_no} 李工").text
+    assert "已经在协办" in type_(desk, "马经理", f"协办 {ticket.ticket_no} @李工").text
+    assert "主办会看到" in type_(desk, "李工", f"进展 {ticket.ticket_no} 看过图纸").text
+    assert "发给居民" in type_(desk, "刘队", f"进展 {ticket.ticket_no} 15:00面谈").text
+    assert f"协办：\n{ticket.tail}" in type_(desk, "李工", "我的单").text
+    assert "协办：李工" in type_(desk, "李工", f"状态 {ticket.ticket_no}").text
+
+
+def test_cause_and_prevention_in_one_sentence_or_two(desk: Desk) -> None:
+    ticket = complaint(desk, "T06")
+    assert "还差预防措施" in type_(desk, "何姐", f"原因 {ticket.ticket_no} 排班漏了人").text
+    assert "可以归档" in type_(desk, "何姐", f"预防 {ticket.ticket_no} 交接时核对").text
+    other = complaint(desk, "T06")
+    type_(desk, "何姐", f"原因 {other.ticket_no}：排班漏了人，预防：交接时核对")
+    for one in (ticket, other):
+        assert (one.detail["cause"], one.detail["prevention"]) == ("排班漏了人", "交接时核对")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "result"),
+    [("满意 谢谢", "callback", "满意"), ("不满意 还是脏", "rework", "不满意"), ("未接", "done", "未接")],
+)
+def test_what_calling_back_found_out(desk: Desk, words: str, status: str, result: str) -> None:
+    ticket = complaint(desk, "T06")
+    verbs.answer_matter(desk.session, ticket, desk.handler(ticket), "已打扫", at("09:30"))
+    assert result in type_(desk, "周主管", f"回访 {ticket.ticket_no} {words}").text
+    assert ticket.status == status
+
+
+def test_praise_is_passed_on_and_a_complaint_handed_on(desk: Desk) -> None:
+    praise = desk.report("B01", kind="BY")
+    assert "何姐" in type_(desk, "客服小周", f"表扬 {praise.ticket_no} 何姐").text
+    assert praise.status == "closed"
+    ticket = complaint(desk, "T10")
+    reply = type_(desk, "马经理", f"派单 {ticket.ticket_no} 周主管 邻里的事")
+    assert "对方接下前仍由刘队负责" in reply.text
+    type_(desk, "周主管", f"接单 {ticket.ticket_no}")
+    assert ticket.handler == desk.staff("周主管")
+
+
+def test_speaking_to_whoever_told_it(desk: Desk) -> None:
+    ticket = complaint(desk, "T06")
+    reply = type_(desk, "何姐", f"联系 {ticket.ticket_no}")
+    assert "王女士" in reply.text and "13800005678" not in reply.text
+    assert "王女士" in type_(desk, "何姐", "结束").text
