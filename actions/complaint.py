@@ -9,6 +9,7 @@ from rasa_sdk.events import FollowupAction, SlotSet
 
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
+from actions.inquiry import answer_beside
 from storage.models import Draft, Ticket
 from tickets import complaints, finding, hearing, notify, questions
 from tickets.catalog import category
@@ -38,6 +39,8 @@ class ValidateComplaintForm(DeskAction):
             data = {**data, "seen": [*data["seen"], desk.key], "faults": desk.faults, "complete": True}
             drafts.save(desk, draft, data)
         elif desk.key not in data.get("seen", []):
+            if desk.intent == "file_complaint":
+                answer_beside(desk)
             unsure = drafts.take_unsure(desk, draft, "file_complaint")
             data = {**draft.data, "seen": [*data.get("seen", []), desk.key]}
             words = unsure or ("" if bare_request(desk.text) else desk.text)

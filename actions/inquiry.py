@@ -44,10 +44,27 @@ class AnswerQuestion(DeskAction):
             drafts.drop(desk)
             answer_question(desk, words)
             return []
-        answer_question(desk, desk.text)
+        answer_question(desk, _asked(desk))
         # 「我家灯不亮 顺便问下物业费」: the fault beside the question is taken up next.
         told = bool(desk.faults) and not (tracker.active_loop or {}).get("name")
         return [FollowupAction("repair_form")] if told else []
+
+
+def _asked(desk: Desk) -> str:
+    """The question alone where a fault stands beside it."""
+    clauses = [str(one["text"]) for one in desk.message.get("questions") or []]
+    return clauses[0] if desk.faults and len(clauses) == 1 else desk.text
+
+
+def answer_beside(desk: Desk) -> None:
+    """What is asked beside a fault or a complaint: answered at once if the base surely knows, else somebody is put on it."""
+    for clause in desk.message.get("questions") or []:
+        words = str(clause["text"])
+        hit = _base().find(words, str(clause["category"]), desk.settings)
+        if hit and hit.sure:
+            _tell(desk, hit, words)
+        else:
+            _pass_on(desk, words)
 
 
 def answer_question(desk: Desk, question: str) -> None:

@@ -127,7 +127,7 @@ class QueryTickets(DeskAction):
         if staff is None:
             return Progress().act(desk, tracker)
         if staff.role == "worker":
-            desk.tell(desk_lists.load(desk.session, staff, desk.now))
+            desk.tell(desk_lists.load(desk.session, staff, desk.now, staff))
             return []
         number = desk.entity("ticket_no")
         if number:
@@ -137,7 +137,7 @@ class QueryTickets(DeskAction):
         person = desk.entity("person")
         if person:
             colleague = staff_named(desk.session, desk.community_id, person)
-            desk.tell(desk_lists.load(desk.session, colleague, desk.now))
+            desk.tell(desk_lists.load(desk.session, colleague, desk.now, staff))
             return []
         name = list_named(desk.text)
         if name:

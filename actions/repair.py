@@ -10,6 +10,7 @@ from rasa_sdk.events import SlotSet
 
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
+from actions.inquiry import answer_beside
 from storage.models import Draft, Ticket
 from tickets import emergencies, notify, questions, talks, verbs
 from tickets.catalog import category
@@ -40,6 +41,8 @@ class ValidateRepairForm(DeskAction):
             return [SlotSet("symptom", "-"), SlotSet("location", "-"), SlotSet("requested_slot", None)]
         draft = drafts.begin(desk, "BX")
         _words_of_unsure(desk, draft)
+        if desk.intent == "report_repair" and desk.key not in draft.data.get("seen", []):
+            answer_beside(desk)
         drafts.merge_fault(desk, draft)
         data = dict(draft.data)
         wanted = _next_slot(desk, draft)

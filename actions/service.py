@@ -35,6 +35,9 @@ def hand_over(desk: Desk) -> None:
     if resident is None:
         desk.say("staff.unknown")
         return
+    if desk.conversation.group:
+        desk.say("reply.person_in_private")
+        return
     kept = talks.keep_draft(desk.session, desk.conversation, resident, desk.now)
     first = kept[0] if kept else None
     talk = talks.ask(desk.session, desk.conversation, resident, desk.text, desk.now, ticket=first)

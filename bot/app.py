@@ -34,7 +34,10 @@ from tickets import audit, lifecycle
 
 log = logging.getLogger(__name__)
 
-XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+TYPES = {
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ".pdf": "application/pdf",
+}
 
 
 class Bot:
@@ -56,6 +59,7 @@ class Bot:
             secret=secret.encode(),
             demo=settings.demo,
             max_photo_mb=settings.max_photo_mb,
+            embed_origins=settings.embed_origins,
         )
         self.channels: dict[str, Channel] = {"web": self.web}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -110,10 +114,10 @@ class Bot:
         if self.telegram and channel == "telegram" and self._loop:
             asyncio.run_coroutine_threadsafe(self.telegram.set_role_menu(chat_id, role), self._loop)
 
-    def _used(self, channel: str, chat_id: str, card: str) -> None:
-        """A card in a group has done its work: its buttons go (called from a worker thread)."""
+    def _used(self, channel: str, chat_id: str, card: str, words: str) -> None:
+        """A card has done its work: its buttons go, and it says who took the job (called from a worker thread)."""
         if self.telegram and channel == "telegram" and self._loop:
-            asyncio.run_coroutine_threadsafe(self.telegram.clear_buttons(chat_id, card), self._loop)
+            asyncio.run_coroutine_threadsafe(self.telegram.close_card(chat_id, card, words), self._loop)
 
     def _routes(self) -> list[BaseRoute]:
         routes: list[BaseRoute] = [Route("/healthz", self._health), Route("/metrics", self._metrics)]
@@ -162,7 +166,7 @@ class Bot:
             return False
 
     async def _export(self, request: Request) -> Response:
-        """A workbook that a leader asked for in chat, by the link they were sent (tickets/audit.py)."""
+        """A workbook or a ticket's papers that a leader asked for in chat, by the link they were sent (tickets/audit.py)."""
         found = await asyncio.to_thread(self._fetch_export, request.path_params["token"])
         if found is None:
             raise HTTPException(404)
@@ -172,7 +176,7 @@ class Bot:
             "Cache-Control": "no-store",
             "X-Content-Type-Options": "nosniff",
         }
-        return Response(content, media_type=XLSX, headers=headers)
+        return Response(content, media_type=TYPES[Path(name).suffix], headers=headers)
 
     def _fetch_export(self, token: str) -> tuple[str, bytes] | None:
         with self.sessions.begin() as session:

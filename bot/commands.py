@@ -12,8 +12,9 @@ from functools import cache
 from typing import Any
 
 import yaml
+from sqlalchemy.orm import Session
 
-from bot import leading, matters, talking
+from bot import leading, matters, papers, talking
 from bot.speech import Command, Context, Reply
 from bot.speech import find_ticket as _ticket
 from nlu.expected_time import parse_until, parse_window
@@ -23,7 +24,8 @@ from storage.models import Ticket
 from tickets import asking, desk_lists, emergencies, finding, questions, roster, verbs
 from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey_fields
 from tickets.errors import DeskError, NoTicket, SelfCheckNeeded
-from tickets.people import staff_named
+from tickets.notify import facts, has_accepted
+from tickets.people import is_accused, staff_named
 from tickets.texts import DATA, clock, say, span
 from tickets.wording import check_wording, own_numbers
 from tickets.words import self_checked
@@ -133,6 +135,15 @@ def from_button(code: str) -> Command | None:
     return Command(BUTTONS[name], {"no": "", "reason": value, "verdict": name}, "", int(number))
 
 
+def taken(session: Session, code: str, now: datetime) -> str:
+    """Who has the job of a pressed 接单, in words; "" for other buttons, or while nobody has it."""
+    command = from_button(code)
+    ticket = session.get(Ticket, command.ticket_id) if command and command.name == "accept" else None
+    if ticket is None or ticket.handler is None or not has_accepted(ticket, ticket.handler):
+        return ""
+    return say("push.group_taken", **facts(ticket, now))
+
+
 BUTTONS = {
     "accept": "accept",
     "decline": "decline",
@@ -151,7 +162,7 @@ BUTTONS = {
 
 def run(context: Context, command: Command) -> Reply:
     """Do it. A refusal of the desk comes back as its text, with the choices where some help."""
-    if context.conversation.group and command.name in (leading.PRIVATE | talking.RUNNERS.keys()):
+    if context.conversation.group and command.name in (leading.PRIVATE | papers.PRIVATE | talking.RUNNERS.keys()):
         return Reply(say("staff.in_private"))
     return RUNNERS[command.name](context, command)
 
@@ -372,6 +383,7 @@ def _leave(context: Context, command: Command) -> Reply:
     start, end = roster.span_of_leave(window.start, max(until, window.end or until))
     jobs = roster.grant_leave(context.session, colleague, start, end, "", context.actor, context.now)
     text = say("staff.leave_noted", name=colleague.name, start=clock(start, context.now), end=clock(end, context.now))
+    jobs = [one for one in jobs if not is_accused(one, context.staff)]
     if jobs:
         text += "\n" + say("staff.leave_jobs", count=len(jobs)) + "\n" + desk_lists.lines(jobs, context.now)
     return Reply(text)
@@ -565,6 +577,7 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     **leading.RUNNERS,
     **talking.RUNNERS,
     **matters.RUNNERS,
+    **papers.RUNNERS,
 }
 
 

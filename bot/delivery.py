@@ -19,7 +19,7 @@ from bot.channels.base import Button, Channel, ChannelError, Outbound, Refused, 
 from bot.clock import Clock, system_clock
 from storage import mailbox
 from storage.database import Sessions
-from storage.files import photo_path
+from storage.files import is_voice, photo_path
 from storage.mailbox import RENEW_EVERY, Room
 from storage.models import Conversation, OutboxMessage
 from tickets import quiet_hours
@@ -232,7 +232,10 @@ class Delivery:
             text=row.text,
             key=row.dedupe_key,
             buttons=tuple(Button(code, label) for code, label in row.buttons),
-            image_path=str(photo_path(self._files, row.image_key)) if row.image_key else "",
+            # A voice note is played by the web chat alone; the words say so to the others.
+            image_path=""
+            if not row.image_key or is_voice(row.image_key)
+            else str(photo_path(self._files, row.image_key)),
             image_name=row.image_key,
         )
 

@@ -31,8 +31,8 @@ from nlu.slots import mask_identity, mentions_id_number
 from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, NotAVoice, PhotoTooLarge, StoredVoice, save_photo, save_voice
-from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, OpenQuestion, Staff, Ticket
-from tickets import audit, binding, emergencies, finding, notify, questions, rights, talks, verbs
+from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, Staff, Ticket
+from tickets import audit, binding, emergencies, notify, questions, rights, talks, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError, NotAllowed
 from tickets.people import Actor, actor_of, prefer
@@ -88,12 +88,12 @@ class Gateway:
         on_typing: Callable[[int, bool], None],
         on_bound: Callable[[str, str, str], None] = lambda _channel, _chat, _role: None,
         address: str = "",
-        on_used: Callable[[str, str, str], None] = lambda _channel, _chat, _card: None,
+        on_used: Callable[[str, str, str, str], None] = lambda _channel, _chat, _card, _words: None,
         reads: Sessions | None = None,
     ) -> None:
         self._sessions, self._clock, self._rasa = sessions, clock, rasa
         self._reads = reads or sessions
-        self._made: dict[int, Made] = {}
+        self._made: dict[int, dict[int, Made]] = {}
         self._community_id, self._files, self._max_photo_bytes = community_id, files, max_photo_bytes
         self._quiet, self._max = quiet_seconds, max_seconds
         self._on_outbox, self._on_typing, self._on_bound, self._on_used = on_outbox, on_typing, on_bound, on_used
@@ -167,8 +167,7 @@ class Gateway:
             payload["phone"] = inbound.contact_phone
         if inbound.edited:
             payload["edited"] = True
-        if card := inbound.extra.get("card"):
-            payload["card"] = card
+        payload |= {name: inbound.extra[name] for name in ("card", "card_text") if inbound.extra.get(name)}
         return payload
 
     def _voice(self, media: Media) -> StoredVoice | None:
@@ -245,8 +244,8 @@ class Gateway:
         return any(question.kind == "safety" for question in waiting)
 
     def _answers_now(self, session: Session, actor: Actor, row: InboxMessage) -> bool:
-        """Staff and short answers to an open question do not wait for the rest of a burst (nor do buttons)."""
-        if actor.staff:
+        """Staff, what is said to a person, and short answers to a question do not wait for the rest of a burst (nor do buttons)."""
+        if actor.staff or (actor.resident and talks.is_talking(session, actor.resident)):
             return True
         short = len(row.text) <= IMMEDIATE_CHARS
         return short and bool(actor.resident and questions.waiting(session, actor.resident, self._clock()))
@@ -328,6 +327,7 @@ class Gateway:
                 await self._dialogue(conversation_id, task)
         finally:
             keeping.cancel()
+            self._made.pop(conversation_id, None)
             await asyncio.to_thread(self._release, conversation_id)
 
     async def _keep(self, conversation_id: int) -> None:
@@ -400,6 +400,8 @@ class Gateway:
         if resident:
             talk = talks.ask(session, chat, resident, words, now, why="failed")
             self._say(session, chat, talks.promise(session, talk, now), f"person:{rows[0].id}")
+        else:
+            self._say(session, chat, say("staff.unknown"), f"person:{rows[0].id}")
         self._close_rows(session, [row.id for row in rows])
 
     def _delay_text(self, session: Session) -> str:
@@ -431,7 +433,7 @@ class Gateway:
                 if command and command.name in leading.MADE_BEFORE:
                     with contextlib.suppress(DeskError):
                         # Refused here, it is refused (and noted) again in the turn.
-                        self._made[row.id] = making.make(session, staff, command, now)
+                        self._made.setdefault(conversation_id, {})[row.id] = making.make(session, staff, command, now)
 
     # --- the local part of a turn -------------------------------------------------------------------------------------
 
@@ -542,9 +544,7 @@ class Gateway:
         now = self._clock()
         if row.button:
             outcome = self._button(session, chat, actor, row)
-            if chat.group and row.payload.get("card"):
-                # Not before: whoever pressed first may have had no right to, and the others would find no button.
-                self._on_used(chat.channel, chat.chat_id, row.payload["card"])
+            self._card_pressed(session, chat, row)
             return outcome
         turn = Turn(session, chat, actor, row.text, now, f"{row.channel}:{row.message_id}")
         if not row.text:
@@ -579,7 +579,7 @@ class Gateway:
         if action := commands.beyond(row.text, actor.role):
             raise NotAllowed(action=action)
         if row.payload.get("photos"):
-            self._photos_to_ticket(session, actor, row)
+            self._files_to_ticket(session, actor, row, "photos")
         return try_answer(turn) or Outcome(resume=row.text)
 
     def _in_talk(
@@ -589,6 +589,14 @@ class Gateway:
         if actor.staff:
             return None if chat.group else talking.staff_turn(session, actor.staff, row, turn.now)
         return talking.resident_turn(session, chat, row, turn)
+
+    def _card_pressed(self, session: Session, chat: Conversation, row: InboxMessage) -> None:
+        """A card says who took its job. Not before the verb: whoever pressed first in a group may have had no right to, and
+        the others would find no button."""
+        card, words = row.payload.get("card"), str(row.payload.get("card_text", ""))
+        taken = commands.taken(session, row.button, self._clock())
+        if card and (chat.group or taken):
+            self._on_used(chat.channel, chat.chat_id, card, f"{words}\n{taken}" if words and taken else "")
 
     def _where_to_write(self, session: Session, chat: Conversation, actor: Actor, text: str) -> str:
         """「以后发这里」 in a private chat, 「本群派单」 by a leader in a group; the answer, "" for anything else."""
@@ -630,7 +638,7 @@ class Gateway:
     ) -> Outcome:
         assert actor.staff is not None
         key = f"{row.channel}:{row.message_id}"
-        made = self._made.pop(row.id, None)
+        made = self._made.get(chat.id, {}).get(row.id)
         context = Context(session, chat, actor, actor.staff, self._clock(), key, self._files, self._address, made)
         reply = commands.run(context, command)
         return Outcome(reply.text, reply.buttons, resume=reply.forward)
@@ -641,7 +649,7 @@ class Gateway:
             turn = Turn(session, chat, actor, row.payload["phone"], self._clock(), row.message_id)
             return try_answer(turn) or Outcome(resume=row.payload["phone"])
         if row.payload.get("photos"):
-            ticket = self._photos_to_ticket(session, actor, row)
+            ticket = self._files_to_ticket(session, actor, row, "photos")
             if ticket:
                 return Outcome(say("staff.photo_saved", no=ticket.ticket_no))
             if actor.resident:
@@ -651,37 +659,14 @@ class Gateway:
             label = row.payload["location"][2]
             return Outcome(resume=label) if label else Outcome(say("reply.location_only"))
         if row.payload.get("other_media") == "voice":
-            return Outcome(say("reply.voice_only"))
+            ticket = self._files_to_ticket(session, actor, row, "voices") if row.payload.get("voices") else None
+            kept = "staff.voice_saved" if actor.staff else "reply.voice_saved"
+            return Outcome(say(kept, no=ticket.ticket_no) if ticket else say("reply.voice_only"))
         return Outcome(say("reply.unreadable"))
 
-    def _photos_to_ticket(self, session: Session, actor: Actor, row: InboxMessage) -> Ticket | None:
-        """Pictures belong to the one open matter of their sender; with several or none they wait in the chat."""
-        part = self._part_wanted(session, actor)
-        if part is not None:
-            ticket = part.ticket
-        elif actor.staff:
-            jobs = finding.jobs_of(session, actor.staff, "in_progress")
-            ticket = jobs[0] if len(jobs) == 1 else None
-        else:
-            mine = finding.open_of(session, actor, kinds=("BX", "TS"))
-            ticket = mine[0] if mine else None
-        if ticket is None:
-            return None
-        keys = [photo[0] for photo in row.payload["photos"]]
-        query = select(Attachment).where(
-            Attachment.key.in_(keys), Attachment.conversation_id == row.conversation_id, Attachment.ticket_id.is_(None)
-        )
-        for photo in session.scalars(query):
-            photo.ticket_id = ticket.id
-            photo.purpose = "part" if part else "after" if actor.staff and ticket.arrived_at else "before"
-        if part is not None:
-            questions.answered(part, "", self._clock())
-        return ticket
-
-    def _part_wanted(self, session: Session, actor: Actor) -> OpenQuestion | None:
-        """The picture of a new part that was asked for comes next."""
-        waiting = questions.waiting(session, actor.staff, self._clock()) if actor.staff else []
-        return next((one for one in waiting if one.kind == "part_photo"), None)
+    def _files_to_ticket(self, session: Session, actor: Actor, row: InboxMessage, kind: str) -> Ticket | None:
+        keys = [file[0] for file in row.payload[kind]]
+        return verbs.take_in(session, actor, keys, row.conversation_id, self._clock())
 
 
 def sender_of(chat: Conversation) -> str:

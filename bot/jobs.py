@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 from bot import bulletins
 from bot.clock import Clock
 from storage.database import Sessions
-from tickets import clocks, forgetting, leading
+from storage.files import remove_file
+from tickets import clocks, forgetting, leading, retention
 
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 2
+PURGE_SECONDS = 3600
 RECOVER_SECONDS = 2
 # Any number all processes agree on; PostgreSQL keeps the others out while one sweeps.
 LEADER_LOCK = 7301
@@ -43,6 +45,7 @@ class Jobs:
         options = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         self._scheduler.add_job(self._sweep, "interval", seconds=SWEEP_SECONDS, **options)
         self._scheduler.add_job(self._take_up, "interval", seconds=RECOVER_SECONDS, **options)
+        self._scheduler.add_job(self._purge, "interval", seconds=PURGE_SECONDS, **options)
         self._scheduler.start()
 
     def stop(self) -> None:
@@ -64,6 +67,21 @@ class Jobs:
             await self._recover()
         except Exception:
             log.exception("jobs.recover_failed")
+
+    async def _purge(self) -> None:
+        try:
+            await asyncio.to_thread(self.purge_once)
+        except Exception:
+            log.exception("jobs.purge_failed")
+
+    def purge_once(self) -> None:
+        """Pictures and voice notes whose time is over go, in as many short transactions as it takes."""
+        while True:
+            with self._sessions.begin() as session:
+                if not _leads(session):
+                    return
+                if not retention.purge(session, self._clock(), lambda key: remove_file(self._files, key)):
+                    return
 
     def sweep_once(self) -> bool:
         """All clocks, in as many short transactions as it takes; False if another process is the leader."""

@@ -73,7 +73,7 @@ def _today(context: Context, command: Command) -> Reply:
 
 def _load(context: Context, command: Command) -> Reply:
     colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
-    return Reply(desk_lists.load(context.session, colleague, context.now))
+    return Reply(desk_lists.load(context.session, colleague, context.now, context.staff))
 
 
 def _count(context: Context, command: Command) -> Reply:
@@ -91,7 +91,7 @@ def _figure(context: Context, command: Command) -> Reply:
 def _status(context: Context, command: Command) -> Reply:
     """Where a ticket stands, with what its reader may do next."""
     ticket = find_ticket(context, command, lambda: finding.jobs_of(context.session, context.staff))
-    if not desk_lists.visible(context.session, ticket, context.actor) or _others_complaint(context, ticket):
+    if not desk_lists.visible(context.session, ticket, context.actor) or others_complaint(context, ticket):
         raise NotAllowed(action="status")
     if ticket.handler_id != context.staff.id:
         # Whoever asks who saw their data hears of it (domain.md §9.5).
@@ -103,7 +103,7 @@ def _status(context: Context, command: Command) -> Reply:
     return Reply(text, _acts(context, ticket) if context.staff.role != "worker" else ())
 
 
-def _others_complaint(context: Context, ticket: Ticket) -> bool:
+def others_complaint(context: Context, ticket: Ticket) -> bool:
     """Words and identity of a complaint are for its handler, the desk, its department and the manager (domain.md §9.3)."""
     if ticket.kind != "TS" or context.staff.role != "supervisor" or ticket.handler_id == context.staff.id:
         return False

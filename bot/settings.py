@@ -36,6 +36,7 @@ class Settings:
     burst_quiet_seconds: float
     burst_max_seconds: float
     max_photo_mb: int
+    embed_origins: tuple[str, ...]
     secret: str
     clock_file: str
     log_level: str
@@ -135,6 +136,7 @@ def load_settings(environ: Mapping[str, str] | None = None, root: Path | None = 
         burst_quiet_seconds=_number("burst_quiet_seconds", value("burst_quiet_seconds", "3")),
         burst_max_seconds=_number("burst_max_seconds", value("burst_max_seconds", "8")),
         max_photo_mb=_whole("max_photo_mb", value("max_photo_mb", "10")),
+        embed_origins=_origins(value("embed_origins", "")),
         secret=value("secret", ""),
         clock_file=value("clock_file", ""),
         log_level=_level(value("log_level", "INFO").upper()),
@@ -235,6 +237,15 @@ def _whole(field: str, text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 100:
         raise SettingsError(f"{env_name(field)} must be a whole number from 1 to 100, not {text!r}")
     return int(text)
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    """Sites whose pages may show the web chat in a frame; they end up in a header, so nothing else may be in there."""
+    origins = tuple(filter(None, re.split(r"[,\s]+", text)))
+    for one in origins:
+        if not re.fullmatch(r"https?://(?:\*\.)?[A-Za-z0-9.-]+(?::\d{1,5})?", one):
+            raise SettingsError(f"GUANJIA_EMBED_ORIGINS must be origins such as https://www.example.com, not {one!r}")
+    return origins
 
 
 def _level(text: str) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from bot.speech import Command, Context, Reply
+from bot.speech import Command, Context, Reply, find_ticket
 from storage.models import Conversation, Draft, InboxMessage, OpenQuestion, Resident, Staff, Talk
 from tickets import questions, talks
 from tickets.answering import Outcome, Turn, try_answer
@@ -39,8 +39,8 @@ def resident_turn(session: Session, chat: Conversation, row: InboxMessage, turn:
 
 def _pass_on(session: Session, chat: Conversation, row: InboxMessage, talk: Talk, turn: Turn) -> Outcome:
     text = row.text or say(f"talk.media_{_media(row)}")
-    photos = [photo[0] for photo in row.payload.get("photos", [])]
-    talks.from_resident(session, talk, row.text if photos else text, photos, turn.now, chat=chat)
+    files = _files(row)
+    talks.from_resident(session, talk, row.text if files else text, files, turn.now, chat=chat)
     if leaves_person(row.text):
         talks.end(session, talk, turn.actor, "resident", turn.now)
         return Outcome()
@@ -49,6 +49,11 @@ def _pass_on(session: Session, chat: Conversation, row: InboxMessage, talk: Talk
     if row.text and any(one.kind in DANGER for one in waiting):
         return try_answer(turn) or Outcome()
     return Outcome()
+
+
+def _files(row: InboxMessage) -> list[str]:
+    """Keys of the pictures and voice notes of a message."""
+    return [file[0] for kind in ("photos", "voices") for file in row.payload.get(kind, [])]
 
 
 def _media(row: InboxMessage) -> str:
@@ -83,7 +88,7 @@ def staff_turn(session: Session, staff: Staff, row: InboxMessage, now: datetime)
     """Passed on to the resident the colleague speaks with; with several it is asked with whom. None outside any talk."""
     if not talks.active_of(session, staff):
         return None
-    photos = [photo[0] for photo in row.payload.get("photos", [])]
+    photos = _files(row)
     if chosen := _chosen(session, staff, row.text, now):
         return chosen
     talk = talks.asked_again(session, staff)
@@ -157,6 +162,13 @@ def _talk(context: Context, command: Command) -> Reply:
     return Reply(talks.take(context.session, talk, context.staff, context.now), (_end_button(talk),))
 
 
+def _contact(context: Context, command: Command) -> Reply:
+    """联系 0012: speaks to whoever told it."""
+    ticket = find_ticket(context, command, list)
+    talk, text = talks.begin(context.session, ticket, context.staff, context.now)
+    return Reply(text, (_end_button(talk),))
+
+
 def _end_button(talk: Talk) -> tuple[str, str]:
     return (f"end_talk:{talk.id}", say("button.end_talk"))
 
@@ -195,6 +207,7 @@ def _talks(context: Context, command: Command) -> Reply:
 
 RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "talk": _talk,
+    "contact": _contact,
     "end_talk": _end_talk,
     "to_talk": _to_talk,
     "talks": _talks,

@@ -12,7 +12,7 @@ from pathlib import Path
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 KEY = re.compile(r"[0-9a-f]{64}\.(?:jpg|png)")
-VOICE_KEY = re.compile(r"[0-9a-f]{64}\.(?:amr|silk|ogg|mp3|m4a|wav)")
+VOICE_KEY = re.compile(r"[0-9a-f]{64}\.(?:amr|silk|ogg|mp3|m4a|wav|webm)")
 LONG_SIDE, THUMB_SIDE = 2048, 360
 # A small file can unpack into a huge picture; refuse before decoding it.
 MAX_PIXELS = 60_000_000
@@ -38,7 +38,9 @@ SOUNDS = (
     (re.compile(rb"ID3|\xff[\xe2-\xfb]"), "mp3", "audio/mpeg"),
     (re.compile(rb".{4}ftyp(?:M4A|mp4|isom|3gp)", re.DOTALL), "m4a", "audio/mp4"),
     (re.compile(rb"RIFF.{4}WAVE", re.DOTALL), "wav", "audio/wav"),
+    (re.compile(rb"\x1a\x45\xdf\xa3.{0,60}webm", re.DOTALL), "webm", "audio/webm"),
 )
+MIMES = {ending: mime for _, ending, mime in SOUNDS} | {"jpg": "image/jpeg", "png": "image/png"}
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,28 @@ def voice_path(folder: Path, key: str) -> Path:
     if not VOICE_KEY.fullmatch(key):
         raise NotAVoice
     return folder / "files" / key[:2] / key
+
+
+def is_voice(key: str) -> bool:
+    """Whether a key is that of a voice note."""
+    return VOICE_KEY.fullmatch(key) is not None
+
+
+def stored_file(folder: Path, key: str, *, thumb: bool = False) -> tuple[Path, str]:
+    """Where a picture or voice note lies, and its type. Raises NotAPhoto for a key that was never ours."""
+    mime = MIMES.get(key.rpartition(".")[2], "")
+    return (voice_path(folder, key) if is_voice(key) else photo_path(folder, key, thumb=thumb)), mime
+
+
+def remove_file(folder: Path, key: str) -> None:
+    """Take a stored file and its thumbnail away; one that is gone already is no error."""
+    paths = (
+        [voice_path(folder, key)]
+        if is_voice(key)
+        else [photo_path(folder, key, thumb=thumb) for thumb in (False, True)]
+    )
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _write(path: Path, content: bytes) -> None:

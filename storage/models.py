@@ -500,7 +500,6 @@ class Talk(Base):
     conversation: Mapped[Conversation] = relationship()
     staff: Mapped[Staff | None] = relationship()
     ticket: Mapped[Ticket | None] = relationship()
-    lines: Mapped[list[TalkLine]] = relationship(order_by="TalkLine.id")
 
 
 class TalkLine(Base):

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 REFUSALS = (NotAllowed, NotFound, AlreadyTaken, WrongTrade, WrongStatus, BadInput, TooManyClaims)
 LINK_LASTS = timedelta(hours=24)
 LOOK = "look"
+PAPERS = ".pdf"
 
 
 def note(
@@ -56,9 +57,14 @@ def may_export(staff: Staff) -> bool:
     return staff.active and staff.role in LEADER_ROLES
 
 
+def may_fetch(staff: Staff, name: str) -> bool:
+    """One ticket's own papers are also for the desk, who sees the ticket anyway."""
+    return may_export(staff) or (staff.active and staff.role == "desk" and name.endswith(PAPERS))
+
+
 def keep_export(session: Session, staff: Staff, name: str, content: bytes, now: datetime) -> str:
-    """Keep a workbook for one leader; returns the token of its link, good for a day. Old ones go."""
-    if not may_export(staff):
+    """Keep a workbook, or a ticket's papers, for one leader; returns the token of its link, good for a day. Old ones go."""
+    if not may_fetch(staff, name):
         raise NotAllowed(action="export")
     return _keep(session, Actor(staff=staff), staff.community_id, name, content, now)
 
@@ -87,7 +93,7 @@ def _keep(session: Session, actor: Actor, community_id: int, name: str, content:
 
 
 def fetch_export(session: Session, token: str, now: datetime) -> Export | None:
-    """The workbook behind a link while it lasts and its owner may have it; every fetch is noted."""
+    """The file behind a link while it lasts and its owner may have it; every fetch is noted."""
     row = session.scalar(select(Export).where(Export.token_hash == _hash(token)))
     if row is None:
         return None
@@ -95,7 +101,7 @@ def fetch_export(session: Session, token: str, now: datetime) -> Export | None:
     staff = session.get(Staff, row.staff_id) if row.staff_id else None
     owner = resident or staff
     assert owner is not None
-    allowed = row.expires_at > now and (staff is None or may_export(staff))
+    allowed = row.expires_at > now and (staff is None or may_fetch(staff, row.file_name))
     actor = Actor(resident=resident, staff=staff)
     note(session, owner.community_id, actor, "download", now, target=row.file_name, allowed=allowed)
     return row if allowed else None

@@ -88,7 +88,7 @@ def department_meant(code: str, words: str, accused: Staff | None, usual: str) -
 
 def failed_repair(session: Session, actor: Actor, code: str, words: str) -> Ticket | None:
     """The open repair that a complaint of this kind is about; everything worth asking is known from it."""
-    if code != FAILED_REPAIR:
+    if code != FAILED_REPAIR or actor.resident is None:
         return None
     mine = finding.open_of(session, actor, kinds=("BX",))
     return next(iter(finding.about(mine, words) or mine), None)
@@ -136,7 +136,8 @@ def promise(ticket: Ticket, now: datetime) -> str:
     """Who speaks to the resident, and by when at the latest."""
     call = call_of(ticket)
     if call:
-        return say("reply.will_call", no=ticket.ticket_no, who=call["name"], by=clock(_moment(call["by"]), now))
+        key = "reply.will_call" if ticket.contact_phone else "reply.will_speak"
+        return say(key, no=ticket.ticket_no, who=call["name"], by=clock(_moment(call["by"]), now))
     by = ticket.accept_by or ticket.finish_by
     return say("reply.will_contact", by=clock(by, now), **notify.facts(ticket, now))
 

@@ -12,7 +12,7 @@ from nlu.slots import mask_text
 from storage.models import CoHandler, Staff, Ticket
 from tickets import finding, lifecycle, notify
 from tickets.ledger import scope_of
-from tickets.people import Actor, hides_name_from, may_see
+from tickets.people import Actor, hides_name_from, is_accused, may_see
 from tickets.periods import period
 from tickets.report_text import counts_text
 from tickets.reports import overdue_conditions, standing
@@ -137,9 +137,10 @@ def today(session: Session, staff: Staff, now: datetime) -> str:
     return counts_text(standing(session, scope_of(staff), period("today", now), now))
 
 
-def load(session: Session, colleague: Staff, now: datetime) -> str:
-    """How many jobs a colleague has on hand, and which."""
-    jobs = finding.jobs_of(session, colleague, "assigned", "in_progress", "rework", "on_hold")
+def load(session: Session, colleague: Staff, now: datetime, reader: Staff) -> str:
+    """How many jobs a colleague has on hand, and which; not what is about the reader."""
+    held = finding.jobs_of(session, colleague, "assigned", "in_progress", "rework", "on_hold")
+    jobs = [one for one in held if not is_accused(one, reader)]
     head = say("staff.load_head", name=colleague.name, count=len(jobs))
     return f"{head}\n{lines(jobs, now)}" if jobs else head + say("staff.nothing")
 

@@ -139,6 +139,18 @@ class CallbackNeeded(DeskError):
     code = "callback_needed"
 
 
+class TooEarly(DeskError):
+    """Nobody is disturbed at this hour."""
+
+    code = "too_early"
+
+
+class NoChat(DeskError):
+    """There is no chat in which this person could be written to."""
+
+    code = "no_chat"
+
+
 class NoTalk(DeskError):
     """No talk with a resident that this colleague could speak in."""
 

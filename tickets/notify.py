@@ -378,7 +378,8 @@ def telephone(session: Session, row: OutboxMessage, now: datetime) -> None:
         "phone": phone,
         "words": mask_text(" ".join(row.text.split()))[:60],
     }
-    for leader in {one.id: one for one in told if one is not person}.values():
+    kept_from = [one for one in told if ticket and (is_accused(ticket, one) or hides_name_from(ticket, one))]
+    for leader in {one.id: one for one in told if one is not person and one not in kept_from}.values():
         key = f"{NOT_DELIVERED}:{row.id}:{leader.id}"
         text = say("push.not_delivered", **values)
         push(session, leader, text, key=key, now=now, ticket=ticket, priority=row.priority)

@@ -33,6 +33,7 @@ LASTS = {
     "restored": timedelta(days=2),
     "join": timedelta(hours=2),
     "part_photo": timedelta(hours=2),
+    "paper": timedelta(minutes=10),
     "change": timedelta(days=7),
     "told": timedelta(minutes=10),
     "erase": timedelta(minutes=30),

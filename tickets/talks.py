@@ -17,10 +17,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from nlu.slots import find_phone, mask_phone, mask_text
+from storage.files import is_voice
 from storage.models import Community, Conversation, Draft, InboxMessage, Resident, Staff, Talk, TalkLine, Ticket
-from tickets import notify, verbs
-from tickets.errors import NoTalk, NotAllowed, TalkTaken
-from tickets.people import SYSTEM, Actor, hides_name_from, home_key, is_accused, leaders, managers, on_shift
+from tickets import lifecycle, notify, quiet_hours, verbs
+from tickets.errors import NoChat, NoTalk, NotAllowed, TalkTaken, TooEarly
+from tickets.people import SYSTEM, Actor, hides_name_from, home_key, is_accused, leaders, managers, on_shift, relations
 from tickets.places import place_display
 from tickets.sla import in_desk_hours, next_desk_opening
 from tickets.texts import DATA, clock, say
@@ -58,6 +59,12 @@ def of_resident(session: Session, resident: Resident) -> Talk | None:
     """The talk this resident waits for or is in, locked."""
     query = select(Talk).where(Talk.resident_id == resident.id, Talk.state != "ended")
     return session.scalar(query.with_for_update(of=Talk))
+
+
+def is_talking(session: Session, resident: Resident) -> bool:
+    """Whether a person speaks with this resident right now."""
+    query = select(Talk.id).where(Talk.resident_id == resident.id, Talk.state == "active")
+    return session.scalar(query) is not None
 
 
 def active_of(session: Session, staff: Staff) -> list[Talk]:
@@ -119,6 +126,9 @@ def ask(
 ) -> Talk:
     """A person is wanted: somebody on duty is asked at once, out of hours when the desk opens. Asking again makes no second
     wait."""
+    if chat.group:
+        # What is said to one person is not said before many.
+        chat = notify.conversation_of(session, resident) or chat
     talk = of_resident(session, resident)
     if talk is None:
         talk = Talk(community_id=resident.community_id, resident=resident, conversation=chat, state="waiting", why=why)
@@ -211,15 +221,15 @@ def _push(
 def promise(session: Session, talk: Talk, now: datetime) -> str:
     """What the resident is told about the wait: who, by when, how many are before them."""
     settings = session.get_one(Community, talk.community_id).settings
-    facts: dict[str, Any] = {"by": clock(talk.answer_by, now), "opens": clock(next_desk_opening(now), now)}
-    facts["duty_phone"] = settings.get("duty_phone") or say("reply.no_duty_phone")
-    facts["who"] = talk.staff.name if talk.staff else say("role.desk")
+    phone = settings.get("duty_phone") or say("reply.no_duty_phone")
+    name, by = talk.staff.name if talk.staff else say("role.desk"), clock(talk.answer_by, now)
     if talk.state == "active":
-        return say("reply.talk_on", **facts)
+        return say("reply.talk_on", who=name)
     if not in_desk_hours(now):
-        return say("reply.person_after_hours", **facts)
-    ahead = _ahead(session, talk)
-    return say("reply.person_queue" if ahead else "reply.person_requested", ahead=ahead, **facts)
+        return say("reply.person_after_hours", by=by, opens=clock(next_desk_opening(now), now), duty_phone=phone)
+    if ahead := _ahead(session, talk):
+        return say("reply.person_queue", who=name, by=by, ahead=ahead, duty_phone=phone)
+    return say("reply.person_requested", who=name, by=by, duty_phone=phone)
 
 
 def _ahead(session: Session, talk: Talk) -> int:
@@ -291,6 +301,11 @@ def take(session: Session, talk: Talk, staff: Staff, now: datetime) -> str:
     return say("staff.talk_taken", who=who(session, talk), recent=_recent(session, talk, now))
 
 
+def lines_of(session: Session, talk: Talk) -> list[TalkLine]:
+    """Everything that was said, in order."""
+    return list(session.scalars(select(TalkLine).where(TalkLine.talk_id == talk.id).order_by(TalkLine.id)))
+
+
 def choose(session: Session, talk: Talk) -> None:
     """What its colleague types from now on goes into this talk."""
     assert talk.staff is not None
@@ -353,7 +368,8 @@ def _pass_on(
         _push(session, talk, to, say("talk.line", who=name, text=text), f"line:{line.id}", now)
     for key in photos:
         line = _line(session, talk, actor, "", now, image_key=key)
-        _push(session, talk, to, say("talk.photo", who=name), f"line:{line.id}", now, image_key=key)
+        words = say("talk.voice" if is_voice(key) else "talk.photo", who=name)
+        _push(session, talk, to, words, f"line:{line.id}", now, image_key=key)
 
 
 def _line(session: Session, talk: Talk, actor: Actor, text: str, now: datetime, *, image_key: str = "") -> TalkLine:
@@ -370,6 +386,30 @@ def asked_again(session: Session, staff: Staff) -> Talk | None:
     if len(talks) == 1:
         return talks[0]
     return next((one for one in talks if one.current), None)
+
+
+def begin(session: Session, ticket: Ticket, staff: Staff, now: datetime) -> tuple[Talk, str]:
+    """联系: a colleague who has a matter speaks to whoever told it, here and without numbers. Not in the hours in which people
+    sleep, unless they have just written; not with somebody whose name is kept from the colleague (domain.md §7.3, §9.3)."""
+    actor, resident = Actor(staff=staff), ticket.reporter
+    found = relations(session, ticket, actor)
+    ours = found & {lifecycle.HANDLER, lifecycle.DESK, lifecycle.SUPERVISOR} and staff.role in ROLES
+    if resident is None or not ours or hides_name_from(ticket, staff):
+        raise NotAllowed(action="contact")
+    talk = of_resident(session, resident)
+    if talk is not None:
+        return talk, take(session, talk, staff, now)
+    chat = notify.conversation_of(session, resident)
+    if chat is None:
+        raise NoChat(no=ticket.ticket_no)
+    allowed = quiet_hours.allowed_at("acceptance", now)
+    if allowed > now and not quiet_hours.awake(chat.last_inbound_at, now):
+        raise TooEarly(when=clock(allowed, now))
+    talk = Talk(community_id=ticket.community_id, resident=resident, conversation=chat, state="waiting", why="contact")
+    talk.asked_at, talk.answer_by, talk.rung, talk.ticket = now, now, 0, ticket
+    session.add(talk)
+    session.flush()
+    return talk, take(session, talk, staff, now)
 
 
 # --- ending -----------------------------------------------------------------------------------------------------------
@@ -394,7 +434,7 @@ def transcript(session: Session, talk: Talk, now: datetime) -> str:
     """What was said, as it is kept."""
     rows = [
         say("talk.row", at=clock(one.at, now), who=one.actor_name, text=one.text or say("talk.picture"))
-        for one in talk.lines
+        for one in lines_of(session, talk)
     ]
     return "\n".join([say("talk.head", id=talk.id, who=short_who(talk)), *rows])
 
@@ -425,12 +465,11 @@ def _still_waiting(session: Session, talk: Talk, now: datetime) -> None:
         talk.staff, talk.ring_at = None, next_desk_opening(now)
         _push(session, talk, talk.resident, promise(session, talk, now), f"closed:{now.isoformat()}", now)
         return
-    if talk.staff is None or talk.answer_by > now:
-        talk.rung += 1
-        _offer(session, talk, now)
-        talk.ring_at = min(talk.ring_at or talk.answer_by, talk.answer_by) if talk.answer_by > now else talk.ring_at
-        return
     talk.rung += 1
+    if talk.answer_by > now:
+        _offer(session, talk, now)
+        talk.ring_at = min(talk.ring_at or talk.answer_by, talk.answer_by)
+        return
     talk.answer_by = talk.ring_at = now + rules().answer
     late = say("push.talk_late", by=clock(talk.answer_by, now))
     _push(session, talk, talk.resident, late, f"late:{talk.rung}", now)
@@ -440,7 +479,7 @@ def _still_waiting(session: Session, talk: Talk, now: datetime) -> None:
 
 def _gone_quiet(session: Session, talk: Talk, now: datetime) -> None:
     """The resident waits for a word: the colleague is reminded, then somebody else is asked. Nobody has said a word: it ends."""
-    last = talk.lines[-1] if talk.lines else None
+    last = next(iter(reversed(lines_of(session, talk))), None)
     waits = last is not None and last.actor.startswith("resident:")
     assert talk.staff is not None
     if not waits:

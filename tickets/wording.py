@@ -28,8 +28,8 @@ def _data() -> dict[str, Any]:
 
 
 def check_wording(words: str, known: frozenset[str] = frozenset()) -> None:
-    """Raises BadWording, naming what was found and what to say instead, if `words` cannot go to a resident as they are. Numbers
-    of `known` may."""
+    """Raises BadWording, naming what was found and what to say instead, if `words` cannot go to a resident as they are.
+    Numbers of `known` may."""
     text = normalize(words).text
     for pattern, instead in _not_relayed():
         if found := pattern.search(text):

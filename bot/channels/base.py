@@ -70,7 +70,7 @@ class Outbound:
     key: str
     buttons: tuple[Button, ...] = ()
     image_path: str = ""
-    image_name: str = ""
+    image_name: str = ""  # key of the picture; of a voice note when there is no path
 
 
 class ChannelError(Exception):

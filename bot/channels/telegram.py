@@ -27,12 +27,14 @@ from starlette.responses import Response
 from telegram import (
     Bot,
     BotCommand,
+    BotCommandScopeAllGroupChats,
     BotCommandScopeChat,
     BotCommandScopeDefault,
     CallbackQuery,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
     LinkPreviewOptions,
+    MaybeInaccessibleMessage,
     Message,
     Update,
 )
@@ -240,8 +242,16 @@ def _from_message(message: Message, username: str, edited: bool) -> tuple[Inboun
     return inbound, file
 
 
+def _card(card: MaybeInaccessibleMessage | None) -> dict[str, str]:
+    """Which message was pressed, and what it says (Telegram tells that of young messages only)."""
+    if card is None:
+        return {}
+    words = (card.text or card.caption or "") if isinstance(card, Message) else ""
+    return {"card": str(_whole(card.message_id)), **({"card_text": clean(words)} if clean(words) else {})}
+
+
 def _from_callback(query: CallbackQuery) -> Inbound | None:
-    """The pressed card's message id goes along as `extra["card"]`, so that the gateway can take its buttons away."""
+    """The pressed card's message id and words go along, so that the gateway can say on it who took the job."""
     code, sender = clean(query.data or ""), _whole(query.from_user.id)
     if not code or len(code.encode()) > CODE_BYTES:
         return None
@@ -254,7 +264,7 @@ def _from_callback(query: CallbackQuery) -> Inbound | None:
         button=code,
         sender_name=clean(query.from_user.full_name),
         group=card is not None and card.chat.type != ChatType.PRIVATE,
-        extra={"card": str(_whole(card.message_id))} if card else {},
+        extra=_card(card),
     )
 
 
@@ -563,7 +573,7 @@ class TelegramChannel:
 
     async def _close_callback(self, query: CallbackQuery) -> None:
         """The phone shows a spinner until the query is answered. Cards in groups keep their buttons until the gateway
-        calls `clear_buttons`: whoever pressed first may have had no right to."""
+        calls `close_card`: whoever pressed first may have had no right to."""
         await self._best_effort("answer", self._bot.answer_callback_query(query.id, text=self._texts.button_received))
         card = query.message
         if self._clear_pressed and card is not None and card.chat.type == ChatType.PRIVATE:
@@ -653,12 +663,26 @@ class TelegramChannel:
             edit = self._bot.edit_message_reply_markup(chat_id, message_id=int(message_id), reply_markup=None)
             await self._best_effort("clear_buttons", edit)
 
+    async def close_card(self, chat_id: str, message_id: str, words: str = "") -> None:
+        """A card that has done its work: its buttons go, and it says `words` from now on (as caption, below a picture)."""
+        if words and message_id.isdecimal():
+            number = int(message_id)
+            text = self._bot.edit_message_text(words, chat_id, number)
+            if await self._best_effort("close_card", text):
+                return
+            caption = self._bot.edit_message_caption(chat_id, number, caption=words)
+            if await self._best_effort("close_card", caption):
+                return
+        await self.clear_buttons(chat_id, message_id)
+
     # -- menus
 
     async def set_menus(self, staff: Mapping[str, str] | None = None) -> None:
-        """Everyone sees the resident menu, the given chats (chat id -> role) their own. Display only, never a right."""
+        """Everyone sees the resident menu, groups what a group is told, the given chats (chat id -> role) their own. Display only, never a right."""
         commands = self._bot.set_my_commands(self._texts.menu("resident"), scope=BotCommandScopeDefault())
         await self._best_effort("set_menus", commands)
+        groups = self._bot.set_my_commands(self._texts.menu("group"), scope=BotCommandScopeAllGroupChats())
+        await self._best_effort("set_menus", groups)
         for chat_id, role in (staff or {}).items():
             await self.set_role_menu(chat_id, role)
 

@@ -34,7 +34,7 @@ from bot.gateway import clean
 from nlu.slots import mask_identity
 from storage import mailbox
 from storage.database import Sessions
-from storage.files import NotAPhoto, PhotoTooLarge, photo_path, save_photo
+from storage.files import NotAPhoto, NotAVoice, PhotoTooLarge, is_voice, save_photo, save_voice, stored_file
 from storage.models import Attachment, Community, Conversation, Identity, OutboxMessage, Ticket, WebMessage
 from tickets.people import actor_of, may_see
 from tickets.texts import LOCAL, say
@@ -48,9 +48,10 @@ MAX_ID = 80
 KEEPALIVE_SECONDS = 15.0
 MAX_WAIT_SECONDS = 25.0
 STOP_SECONDS = 10.0
+MAX_SECONDS = 3600
 CSP = (
-    "default-src 'self'; img-src 'self' blob: data:; style-src 'self'; script-src 'self'; connect-src 'self'; "
-    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+    "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob: data:; style-src 'self'; script-src 'self'; "
+    "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors "
 )
 
 
@@ -113,10 +114,12 @@ class WebChannel:
         secret: bytes,
         demo: bool,
         max_photo_mb: int,
+        embed_origins: tuple[str, ...] = (),
     ) -> None:
         self._sessions, self._reads, self._clock = sessions, reads, clock
         self._community_id, self._files, self._secret, self._demo = community_id, files, secret, demo
         self._max_photo_mb = max_photo_mb
+        self._headers = headers_for(embed_origins)
         self._receive: Receive | None = None
         self._guesses = logins.Guesses()
         self._stopping = False
@@ -173,7 +176,7 @@ class WebChannel:
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/", self._page),
-            Mount("/static", _Static(directory=PAGE)),
+            Mount("/static", _Static(self._headers)),
             Route("/api/config", self._config),
             Route("/api/demo/people", self._people),
             Route("/api/session", self._login, methods=["POST"]),
@@ -181,12 +184,13 @@ class WebChannel:
             Route("/api/messages", self._post_message, methods=["POST"]),
             Route("/api/messages", self._get_messages),
             Route("/api/photos", self._post_photo, methods=["POST"]),
+            Route("/api/voices", self._post_voice, methods=["POST"]),
             Route("/api/events", self._events),
             Route("/api/files/{key}", self._file),
         ]
 
     async def _page(self, _request: Request) -> Response:
-        return FileResponse(PAGE / "index.html", headers={**_HEADERS, "Cache-Control": "no-cache"})
+        return FileResponse(PAGE / "index.html", headers={**self._headers, "Cache-Control": "no-cache"})
 
     async def _config(self, _request: Request) -> Response:
         def read() -> dict[str, Any]:
@@ -291,21 +295,10 @@ class WebChannel:
 
     async def _post_photo(self, request: Request) -> Response:
         conversation_id, sender = await self._speaker(request)
-        limit = self._max_photo_mb * 1024 * 1024
-        # Browsers always say how much they send; without that a part would be spooled to disk without any limit.
-        length = request.headers.get("content-length", "")
-        if not length.isdecimal():
-            raise ApiError(411, "bad_request")
-        if int(length) > limit + MAX_JSON_BYTES:
-            raise ApiError(413, "photo_too_large", limit=self._max_photo_mb)
-        async with request.form(max_files=1, max_fields=4, max_part_size=limit + 1024) as form:
-            upload = form.get("photo")
-            client_id, text = _client_id(form.get("id")), clean(str(form.get("text") or ""))[:MAX_CHARS]
-            if not isinstance(upload, UploadFile):
-                raise ApiError(400, "bad_request")
-            data = await upload.read(limit + 1)
+        client_id, text, data = await self._upload(request, "photo", "text")
+        text = clean(text)[:MAX_CHARS]
         try:
-            photo = await asyncio.to_thread(save_photo, self._files, data, limit)
+            photo = await asyncio.to_thread(save_photo, self._files, data, self._max_bytes)
         except PhotoTooLarge as error:
             raise ApiError(413, "photo_too_large", limit=self._max_photo_mb) from error
         except NotAPhoto as error:
@@ -313,6 +306,42 @@ class WebChannel:
         media = (Media("image", data, photo.key, photo.mime),)
         inbound = Inbound("web", f"{sender}:{client_id}", sender, sender, text=text, media=media)
         return await self._take(conversation_id, client_id, "image", text, inbound, photo.key)
+
+    async def _post_voice(self, request: Request) -> Response:
+        conversation_id, sender = await self._speaker(request)
+        client_id, said, data = await self._upload(request, "voice", "seconds")
+        try:
+            voice = await asyncio.to_thread(save_voice, self._files, data, self._max_bytes)
+        except PhotoTooLarge as error:
+            raise ApiError(413, "voice_too_large", limit=self._max_photo_mb) from error
+        except NotAVoice as error:
+            raise ApiError(415, "not_a_voice") from error
+        inbound = Inbound(
+            "web", f"{sender}:{client_id}", sender, sender, media=(Media("voice", data, voice.key, voice.mime),)
+        )
+        # The bubble of a voice note has no words; its length stands there instead.
+        seconds = min(_whole(said, 0), MAX_SECONDS)
+        return await self._take(conversation_id, client_id, "voice", str(seconds or ""), inbound, voice.key)
+
+    @property
+    def _max_bytes(self) -> int:
+        return self._max_photo_mb * 1024 * 1024
+
+    async def _upload(self, request: Request, part: str, field: str) -> tuple[str, str, bytes]:
+        """(id, value of `field`, content of the file `part`) of a form with one file."""
+        limit = self._max_bytes
+        # Browsers always say how much they send; without that a part would be spooled to disk without any limit.
+        length = request.headers.get("content-length", "")
+        if not length.isdecimal():
+            raise ApiError(411, "bad_request")
+        if int(length) > limit + MAX_JSON_BYTES:
+            raise ApiError(413, f"{part}_too_large", limit=self._max_photo_mb)
+        async with request.form(max_files=1, max_fields=4, max_part_size=limit + 1024) as form:
+            upload = form.get(part)
+            client_id, said = _client_id(form.get("id")), str(form.get(field) or "")
+            if not isinstance(upload, UploadFile):
+                raise ApiError(400, "bad_request")
+            return client_id, said, await upload.read(limit + 1)
 
     async def _take(
         self, conversation_id: int, client_id: str, kind: str, text: str, inbound: Inbound, image_key: str = ""
@@ -406,31 +435,39 @@ class WebChannel:
                 return _may_open(session, conversation_id, key)
 
         try:
-            path = photo_path(self._files, key, thumb="thumb" in request.query_params)
+            path, mime = stored_file(self._files, key, thumb="thumb" in request.query_params)
         except NotAPhoto as error:
             raise ApiError(404, "not_here") from error
         if not await asyncio.to_thread(allowed) or not path.is_file():
             raise ApiError(404, "not_here")
-        return FileResponse(
-            path, media_type="image/jpeg", headers={**_HEADERS, "Cache-Control": "private, max-age=86400"}
-        )
+        return FileResponse(path, media_type=mime, headers={**_HEADERS, "Cache-Control": "private, max-age=86400"})
 
 
 async def _stored(receive: Receive, inbound: Inbound) -> None:
     await receive(inbound)
 
 
-_HEADERS = {
-    "Content-Security-Policy": CSP,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-}
+def headers_for(embed_origins: tuple[str, ...]) -> dict[str, str]:
+    """What the page is served with; it may stand in frames of these sites and of its own."""
+    return {
+        "Content-Security-Policy": CSP + " ".join(("'self'", *embed_origins)),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+
+
+# Everything but the page: no site has a reason to frame it.
+_HEADERS = headers_for(())
 
 
 class _Static(StaticFiles):
+    def __init__(self, headers: dict[str, str]) -> None:
+        super().__init__(directory=PAGE)
+        self._headers = headers
+
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
         response = super().file_response(*args, **kwargs)
-        response.headers.update({**_HEADERS, "Cache-Control": "no-cache"})
+        response.headers.update({**self._headers, "Cache-Control": "no-cache"})
         return response
 
 
@@ -442,7 +479,7 @@ def _token(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and token:
         return token
-    # <img> cannot send a header; only reads of pictures come this way.
+    # <img> and <audio> cannot send a header; only reads of files come this way.
     if request.url.path.startswith("/api/files/") and request.query_params.get("token"):
         return request.query_params["token"]
     raise ApiError(401, "bad_login")
@@ -544,7 +581,11 @@ def _shown(row: WebMessage, sizes: dict[str, tuple[int, int]]) -> dict[str, Any]
     }
     if row.buttons:
         shown["buttons"] = [{"code": code, "label": label} for code, label in row.buttons]
-    if row.image_key:
+    if row.image_key and is_voice(row.image_key):
+        seconds = _whole(row.text, 0) if row.kind == "voice" else 0
+        shown["voice"] = {"url": f"/api/files/{row.image_key}", "seconds": seconds}
+        shown["text"] = "" if row.kind == "voice" else row.text
+    elif row.image_key:
         width, height = sizes.get(row.image_key, (0, 0))
         url = f"/api/files/{row.image_key}"
         shown["image"] = {"url": url, "thumb": f"{url}?thumb=1", "width": width, "height": height}
@@ -552,7 +593,7 @@ def _shown(row: WebMessage, sizes: dict[str, tuple[int, int]]) -> dict[str, Any]
 
 
 def _may_open(session: Session, conversation_id: int, key: str) -> bool:
-    """A picture is open to the chat it was sent or shown in, and to those who may see its ticket."""
+    """A picture or voice note is open to the chat it was sent or shown in, and to those who may see its ticket."""
     mine = select(WebMessage.id).where(WebMessage.conversation_id == conversation_id, WebMessage.image_key == key)
     if session.scalar(mine.limit(1)):
         return True

@@ -169,6 +169,9 @@ def _read_event(blank: Inbound, event: str, fields: Fields) -> Received | None:
         return Received(blank, left=True)
     if event in ("CLICK", "click"):
         return Received(_words(blank, key, "" if key.startswith("/") else key), opens="event")
+    if event == "template_card_event":
+        # WeCom only: a pressed card, and the one-time code with which it can be changed afterwards.
+        return Received(replace(_words(blank, "", key), extra={"response_code": fields.get("ResponseCode", "")}))
     if event == "TEMPLATESENDJOBFINISH":
         status = fields.get("Status", "")
         log.log(logging.INFO if status == SUCCESS else logging.WARNING, "wechat.template status=%.40s", status)

@@ -7,6 +7,7 @@ Both are counted in the outbox, which all our processes share.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 from datetime import timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from starlette.responses import Response
 
 from bot.channels.base import (
     ChannelError,
+    Inbound,
     Outbound,
     Receive,
     Refused,
@@ -31,13 +33,15 @@ from bot.channels.wechat_wire import BODY_LIMIT, BadPush, Envelope, Push
 from bot.clock import Clock, system_clock
 from storage import platforms
 from storage.database import Sessions
+from tickets.texts import say
 
 log = logging.getLogger(__name__)
 
 TEXT_LIMIT = 2048
 MARKDOWN_LIMIT = 4096
-# Below WeCom's own 30 and 1,000: a long text is several messages, and what is over is dropped without a word.
-MEMBER_LIMITS = ((25, timedelta(minutes=1)), (900, timedelta(hours=1)))
+# A third of WeCom's own 30 and 1,000: words, picture and card are three messages, and what is over is dropped without a word.
+MEMBER_LIMITS = ((10, timedelta(minutes=1)), (330, timedelta(hours=1)))
+CARD_BUTTONS, CARD_TITLE = 6, 26
 ROBOT_CHAT = "group"
 ROBOT_LIMITS = ((20, timedelta(minutes=1)),)
 
@@ -173,6 +177,8 @@ class WeComChannel:
         if received.file:
             inbound = await with_file(self._api, inbound, *received.file, patience=self._patience.download)
         await self._receive(inbound)
+        if inbound.extra.get("response_code"):
+            self._tasks.once(f"card:{inbound.message_id}", lambda: self._settle_card(inbound))
 
     def _choices(self, chat_id: str) -> list[list[str]]:
         with self._sessions() as session:
@@ -185,7 +191,7 @@ class WeComChannel:
     # -- out
 
     async def send(self, message: Outbound) -> str:
-        """As app messages to one member; choices are numbered."""
+        """As app messages to one member; choices are numbered, and below them stands a card to press."""
         check_buttons(message.buttons)
         text = numbered(clean(message.text), message.buttons)
         parts: list[dict[str, Any]] = [
@@ -199,8 +205,30 @@ class WeComChannel:
         sent = self._progress.of(message.key)
         for part in parts[len(sent) :]:
             sent.append(await self._send_part(message, part))
+        if 1 <= len(message.buttons) <= CARD_BUTTONS:
+            await self._send_card(message)
         self._progress.done(message.key)
         return sent[-1]
+
+    async def _send_card(self, message: Outbound) -> None:
+        """The choices as buttons. The numbers above say the same, so a card that WeCom does not take is no failure."""
+        try:
+            await self._send_part(message, {"msgtype": "template_card", "template_card": card_of(message)})
+        except ChannelError as error:
+            log.info("wecom.card not sent: %s", error)
+
+    async def _settle_card(self, inbound: Inbound) -> None:
+        """A pressed card cannot be pressed again, and says that it was. Best effort: the verbs refuse a second press anyway."""
+        body = {
+            "userids": [inbound.sender_id],
+            "agentid": int(self._api.agent_id),
+            "response_code": inbound.extra["response_code"],
+            "button": {"replace_name": say("button.received")},
+        }
+        try:
+            await self._api.call("POST", "/cgi-bin/message/update_template_card", json=body)
+        except (ApiFault, ChannelError) as error:
+            log.info("wecom.card not settled: %s", type(error).__name__)
 
     async def _send_part(self, message: Outbound, part: dict[str, Any]) -> str:
         try:
@@ -214,6 +242,17 @@ class WeComChannel:
         if message.chat_id.lower() in str(answer.get("invaliduser") or "").lower().split("|"):
             raise Unreachable("WeCom does not know this member")
         return str(answer.get("msgid", ""))
+
+
+def card_of(message: Outbound) -> dict[str, Any]:
+    """The buttons of a message as a card; its task id is stable over retries, and WeCom takes each only once."""
+    title = next((line.strip() for line in clean(message.text).splitlines() if line.strip()), "")
+    return {
+        "card_type": "button_interaction",
+        "main_title": {"title": title[:CARD_TITLE]},
+        "task_id": hashlib.sha256(message.key.encode()).hexdigest(),
+        "button_list": [{"text": one.label, "style": 1, "key": one.code} for one in message.buttons],
+    }
 
 
 def channel_error(code: int) -> ChannelError:

@@ -74,6 +74,14 @@ export class Api {
     return request('/api/photos', { method: 'POST', token: this.session.token, form, timeout: 90_000 });
   }
 
+  voice(id, blob, seconds) {
+    const form = new FormData();
+    form.append('id', id);
+    form.append('seconds', String(seconds));
+    form.append('voice', blob, 'voice');
+    return request('/api/voices', { method: 'POST', token: this.session.token, form, timeout: 90_000 });
+  }
+
   // Calls onEvent until the stream ends; rejects when it breaks or stays silent for `silence` ms.
   async events(after, { onOpen, onEvent, signal, silence = 45_000 }) {
     const abort = new AbortController();

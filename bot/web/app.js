@@ -1,4 +1,4 @@
-// What the address asks for: /?link=… · /?as=resident:1 · /?view=three · /
+// What the address asks for: /?link=… · /?as=resident:1 · /?view=three · / , and &embed=1 inside a page of the company.
 
 import { T } from './texts.js';
 import { button, h, icon, toast } from './dom.js';
@@ -6,11 +6,13 @@ import { getConfig, getPeople } from './api.js';
 import { Chat, backButton } from './chat.js';
 import { chooser, codeForm, loginPage } from './entry.js';
 import { demoSession, realSession, rememberedSession } from './session.js';
+import { apply, displayControls } from './prefs.js';
 import { deviceStore, tabStore } from './store.js';
 import { ThreePhones } from './three.js';
 
 const root = document.getElementById('app');
-const state = { config: null, people: null, view: null, unread: 0 };
+const state = { config: null, people: null, view: null, page: null, unread: 0 };
+const embedded = new URLSearchParams(location.search).has('embed');
 
 // --- pages ---------------------------------------------------------------------------------------
 
@@ -19,24 +21,24 @@ async function route() {
   const turn = (state.turn = (state.turn || 0) + 1);
   leave();
   const page = await choosePage(asked);
-  if (turn === state.turn && page) page();
+  if (turn === state.turn && page) open(page);
 }
 
 async function choosePage(asked) {
   const { demo } = state.config;
   if (asked.get('link')) return byLink(asked.get('link'));
-  if (demo && asked.get('view') === 'three') return threePage(asked);
+  if (demo && asked.get('view') === 'three') return threePage();
   if (demo && asked.get('as')) return personPage(asked.get('as'));
   if (demo) return chooserPage();
   const remembered = rememberedSession();
-  return remembered ? () => chatPage(remembered) : () => show(login());
+  return remembered ? () => ownChat(remembered) : () => show(login());
 }
 
 async function byLink(link) {
-  history.replaceState(null, '', '/'); // the link is a key: it must not stay in the address bar
+  history.replaceState(null, '', start()); // the link is a key: it must not stay in the address bar
   try {
     const session = await patiently(() => realSession({ link }));
-    return () => chatPage(session);
+    return () => ownChat(session);
   } catch (error) {
     toast(error.message);
     return () => show(login(rememberedSession()));
@@ -56,15 +58,16 @@ async function personPage(person) {
 async function chooserPage() {
   const people = await loadPeople();
   return () => show(chooser(people, {
-    onPerson: (id) => go(`/?as=${encodeURIComponent(id)}`), onThree: () => go('/?view=three'), codeBox: codeForm(byCode), fontToggle: fontToggle(),
+    onPerson: (id) => go(`/?as=${encodeURIComponent(id)}`), onThree: () => go('/?view=three'), codeBox: codeForm(byCode), controls: controls(),
   }));
 }
 
-async function threePage(asked) {
+async function threePage() {
   const people = await loadPeople();
   return () => {
+    const asked = new URLSearchParams(location.search);
     const board = new ThreePhones({
-      config: state.config, people, wanted: (asked.get('people') || '').split(','), headerStart: backButton(home), headerEnd: fontToggle(), onTitle: showTitle,
+      config: state.config, people, wanted: (asked.get('people') || '').split(','), headerStart: backButton(home), headerEnd: controls(), onTitle: showTitle,
       onChange: (ids) => history.replaceState(null, '', `/?view=three&people=${ids.map(encodeURIComponent).join(',')}`),
       onLost: home,
     });
@@ -76,24 +79,38 @@ async function threePage(asked) {
 function chatPage(session) {
   const demo = Boolean(session.credentials);
   const leaveButton = demo ? backButton(home) : button(icon('door'), () => logout(session), { class: 'icon-button', 'aria-label': T.logout, testid: 'logout' });
-  const chat = new Chat({ session, config: state.config, headerStart: leaveButton, headerEnd: fontToggle(), onDesk: countUnread, onExpired: () => expired(session) });
+  const chat = new Chat({ session, config: state.config, headerStart: embedded ? null : leaveButton, headerEnd: controls(), onDesk: countUnread, onExpired: () => expired(session) });
   show(h('main', { class: 'single' }, chat.el), chat);
   chat.start();
   if (matchMedia('(hover: hover) and (pointer: fine)').matches) chat.composer.input.focus();
 }
 
+// A page of another site may show residents their chat; what staff press must not lie under foreign pictures.
+function ownChat(session) {
+  const staff = !['resident', 'stranger'].includes(session.me.role);
+  if (staff && window.self !== window.top) show(notInFrame());
+  else chatPage(session);
+}
+
+function notInFrame() {
+  return h('main', { class: 'entry login' }, h('h1', { class: 'center', text: T.notInFrame }),
+    h('a', { class: 'primary wide', href: '/', target: '_blank', rel: 'noopener', text: T.openAlone }));
+}
+
 function login(remembered) {
-  return loginPage(state.config, { codeBox: codeForm(byCode), remembered, onContinue: () => chatPage(remembered), fontToggle: fontToggle() });
+  return loginPage(state.config, { codeBox: codeForm(byCode), remembered, onContinue: () => open(() => ownChat(remembered)), controls: controls() });
 }
 
 async function byCode(code) {
-  chatPage(await realSession({ code }));
+  const session = await realSession({ code });
+  open(() => ownChat(session));
 }
 
 function logout(session) {
   session.forget();
   home();
-  ['outbox', 'draft'].forEach((kind) => tabStore.remove(`${kind}.${session.me.id}`));
+  tabStore.remove(`draft.${session.me.id}`);
+  deviceStore.remove(`outbox.${session.me.id}`);
 }
 
 function expired(session) {
@@ -103,6 +120,21 @@ function expired(session) {
 }
 
 // --- moving around -------------------------------------------------------------------------------
+
+// What is on the screen, so that it can be drawn again in another language.
+function open(page) {
+  state.page = page;
+  leave();
+  page();
+}
+
+function controls() {
+  return displayControls(() => state.page && open(state.page));
+}
+
+function start() {
+  return embedded ? '/?embed=1' : '/';
+}
 
 function show(el, view = null) {
   leave();
@@ -123,7 +155,7 @@ function go(address) {
 }
 
 function home() {
-  go('/');
+  go(start());
 }
 
 async function loadPeople() {
@@ -144,7 +176,7 @@ async function patiently(call) {
   }
 }
 
-// --- title, type size, keyboard ------------------------------------------------------------------
+// --- title, keyboard ------------------------------------------------------------------
 
 function countUnread() {
   if (!document.hidden) return;
@@ -163,18 +195,6 @@ document.addEventListener('visibilitychange', () => {
   showTitle(0);
 });
 
-function fontToggle() {
-  const toggle = button(T.bigType, () => { setBig(!document.documentElement.classList.contains('big')); mark(); }, { class: 'font-toggle', 'aria-label': T.bigTypeHint, testid: 'font-toggle' });
-  const mark = () => toggle.setAttribute('aria-pressed', String(document.documentElement.classList.contains('big')));
-  mark();
-  return toggle;
-}
-
-function setBig(on) {
-  document.documentElement.classList.toggle('big', on);
-  deviceStore.set('big', on);
-}
-
 // iOS lays the keyboard over the page instead of shrinking it: follow the visible part.
 function followKeyboard() {
   const view = window.visualViewport;
@@ -188,7 +208,9 @@ function followKeyboard() {
 }
 
 async function main() {
-  setBig(Boolean(deviceStore.get('big')));
+  apply();
+  root.firstElementChild.textContent = T.boot;
+  document.documentElement.classList.toggle('embedded', embedded);
   followKeyboard();
   window.addEventListener('popstate', route);
   state.config = await patiently(getConfig);

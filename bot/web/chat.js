@@ -1,6 +1,6 @@
 // One person's chat: header, log, composer, and the wiring between them and the server.
 
-import { T } from './texts.js';
+import { DESK_LANG, T } from './texts.js';
 import { button, h, icon, toast } from './dom.js';
 import { Api } from './api.js';
 import { Composer } from './composer.js';
@@ -33,8 +33,8 @@ export class Chat {
   header() {
     const helper = T.helper[this.me.role] || '';
     const peer = [this.config.community, helper || T.appName].filter(Boolean).join('·');
-    this.title = h('h1', { class: 'peer', text: peer });
-    this.subtitle = h('p', { class: 'whoami', testid: 'whoami', text: this.whoami() });
+    this.title = h('h1', { class: 'peer', lang: DESK_LANG, text: peer });
+    this.subtitle = h('p', { class: 'whoami', lang: DESK_LANG, testid: 'whoami', text: this.whoami() });
     return h('header', { class: 'bar' }, h('div', { class: 'bar-side' }, this.headerStart),
       h('div', { class: 'bar-middle' }, this.title, this.subtitle), h('div', { class: 'bar-side bar-end' }, this.headerEnd));
   }

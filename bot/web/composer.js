@@ -3,6 +3,7 @@
 import { T, voiceOf } from './texts.js';
 import { button, h, icon, openSheet, toast } from './dom.js';
 import { preparePhoto } from './photo.js';
+import { VoiceSheet } from './voice.js';
 import { tabStore } from './store.js';
 
 const MAX_TEXT = 2000;
@@ -22,7 +23,7 @@ export class Composer {
   // --- text --------------------------------------------------------------------------------------
 
   commandRow() {
-    const chips = T.commands[this.voice].map((text) => button(text, () => this.command(text), { class: 'chip', testid: 'quick-command' }));
+    const chips = T.commands[this.voice].map(([label, text]) => button(label, () => this.command(text), { class: 'chip', testid: 'quick-command' }));
     return h('div', { class: 'commands', role: 'group', 'aria-label': T.quickCommands }, chips);
   }
 
@@ -66,8 +67,9 @@ export class Composer {
   changed() {
     const { input } = this;
     this.sendButton.classList.toggle('ready', Boolean(input.value.trim()));
-    input.style.height = 'auto';
-    input.style.height = `${Math.min(input.scrollHeight, 132)}px`;
+    // a long placeholder would count as lines
+    input.style.height = input.value ? 'auto' : '';
+    if (input.value) input.style.height = `${Math.min(input.scrollHeight, 132)}px`;
     if (input.value) tabStore.set(this.draftKey, input.value);
     else tabStore.remove(this.draftKey);
   }
@@ -85,7 +87,8 @@ export class Composer {
     this.panelBox = h('div', { class: 'panel', hidden: true, testid: 'panel' },
       tile('photo', T.photo, () => gallery.click()),
       matchMedia('(pointer: coarse)').matches && tile('camera', T.camera, () => camera.click()),
-      tile('pin', T.location, () => this.locate()));
+      tile('mic', T.voice, () => this.speak(), 'voice-tile'),
+      tile('pin', T.location, () => this.locate(), 'location-tile'));
     return h('div', null, this.panelBox, h('div', { hidden: true }, gallery, camera));
   }
 
@@ -163,33 +166,46 @@ export class Composer {
     photos.forEach((one, index) => this.onSend({ kind: 'image', text: index === 0 ? text : '', ...one }));
   }
 
+  // --- voice -------------------------------------------------------------------------------------
+
+  speak() {
+    this.toggle(false);
+    new VoiceSheet({ host: this.host, maxMb: this.maxPhotoMb, onSend: (note) => this.onSend({ kind: 'voice', text: '', ...note }) });
+  }
+
   // --- place -------------------------------------------------------------------------------------
 
   locate() {
     let position = null;
-    const state = h('p', { class: 'locate-state', role: 'status', text: T.locationWait });
+    const state = h('p', { class: 'locate-state', role: 'status', text: T.locationAsk });
+    const use = button([icon('pin'), h('span', { text: T.locationUse })], () => ask(), { class: 'plain wide use-place', testid: 'location-use', hidden: !navigator.geolocation });
     const label = h('input', { class: 'field', type: 'text', maxlength: 100, placeholder: T.locationExample, 'aria-label': T.locationLabel, testid: 'location-label' });
     const cancel = button(T.cancel, () => sheet.close(), { class: 'plain' });
     const send = button(T.send, () => finish(), { class: 'primary', testid: 'location-send', disabled: true });
-    const sheet = openSheet(this.host, { title: T.locationTitle, testid: 'location-sheet', body: h('div', null, state, label), actions: [cancel, send] });
+    const sheet = openSheet(this.host, { title: T.locationTitle, testid: 'location-sheet', body: h('div', null, state, use, label), actions: [cancel, send] });
     const ready = () => { send.disabled = !position && !label.value.trim(); };
     const finish = () => { sheet.close(); this.sendPlace(position, label.value.trim()); };
     label.addEventListener('input', ready);
     label.addEventListener('keydown', (event) => { if (event.key === 'Enter' && !event.isComposing && !send.disabled) finish(); });
-    findPosition().then((found) => { position = found; state.textContent = T.locationFound; ready(); },
-      () => { state.textContent = T.locationFailed; label.focus({ preventScroll: true }); });
+    // The browser is asked only after the person has agreed here.
+    const ask = () => {
+      state.textContent = T.locationWait;
+      label.focus({ preventScroll: true });
+      use.hidden = true;
+      findPosition().then((found) => { position = found; state.textContent = T.locationFound; ready(); }, () => { state.textContent = T.locationFailed; });
+    };
     this.toggle(false);
   }
 
   // Without coordinates the words alone are a good message.
   sendPlace(position, label) {
     if (!position) this.onSend({ kind: 'text', text: label });
-    else this.onSend({ kind: 'location', text: label || T.myLocation, location: { ...position, label: label || T.myLocation } });
+    else this.onSend({ kind: 'location', text: label, location: { ...position, label } });
   }
 }
 
-function tile(name, label, onClick) {
-  return button([h('span', { class: 'tile-icon' }, icon(name)), label], onClick, { class: 'tile' });
+function tile(name, label, onClick, testid) {
+  return button([h('span', { class: 'tile-icon' }, icon(name)), label], onClick, { class: 'tile', testid });
 }
 
 function findPosition() {

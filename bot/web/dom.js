@@ -1,5 +1,7 @@
 // Small DOM helpers. Data only ever becomes text nodes or checked attributes: there is no innerHTML here.
 
+import { T } from './texts.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 export function h(tag, props, ...children) {
@@ -31,6 +33,10 @@ const ICONS = {
   pin: ['M12 21c4.5-5 6.5-8.2 6.5-11a6.5 6.5 0 1 0-13 0c0 2.8 2 6 6.5 11Z', 'M12 7.7a2.3 2.3 0 1 0 0 4.6 2.3 2.3 0 0 0 0-4.6Z'],
   close: ['m6 6 12 12M18 6 6 18'],
   phones: ['M3 6h5v12H3Z', 'M9.5 4h5v16h-5Z', 'M16 6h5v12h-5Z'],
+  next: ['M9.5 5 16 12l-6.5 7'],
+  mic: ['M12 3.5a3 3 0 0 0-3 3v5a3 3 0 0 0 6 0v-5a3 3 0 0 0-3-3Z', 'M5.5 11.5a6.5 6.5 0 0 0 13 0', 'M12 18v2.5'],
+  sound: ['M5 10v4', 'M9 7.5v9', 'M13 5v14', 'M17 8.5v7', 'M20.5 10.5v3'],
+  display: ['M4 7.5h9', 'M17 7.5h3', 'M15 5.3a2.2 2.2 0 1 0 0 4.4 2.2 2.2 0 0 0 0-4.4Z', 'M4 16.5h3', 'M11 16.5h9', 'M9 14.3a2.2 2.2 0 1 0 0 4.4 2.2 2.2 0 0 0 0-4.4Z'],
   door: ['M10 4H5v16h5', 'M10 12h9.5', 'm16 8.5 3.5 3.5-3.5 3.5'],
 };
 
@@ -46,14 +52,15 @@ export function icon(name, className = 'icon') {
   return svg;
 }
 
+// Without a label it is only an ornament beside the name.
 export function avatar(name, role, label) {
-  const el = h('span', { class: `avatar avatar-${role}`, role: 'img', 'aria-label': label || name });
+  const el = h('span', { class: `avatar avatar-${role}`, ...(label ? { role: 'img', 'aria-label': label } : { 'aria-hidden': 'true' }) });
   el.append(role === 'bot' ? icon('house') : initial(name));
   return el;
 }
 
 function initial(name) {
-  return (Array.from(String(name || '').trim())[0] || '我').toUpperCase();
+  return Array.from(String(name || '').trim() || T.me)[0].toUpperCase();
 }
 
 export function setBadge(el, count, label) {
@@ -81,7 +88,10 @@ export function openSheet(host, { title, body, actions, testid, onClose }) {
     heading, body, h('div', { class: 'sheet-actions' }, actions));
   const veil = h('div', { class: 'veil' }, panel);
   const others = Array.from(host.children);
+  const sheet = { heading, closed: false };
   const close = () => {
+    if (sheet.closed) return;
+    sheet.closed = true;
     veil.remove();
     others.forEach((el) => { el.inert = false; });
     if (back && back.isConnected) back.focus({ preventScroll: true });
@@ -92,17 +102,7 @@ export function openSheet(host, { title, body, actions, testid, onClose }) {
   others.forEach((el) => { el.inert = true; });
   host.append(veil);
   panel.focus({ preventScroll: true });
-  return { close, heading };
-}
-
-export function openLightbox(url, alt, closeLabel) {
-  const image = h('img', { src: url, alt });
-  const box = h('dialog', { class: 'lightbox', 'aria-label': alt, testid: 'lightbox' }, image);
-  box.append(button(icon('close'), () => box.close(), { class: 'lightbox-close', 'aria-label': closeLabel }));
-  box.addEventListener('click', () => box.close());
-  box.addEventListener('close', () => box.remove());
-  document.body.append(box);
-  box.showModal();
+  return Object.assign(sheet, { close });
 }
 
 // --- text with callable numbers, and hours that stay on one line ---------------------------------

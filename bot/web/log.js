@@ -1,7 +1,9 @@
 // The list of bubbles of one chat: order, time dividers, quick replies, scrolling.
 
-import { T, voiceOf } from './texts.js';
-import { avatar, button, h, icon, openLightbox, textWithPhones } from './dom.js';
+import { DESK_LANG, T, voiceOf } from './texts.js';
+import { avatar, button, h, icon, textWithPhones } from './dom.js';
+import { openViewer } from './viewer.js';
+import { voiceBubble } from './voice.js';
 import { clock, dayOf, learnOffset, timeLabel } from './time.js';
 
 const GAP_MS = 5 * 60_000;
@@ -64,7 +66,7 @@ export class MessageLog {
   // Something I am sending; `pressed` when it is a quick reply.
   addOwn(item, pressed) {
     const ms = Date.parse(item.at);
-    this.insert({ id: item.id, from: 'me', kind: item.kind, text: item.text, location: item.location, ms, state: item.state, local: item.photo, width: item.width, height: item.height, pressed });
+    this.insert({ id: item.id, from: 'me', kind: item.kind, text: item.text, location: item.location, ms, state: item.state, local: item.photo, spoken: item.voice, seconds: item.seconds, width: item.width, height: item.height, pressed });
     this.toBottom();
   }
 
@@ -189,7 +191,8 @@ export class MessageLog {
     const parts = [];
     if (item.image || item.local) parts.push(this.picture(item));
     if (item.kind === 'location') parts.push(this.mapCard(item));
-    else if (item.text) parts.push(h('div', { class: 'bubble', testid: 'msg-text' }, textWithPhones(item.text, T.call)));
+    else if (item.text) parts.push(h('div', { class: 'bubble', lang: item.from === 'me' ? null : DESK_LANG, testid: 'msg-text' }, textWithPhones(item.text, T.call)));
+    if (item.voice || item.spoken) parts.push(voiceBubble(item.spoken || this.handlers.fileUrl(item.voice.url), item.voice ? item.voice.seconds : item.seconds));
     const line = parts.map((part, index) => h('div', { class: 'line' }, index === 0 && spinner, part));
     if (item.buttons && item.buttons.length) line.push(this.replies(item));
     return line;
@@ -201,9 +204,16 @@ export class MessageLog {
     const thumb = item.local || this.handlers.fileUrl(item.image.thumb || item.image.url);
     const full = item.local || this.handlers.fileUrl(item.image.url);
     const image = h('img', { src: thumb, alt, width, height, decoding: 'async', on: { load: () => this.keepBottom() } });
-    const frame = button(image, () => openLightbox(full, alt, T.closePhoto), { class: 'picture', testid: 'picture' });
-    image.addEventListener('error', () => frame.replaceWith(h('div', { class: 'bubble muted', text: T.photoBroken })));
+    const frame = button(image, () => this.view(item), { class: 'picture', testid: 'picture' });
+    item.view = { url: full, alt };
+    image.addEventListener('error', () => { item.view = null; frame.replaceWith(h('div', { class: 'bubble muted', text: T.photoBroken })); });
     return frame;
+  }
+
+  // All pictures of the conversation, from the one that was opened on.
+  view(item) {
+    const shown = this.items.filter((one) => one.view);
+    openViewer(shown.map((one) => one.view), shown.indexOf(item));
   }
 
   mapCard(item) {
@@ -218,7 +228,7 @@ export class MessageLog {
   // --- quick replies -----------------------------------------------------------------------------
 
   replies(item) {
-    const list = item.buttons.map((one) => button(one.label, () => this.press(item, one), { class: 'reply', testid: 'quick-reply', 'data-code': one.code }));
+    const list = item.buttons.map((one) => button(one.label, () => this.press(item, one), { class: 'reply', lang: DESK_LANG, testid: 'quick-reply', 'data-code': one.code }));
     const tight = list.length > 3 && item.buttons.every((one) => one.label.length <= 2);
     item.replies = h('div', { class: tight ? 'replies tight' : 'replies', role: 'group', 'aria-label': T.quickReplies }, list);
     return item.replies;

@@ -1,35 +1,46 @@
-// What I said and the server has not yet accepted. Kept in the tab's storage, sent in order, one at a time,
-// always under the same id: a repeated delivery is dropped by the server, so nothing is lost or doubled.
+// What I said and the server has not yet accepted. Kept on the device, also when the page is closed; sent in order, one at
+// a time, always under the same id: a repeated delivery is dropped by the server, so nothing is lost or doubled.
 
-import { tabStore } from './store.js';
+import { deviceStore } from './store.js';
 import { blobOf } from './photo.js';
 
 const RETRY_MS = [600, 1500, 3000];
+// What was written so long ago is sent only when its writer still means it.
+const STALE_MS = 12 * 3_600_000;
 
 // randomUUID exists only on https pages; the demo is often opened as http://192.168…
 export function newId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
+function stays(item) {
+  return item.state === 'rejected' || Date.now() - Date.parse(item.at) > STALE_MS;
+}
+
 export class Outbox {
   // handlers: onState(item), onAccepted(item, seq), onRejected(item, error), onRefused() → go on?
   constructor(api, owner, handlers) {
     Object.assign(this, { api, handlers, key: `outbox.${owner}`, busy: false, stopped: false });
-    this.items = (tabStore.get(this.key) || []).map((item) => ({ ...item, state: item.state === 'rejected' ? 'rejected' : 'pending', tries: 0 }));
+    this.items = (deviceStore.get(this.key) || []).map((item) => ({ ...item, state: stays(item) ? 'rejected' : 'pending', tries: 0 }));
+    this.own = new Set(this.items.map((item) => item.id));
   }
 
   add(item) {
     const full = { id: newId(), at: new Date().toISOString(), state: 'pending', tries: 0, ...item };
     this.items.push(full);
+    this.own.add(full.id);
     this.save();
     this.flush();
     return full;
   }
 
+  // At every change, because a phone ends a page without a word. Several windows share the list: each changes its own part.
   save() {
-    if (!this.items.length) return tabStore.remove(this.key);
-    if (tabStore.set(this.key, this.items)) return true;
-    return tabStore.set(this.key, this.items.filter((item) => !item.photo));
+    const others = (deviceStore.get(this.key) || []).filter((item) => !this.own.has(item.id));
+    const all = [...others, ...this.items];
+    if (!all.length) return deviceStore.remove(this.key);
+    if (deviceStore.set(this.key, all)) return true;
+    return deviceStore.set(this.key, all.filter((item) => !item.photo && !item.voice));
   }
 
   drop(id) {
@@ -87,6 +98,7 @@ export class Outbox {
 
   post(item) {
     if (item.kind === 'image') return this.api.photo(item.id, blobOf(item.photo), item.text);
+    if (item.kind === 'voice') return this.api.voice(item.id, blobOf(item.voice), item.seconds);
     if (item.kind === 'location') return this.api.say({ id: item.id, location: item.location });
     if (item.button) return this.api.say({ id: item.id, button: item.button, label: item.text });
     return this.api.say({ id: item.id, text: item.text });

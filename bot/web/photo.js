@@ -38,7 +38,7 @@ function redraw(image, fullWidth, fullHeight) {
   return { photo: canvas.toDataURL('image/jpeg', QUALITY), width: canvas.width, height: canvas.height };
 }
 
-function dataUrl(file) {
+export function dataUrl(file) {
   return new Promise((resolve, reject) => {
     const reader = new FileReader();
     reader.onload = () => resolve(reader.result);

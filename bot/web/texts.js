@@ -1,10 +1,12 @@
-// Every sentence the page itself shows. What the desk says comes from the server.
+// Every sentence the page itself shows, in the language chosen. What the desk says comes from the server, in Chinese.
 
-export const T = {
+const ZH = {
+  lang: 'zh-CN',
   appName: '物业管家',
   property: (community) => `${community}物业`,
   helper: { worker: '派单助手', supervisor: '主管助手', manager: '经理助手', desk: '前台助手' },
   roleName: { resident: '住户', stranger: '访客', worker: '师傅', supervisor: '主管', manager: '经理', desk: '前台' },
+  boot: '正在打开…',
 
   // entry
   chooseTitle: '选择您的身份',
@@ -26,6 +28,8 @@ export const T = {
   dutyPhone: '需要帮助请打值班电话：',
   expired: '登录已过期，请重新打开链接或输入验证码',
   noSuchPerson: '没有找到这个人，请重新选择',
+  notInFrame: '工作人员请在单独的窗口里打开',
+  openAlone: '打开新窗口',
 
   // header
   back: '返回',
@@ -37,6 +41,15 @@ export const T = {
   pickPerson: '切换身份',
   phoneLabel: (name) => `${name}的手机`,
   unread: (n) => `${n} 条未读`,
+
+  // settings
+  settings: '显示设置',
+  theme: '颜色',
+  themes: { auto: '跟随手机', light: '浅色', dark: '深色' },
+  language: '语言 Language',
+  size: '字号',
+  sizes: { normal: '标准', big: '大字' },
+  done: '完成',
 
   // log
   log: '聊天记录',
@@ -56,10 +69,20 @@ export const T = {
   offline: '网络不稳定，正在重连…',
   photo: '照片',
   photoOf: (who) => `${who}发的照片，点开看大图`,
-  photoBroken: '照片暂时看不了',
-  closePhoto: '关闭大图',
+  photoBroken: '照片打不开，可能已过保存期',
   location: '位置',
   call: (number) => `拨打 ${number}`,
+  yesterday: '昨天',
+  weekdays: ['星期日', '星期一', '星期二', '星期三', '星期四', '星期五', '星期六'],
+  date: (month, day) => `${month}月${day}日`,
+  dateOfYear: (year, month, day) => `${year}年${month}月${day}日`,
+
+  // photo viewer
+  viewer: '看照片',
+  viewerClose: '关闭大图',
+  viewerBefore: '上一张',
+  viewerNext: '下一张',
+  viewerCount: (n, of) => `第 ${n} 张，共 ${of} 张`,
 
   // composer
   input: '输入消息',
@@ -69,9 +92,9 @@ export const T = {
   more: '更多',
   quickCommands: '常用',
   commands: {
-    resident: ['报修', '投诉', '我的进度', '转人工'],
-    worker: ['我的单', '接单', '到了', '完工'],
-    supervisor: ['今天', '未接单', '超时', '帮助'],
+    resident: [['报修', '报修'], ['投诉', '投诉'], ['我的进度', '我的进度'], ['转人工', '转人工']],
+    worker: [['我的单', '我的单'], ['接单', '接单'], ['到了', '到了'], ['完工', '完工']],
+    supervisor: [['今天', '今天'], ['未接单', '未接单'], ['超时', '超时'], ['帮助', '帮助']],
   },
   camera: '拍照',
   cancel: '取消',
@@ -82,17 +105,176 @@ export const T = {
   photoTooMany: (n) => `一次最多 ${n} 张`,
   photoRemove: '不发这张',
   locationTitle: '发送位置',
+  locationAsk: '您同意后，才会读取并发送现在的位置，只用来找到要处理的地方。也可以只写在哪里。',
+  locationUse: '使用我的位置',
   locationWait: '正在获取您的位置…',
   locationFound: '已获取位置',
   locationFailed: '没能获取位置，请写一下在哪里',
   locationLabel: '在哪里',
   locationExample: '如：3栋楼下、地下车库B区',
   myLocation: '我的位置',
+  voice: '语音',
+  voiceTitle: '发送语音',
+  voiceStart: '开始录音',
+  voiceStop: '停止录音',
+  voiceHint: (n) => `点“开始录音”后说话，最长 ${n} 秒`,
+  voiceRunning: '正在录音，说完点“停止录音”',
+  voiceReady: '录好了，可以先听一遍',
+  voiceRefused: '没有麦克风权限，请选一个录音文件，或直接打字',
+  voiceNone: '这里不能直接录音，请选一个录音文件，或直接打字',
+  voiceFile: '选择录音文件',
+  voiceBig: (mb) => `录音超过 ${mb}MB，请录短一点`,
+  voiceUnreadable: '这个文件不是录音，请换一个',
+  voicePlay: (n) => (n ? `播放语音，${n} 秒` : '播放语音'),
+  voicePause: (n) => (n ? `停止播放语音，${n} 秒` : '停止播放语音'),
+  voiceLength: (n) => `${n}″`,
+  voiceBroken: '语音打不开，可能已过保存期',
 
   // errors the server could not word for us
   networkError: '网络不通，请稍后再试',
   serverError: '服务暂时不可用，请稍后再试',
 };
+
+const EN = {
+  lang: 'en',
+  appName: 'Property desk',
+  property: (community) => `${community} property desk`,
+  helper: { worker: 'dispatch', supervisor: 'supervisor', manager: 'manager', desk: 'front desk' },
+  roleName: { resident: 'resident', stranger: 'visitor', worker: 'worker', supervisor: 'supervisor', manager: 'manager', desk: 'front desk' },
+  boot: 'Opening…',
+
+  chooseTitle: 'Who are you?',
+  chooseHint: 'Demo: choose a person and chat as them',
+  groups: [
+    { title: 'Residents', roles: ['resident', 'stranger'] },
+    { title: 'Workers', roles: ['worker'] },
+    { title: 'Management', roles: ['supervisor', 'manager', 'desk'] },
+  ],
+  otherGroup: 'Others',
+  threeView: 'Three phones',
+  threeHint: 'Resident, worker and supervisor side by side',
+  loginHint: 'Open the link your property desk sent you, or enter the code you received',
+  codeLabel: 'Code',
+  codeSummary: 'I have a code',
+  codeMissing: 'Please enter the code',
+  login: 'Enter',
+  continueAs: (name) => `Go on as ${name}`,
+  dutyPhone: 'Need help? Call ',
+  expired: 'You have been logged out. Open the link again or enter a code',
+  noSuchPerson: 'There is no such person, please choose again',
+  notInFrame: 'Staff please open this in a window of its own',
+  openAlone: 'Open a window',
+
+  back: 'Back',
+  logout: 'Log out',
+  bigType: 'Large',
+  bigTypeHint: 'Large type',
+  typing: 'typing…',
+  threeTitle: 'Three phones',
+  pickPerson: 'Change person',
+  phoneLabel: (name) => `Phone of ${name}`,
+  unread: (n) => `${n} unread`,
+
+  settings: 'Display settings',
+  theme: 'Colours',
+  themes: { auto: 'As the phone', light: 'Light', dark: 'Dark' },
+  language: 'Language 语言',
+  size: 'Type size',
+  sizes: { normal: 'Normal', big: 'Large' },
+  done: 'Done',
+
+  log: 'Conversation',
+  me: 'Me',
+  desk: 'Property desk',
+  empty: {
+    resident: 'Hello. Tell us what is broken,\nwhat bothers you, or what you want to know',
+    worker: 'Jobs for you will appear here',
+    supervisor: 'Just ask, for example “今天” or “超时”',
+  },
+  quickReplies: 'Suggested answers',
+  sending: 'Sending',
+  notSent: 'Not sent',
+  retry: 'Send again',
+  discard: 'Delete',
+  newMessages: (n) => (n > 1 ? `${n} new messages` : 'New message'),
+  offline: 'Connection lost, trying again…',
+  photo: 'Photo',
+  photoOf: (who) => `Photo from ${who}, open to enlarge`,
+  photoBroken: 'The photo cannot be opened, it may have expired',
+  location: 'Place',
+  call: (number) => `Call ${number}`,
+  yesterday: 'Yesterday',
+  weekdays: ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'],
+  date: (month, day) => `${MONTHS[month - 1]} ${day}`,
+  dateOfYear: (year, month, day) => `${MONTHS[month - 1]} ${day}, ${year}`,
+
+  viewer: 'Photos',
+  viewerClose: 'Close photo',
+  viewerBefore: 'Previous photo',
+  viewerNext: 'Next photo',
+  viewerCount: (n, of) => `Photo ${n} of ${of}`,
+
+  input: 'Message',
+  placeholder: { resident: 'Describe the problem…', worker: 'Reply…', supervisor: 'Ask…' },
+  send: 'Send',
+  textFull: (n) => `At most ${n} characters in one message`,
+  more: 'More',
+  quickCommands: 'Shortcuts',
+  commands: {
+    resident: [['Repair', '报修'], ['Complaint', '投诉'], ['My tickets', '我的进度'], ['A person', '转人工']],
+    worker: [['My jobs', '我的单'], ['Accept', '接单'], ['Arrived', '到了'], ['Done', '完工']],
+    supervisor: [['Today', '今天'], ['Not accepted', '未接单'], ['Overdue', '超时'], ['Help', '帮助']],
+  },
+  camera: 'Camera',
+  cancel: 'Cancel',
+  photoTitle: (n) => (n > 1 ? `Send ${n} photos` : 'Send photo'),
+  photoCaption: 'Caption (optional)',
+  photoBig: (mb) => `The photo is over ${mb} MB, please take another`,
+  photoUnreadable: 'This file is not a photo, please take another',
+  photoTooMany: (n) => `At most ${n} at a time`,
+  photoRemove: 'Leave this one out',
+  locationTitle: 'Send place',
+  locationAsk: 'Only when you agree, your position is read and sent, to find the spot that needs work. Words alone are fine too.',
+  locationUse: 'Use my position',
+  locationWait: 'Finding your position…',
+  locationFound: 'Position found',
+  locationFailed: 'Your position could not be found, please say where it is',
+  locationLabel: 'Where',
+  locationExample: 'e.g. in front of building 3, car park zone B',
+  myLocation: 'My position',
+  voice: 'Voice',
+  voiceTitle: 'Send voice note',
+  voiceStart: 'Start recording',
+  voiceStop: 'Stop recording',
+  voiceHint: (n) => `Press “Start recording” and speak, ${n} seconds at most`,
+  voiceRunning: 'Recording. Press “Stop recording” when you have said it',
+  voiceReady: 'Recorded. You can listen to it first',
+  voiceRefused: 'The microphone may not be used. Choose a sound file, or type',
+  voiceNone: 'Recording is not possible here. Choose a sound file, or type',
+  voiceFile: 'Choose sound file',
+  voiceBig: (mb) => `The recording is over ${mb} MB, please make it shorter`,
+  voiceUnreadable: 'This file is not a recording, please choose another',
+  voicePlay: (n) => (n ? `Play voice note, ${n} seconds` : 'Play voice note'),
+  voicePause: (n) => (n ? `Stop voice note, ${n} seconds` : 'Stop voice note'),
+  voiceLength: (n) => `${n}″`,
+  voiceBroken: 'The voice note cannot be opened, it may have expired',
+
+  networkError: 'No connection, please try again later',
+  serverError: 'The service is not available, please try again later',
+};
+
+const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+// What the desk writes, and what it calls people, whatever language the page itself has.
+export const DESK_LANG = 'zh-CN';
+export const LANGUAGES = { zh: ['中文', ZH], en: ['English', EN] };
+
+// Filled anew when the language changes; whoever shows something reads it at that moment.
+export const T = { ...ZH };
+
+export function speak(language) {
+  Object.assign(T, (LANGUAGES[language] || LANGUAGES.zh)[1]);
+}
 
 // Staff of the property company share the supervisor's words, walk-ins the resident's.
 export function voiceOf(role) {

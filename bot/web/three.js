@@ -96,7 +96,7 @@ class Phone {
     this.badge = h('span', { class: 'badge', testid: 'unread', hidden: true });
     this.tabBadge = h('span', { class: 'badge', testid: 'tab-unread', hidden: true });
     this.tabName = h('span');
-    this.tab = button([this.tabName, this.tabBadge], () => board.select(index, true), { class: 'tab', role: 'tab', 'aria-controls': `phone-${index}`, testid: `tab-${index}` });
+    this.tab = button([this.tabName, this.tabBadge], () => board.select(index, true), { class: 'tab', id: `tab-${index}`, role: 'tab', 'aria-controls': `phone-${index}`, testid: `tab-${index}` });
     this.picker = h('select', { class: 'picker', 'aria-label': T.pickPerson, testid: 'picker' });
     this.picker.addEventListener('change', () => this.change(this.picker.value));
     this.screen = h('div', { class: 'screen' });
@@ -107,7 +107,7 @@ class Phone {
 
   frame() {
     const status = h('div', { class: 'statusbar', 'aria-hidden': 'true' }, this.time, h('i', { class: 'island' }), h('i', { class: 'battery' }));
-    const el = h('div', { class: 'phone', id: `phone-${this.index}`, testid: `phone-${this.index}` },
+    const el = h('div', { class: 'phone', id: `phone-${this.index}`, role: 'tabpanel', 'aria-labelledby': `tab-${this.index}`, testid: `phone-${this.index}` },
       h('div', { class: 'phone-top' }, this.picker, this.badge), h('div', { class: 'case' }, status, this.screen));
     const look = () => { if (this.board.current !== this.index) this.board.select(this.index); };
     el.addEventListener('pointerdown', look);

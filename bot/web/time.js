@@ -1,9 +1,10 @@
 // Times are shown on the property's wall clock (the offset the server sends), because the desk's own
 // sentences promise times on that clock.
 
+import { T } from './texts.js';
+
 const MINUTE = 60_000;
 const DAY = 86_400_000;
-const WEEKDAYS = ['星期日', '星期一', '星期二', '星期三', '星期四', '星期五', '星期六'];
 
 let offset = -new Date().getTimezoneOffset() * MINUTE;
 
@@ -24,11 +25,11 @@ export function clock(ms) {
 export function dateLabel(ms, now) {
   const days = dayOf(now) - dayOf(ms);
   if (days === 0) return '';
-  if (days === 1) return '昨天';
+  if (days === 1) return T.yesterday;
   const at = wall(ms);
-  if (days > 1 && days < 7) return WEEKDAYS[at.getUTCDay()];
-  const date = `${at.getUTCMonth() + 1}月${at.getUTCDate()}日`;
-  return at.getUTCFullYear() === wall(now).getUTCFullYear() ? date : `${at.getUTCFullYear()}年${date}`;
+  if (days > 1 && days < 7) return T.weekdays[at.getUTCDay()];
+  const [year, month, day] = [at.getUTCFullYear(), at.getUTCMonth() + 1, at.getUTCDate()];
+  return year === wall(now).getUTCFullYear() ? T.date(month, day) : T.dateOfYear(year, month, day);
 }
 
 export function timeLabel(ms, now) {

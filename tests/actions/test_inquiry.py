@@ -11,7 +11,7 @@ from deskhelp import Desk as Community
 from sqlalchemy import func, select
 
 from actions.context import Desk
-from actions.inquiry import answer_question
+from actions.inquiry import answer_beside, answer_question
 from storage.models import Conversation, Identity, Residency, Ticket
 from tickets.answering import Turn, try_answer
 from tickets.people import Actor
@@ -215,3 +215,18 @@ def test_the_same_message_twice_opens_one_ticket(owner: Asker) -> None:
         owner.count = 0
         owner.ask("小区里能不能停直升机")
     assert owner.desk.session.scalar(select(func.count()).select_from(Ticket)) == 1
+
+
+# --- beside a fault --------------------------------------------------------------------------------------------------
+
+
+def test_what_is_asked_beside_a_fault_is_answered_or_passed_on(owner: Asker) -> None:
+    clauses = [("装修几点能开工", "Q06"), ("楼下面包店的会员卡物业能代充吗", "Q99")]
+    message = {"questions": [{"text": words, "category": code} for words, code in clauses]}
+    found = Desk(owner.desk.session, owner.chat, owner.actor, NOW, "web:beside", "灯坏了", message)
+    answer_beside(found)
+    written, passed_on = (said for said, _ in found.answers)
+    assert "8:00" in written
+    assert not TICKET_NO.search(written)
+    assert TICKET_NO.search(passed_on)
+    assert [one.symptom for one in owner.tickets] == ["楼下面包店的会员卡物业能代充吗"]

@@ -181,7 +181,7 @@ def test_a_group_can_be_left_alone_again_and_a_private_chat_is_no_group(door: Do
 
 
 def test_who_may_takes_the_job_and_the_card_loses_its_buttons(door: Door) -> None:
-    used: list[tuple[str, str, str]] = []
+    used: list[tuple[str, ...]] = []
     door.gateway._on_used = lambda *card: used.append(card)
     door.bind("telegram", "42", Staff, "李工")
     door.bind("telegram", "43", Staff, "王师傅")
@@ -193,11 +193,19 @@ def test_who_may_takes_the_job_and_the_card_loses_its_buttons(door: Door) -> Non
         number = ticket.id
     for sender, taken in (("99", 0), ("44", 0), ("43", 1)):
         press = Inbound(
-            "telegram", f"cb:{sender}", sender, "-100", button=f"accept:{number}", group=True, extra={"card": "7"}
+            "telegram",
+            f"cb:{sender}",
+            sender,
+            "-100",
+            button=f"accept:{number}",
+            group=True,
+            extra={"card": "7", "card_text": "BX0001 待接单"},
         )
         door.take(press)
         door.local("telegram", sender, group=True)
-        assert used == [("telegram", "-100", "7")] * taken
+        assert [card[:3] for card in used] == [("telegram", "-100", "7")] * taken
+    assert used[0][3].startswith("BX0001 待接单\n")
+    assert "已由王师傅" in used[0][3]
     with door.sessions() as session:
         handler = session.get_one(Ticket, number).handler
         assert handler is not None

@@ -140,3 +140,14 @@ def test_half_a_channel_is_an_error_that_names_what_is_missing(tmp_path: Path, m
 def test_a_wrong_value_of_a_channel_is_named(tmp_path: Path, wrong: dict[str, str]) -> None:
     with pytest.raises(SettingsError, match=next(iter(wrong))):
         load(tmp_path, **{**WECHAT, **WECOM, **wrong})
+
+
+def test_sites_that_may_frame_the_page(tmp_path: Path) -> None:
+    given = load(tmp_path, GUANJIA_EMBED_ORIGINS="https://www.example.com, http://10.0.0.7:8000 https://*.example.cn")
+    assert given.embed_origins == ("https://www.example.com", "http://10.0.0.7:8000", "https://*.example.cn")
+
+
+@pytest.mark.parametrize("value", ["*", "example.com", "https://a.example/path", "https://a.example; script-src *"])
+def test_what_is_no_site_may_not_get_into_the_header(tmp_path: Path, value: str) -> None:
+    with pytest.raises(SettingsError, match="GUANJIA_EMBED_ORIGINS"):
+        load(tmp_path, GUANJIA_EMBED_ORIGINS=value)

@@ -19,7 +19,7 @@ from bot.gateway import ForDialogue, Gateway
 from bot.rasa_client import RasaClient
 from storage.database import sessions
 from storage.models import Community, Conversation, Draft, Identity, OutboxMessage, Talk, TalkLine, Ticket
-from tickets import clocks
+from tickets import clocks, verbs
 
 PICTURE = io.BytesIO()
 Image.new("RGB", (8, 8), "red").save(PICTURE, "PNG")
@@ -49,10 +49,11 @@ class Door:
             chat = self.desk(session).chat(name)
             return chat.channel, chat.identity.external_id
 
-    def say(self, name: str, text: str = "", *, button: str = "", photo: bool = False) -> list[str]:
+    def say(self, name: str, text: str = "", *, button: str = "", photo: bool = False, voice: bytes = b"") -> list[str]:
         """Send one message and return what its sender reads at once; what is left for the dialogue is in `left`."""
         channel, sender = self.account(name)
         media = (Media("image", PICTURE.getvalue(), "image/png"),) if photo else ()
+        media += (Media("voice", voice, "audio/ogg"),) if voice else ()
         number, before = f"m{next(self._numbers)}", self.last()
         self.gateway._store(Inbound(channel, number, sender, sender, text=text, button=button, media=media))
         with self.sessions() as session:
@@ -186,6 +187,18 @@ def test_waiting_residents_are_shared_out_and_told_how_many_are_before(door: Doo
     assert "客服小周" in third and "前面还有1位" in third
 
 
+def test_anger_about_a_failed_repair_is_answered_while_the_dialogue_is_away(door: Door) -> None:
+    with door.sessions.begin() as session:
+        desk = door.desk(session)
+        repair = desk.accepted("W03", now=at("08:00"))
+        verbs.arrive(session, repair, desk.handler(repair), at("08:30"))
+    door.now = at("14:10")
+    (answer,) = door.say("王芳", "你们死人吗 漏了半个月还没修好 我打12345")
+    assert "马经理今天14:40前打电话给您" in answer and "？" not in answer
+    assert door.left is not None and door.left.restart and not door.left.text
+    assert "不是真人" in door.say("王芳", "你是机器人吧")[0]
+
+
 # --- speaking ---------------------------------------------------------------------------------------------------------
 
 
@@ -211,6 +224,18 @@ def test_words_and_pictures_go_both_ways_and_numbers_do_not(door: Door) -> None:
     assert len(seen) == 2
     assert ("王女士", "我电话139****5678，厨房漏水") in lines
     assert ("客服小周", "好的，您把水阀先关一下") in lines
+
+
+def test_a_voice_goes_to_the_other_side_to_be_played(door: Door) -> None:
+    talking(door)
+    before = door.last()
+    door.say("王芳", voice=b"OggS\x00\x02 one")
+    door.say("客服小周", voice=b"OggS\x00\x02 two")
+    with door.sessions() as session:
+        query = select(OutboxMessage.text, OutboxMessage.image_key).where(OutboxMessage.id > before)
+        told = [(text, key) for text, key in session.execute(query.order_by(OutboxMessage.id)) if key]
+    assert [key.endswith(".ogg") for _, key in told] == [True, True]
+    assert all("发来语音" in text for text, _ in told)
 
 
 @pytest.mark.parametrize(

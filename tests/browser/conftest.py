@@ -7,8 +7,12 @@ that use asyncio would trip over.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from e2e.conftest import models
@@ -43,10 +47,38 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+class OtherSite(BaseHTTPRequestHandler):
+    """The company's own page, with the chat of the address given in a frame."""
+
+    def do_GET(self) -> None:
+        shown = parse_qs(urlsplit(self.path).query).get("shows", [""])[0]
+        page = (
+            f'<!doctype html><title>site</title><iframe allow="geolocation; microphone" src="{escape(shown)}"></iframe>'
+        )
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+    def log_message(self, *_args: object) -> None:
+        pass
+
+
 @pytest.fixture(scope="package")
-def stack(chromium: Browser, tmp_path_factory: pytest.TempPathFactory, models: Any) -> Iterator[Stack]:
+def other_site() -> Iterator[int]:
+    """The port of somebody else's site. As `localhost` it may frame the page; under its number it is a stranger."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), OtherSite)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield int(server.server_address[1])
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="package")
+def stack(chromium: Browser, tmp_path_factory: pytest.TempPathFactory, models: Any, other_site: int) -> Iterator[Stack]:
     """The running product; its clock stands at 14:00 until a test moves it."""
-    running = Stack(tmp_path_factory.mktemp("browser"), models)
+    folder = tmp_path_factory.mktemp("browser")
+    running = Stack(folder, models, GUANJIA_EMBED_ORIGINS=f"http://localhost:{other_site}")
     running.at("14:00")
     running.start()
     yield running

@@ -18,6 +18,9 @@ ARGS = (
     "--disable-component-update",
     "--disable-sync",
     "--disable-quic",
+    # A microphone that beeps, and leave to use it.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 )
 PATIENCE_MS = 15_000
 

@@ -20,11 +20,11 @@ from typing import Any
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
 
 from e2e.harness import ROOT, Stack
-from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from PIL import Image, ImageDraw
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 from bot import training
-from browser.phone import launch, open_phone, open_three
+from browser.phone import launch, open_phone, open_three, picture
 
 IMAGES = ROOT / "docs" / "images"
 MAX_BYTES = 300_000
@@ -51,10 +51,15 @@ class Studio:
             page.clock.set_fixed_time(self.stack.now())
 
     def shoot(self, page: Page, name: str) -> None:
-        """A PNG of few colours: text and flat areas lose nothing, and the file stays small."""
+        self.keep(self.look(page), name)
+
+    def look(self, page: Page) -> Image.Image:
         # no ring around a field, no sheet half way up
         page.evaluate("() => document.activeElement?.blur()")
-        shot = Image.open(BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
+        return Image.open(BytesIO(page.screenshot(animations="disabled"))).convert("RGB")
+
+    def keep(self, shot: Image.Image, name: str) -> None:
+        """A PNG of few colours: text and flat areas lose nothing, and the file stays small."""
         path = IMAGES / name
         shot.quantize(128, dither=Image.Dither.NONE).save(path, optimize=True)
         assert path.stat().st_size < MAX_BYTES, (name, path.stat().st_size)
@@ -125,11 +130,67 @@ def emergency(take: Studio) -> None:
     take.shoot(page, "emergency.png")
 
 
+GAP = 24
+
+
+def side_by_side(shots: list[Image.Image]) -> Image.Image:
+    width = sum(shot.width for shot in shots) + GAP * (len(shots) - 1)
+    whole = Image.new("RGB", (width, shots[0].height), "white")
+    left = 0
+    for shot in shots:
+        whole.paste(shot, (left, 0))
+        left += shot.width + GAP
+    return whole
+
+
+def drip() -> FilePayload:
+    """A drawn tap that drips: no photograph of anybody's kitchen."""
+    image = Image.new("RGB", (960, 720), "#cfd8de")
+    pen = ImageDraw.Draw(image)
+    for x in range(0, 960, 120):
+        for y in range(0, 720, 120):
+            pen.rectangle((x + 3, y + 3, x + 117, y + 117), fill="#dfe6ea")
+    pen.rounded_rectangle((180, 560, 780, 720), 40, fill="#f7f9fa", outline="#aab6bd", width=6)
+    pen.rounded_rectangle((440, 180, 520, 420), 30, fill="#8f9ba3")
+    pen.arc((440, 120, 700, 380), 180, 360, fill="#8f9ba3", width=70)
+    pen.rectangle((632, 250, 700, 330), fill="#8f9ba3")
+    pen.ellipse((410, 400, 550, 440), fill="#6f7b83")
+    for y, size in ((370, 20), (450, 26), (530, 22)):
+        pen.ellipse((666 - size, y, 666 + size, y + 2 * size), fill="#3f8fd2")
+    return picture(image)
+
+
+def for_everybody(take: Studio) -> None:
+    """Large type; dark, in English; a voice note about to be sent."""
+    take.at("14:20")
+    large = take.page(**PHONE)
+    elder = open_phone(large, take.stack.url, "resident:3")
+    elder.at("font-toggle").click()
+    elder.say("卫生间水龙头一直滴水，3栋2单元801", "已登记")
+    elder.say("关不紧，滴了两天了", "好的")
+    dark = take.page(**PHONE, color_scheme="dark")
+    other = open_phone(dark, take.stack.url, "resident:5")
+    dark.get_by_test_id("settings").click()
+    dark.get_by_test_id("language-en").click()
+    other.send_photo(drip(), "厨房水龙头滴水")
+    other.hear("已登记")
+    other.say("明天上午九点后在家")
+    other.hear()
+    voice = take.page(**PHONE)
+    speaker = open_phone(voice, take.stack.url, "resident:4")
+    speaker.say("客厅的灯不亮了", "？")
+    speaker.at("more").click()
+    speaker.at("voice-tile").click()
+    expect(speaker.at("voice-sheet")).to_be_visible()
+    take.keep(side_by_side([take.look(page) for page in (large, dark, voice)]), "for-everybody.png")
+
+
 def main() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with studio() as take:
         three_phones(take)
         emergency(take)
+        for_everybody(take)
 
 
 if __name__ == "__main__":

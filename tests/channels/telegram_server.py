@@ -112,6 +112,7 @@ class TelegramServer:
         self.files: dict[str, bytes] = {}
         self.commands: dict[str, list[dict[str, str]]] = {}
         self.keyboards: dict[int, Any] = {}
+        self.words: dict[int, dict[str, str]] = {}
         self.webhook: dict[str, Any] = {}
         self._faults: dict[str, deque[Fault | None]] = defaultdict(deque)
         self._next_update, self._next_message = 1000, 500
@@ -222,6 +223,7 @@ class TelegramServer:
                 raise Refusal(400, "Bad Request: BUTTON_DATA_INVALID")
         self._next_message += 1
         self.keyboards[self._next_message] = markup
+        self.words[self._next_message] = {name: content[name] for name in ("text", "caption") if content.get(name)}
         chat_id = int(params["chat_id"])
         chat = {"id": chat_id, "type": "private" if chat_id > 0 else "group"}
         return {"message_id": self._next_message, "date": SENT_AT, "chat": chat, **content}
@@ -233,6 +235,23 @@ class TelegramServer:
         self.keyboards[message_id] = params.get("reply_markup")
         chat = {"id": int(params["chat_id"]), "type": "private"}
         return {"message_id": message_id, "date": SENT_AT, "chat": chat, "text": "edited"}
+
+    async def _do_edit_message_text(self, params: dict[str, Any]) -> Any:
+        return await self._edit(params, "text")
+
+    async def _do_edit_message_caption(self, params: dict[str, Any]) -> Any:
+        return await self._edit(params, "caption")
+
+    async def _edit(self, params: dict[str, Any], what: str) -> Any:
+        """New words, and the keyboard given with them or none. A picture has no text, a text no caption."""
+        message_id = int(params["message_id"])
+        if message_id not in self.words:
+            raise Refusal(400, "Bad Request: message to edit not found")
+        if what not in self.words[message_id]:
+            raise Refusal(400, f"Bad Request: there is no {what} in the message to edit")
+        self.words[message_id], self.keyboards[message_id] = {what: params[what]}, params.get("reply_markup")
+        chat = {"id": int(params["chat_id"]), "type": "private"}
+        return {"message_id": message_id, "date": SENT_AT, "chat": chat, what: params[what]}
 
     async def _do_answer_callback_query(self, params: dict[str, Any]) -> Any:
         if not params.get("callback_query_id"):

@@ -17,6 +17,7 @@ import pytest
 import telegram
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from starlette.applications import Starlette
 from starlette.routing import Route
 
@@ -357,7 +358,7 @@ def test_button(server: TelegramServer) -> None:
         "42",
         "42",
     )
-    assert got.extra == {"card": "501"}
+    assert got.extra == {"card": "501", "card_text": "card"}
     assert [call.params["callback_query_id"] for call in server.called("answerCallbackQuery")] == ["987"]
     assert server.called("answerCallbackQuery")[0].params["text"] == Texts.load().button_received
 
@@ -1026,7 +1027,13 @@ def test_menus_by_role(server: TelegramServer) -> None:
     names = {scope: [command["command"] for command in menu] for scope, menu in server.commands.items()}
     resident = ["report", "complain", "progress", "human", "help"]
     supervisor = ["status", "today", "unaccepted", "overdue", "help"]
-    assert names == {"default": resident, "chat7": resident, "chat8": supervisor, "chat9": supervisor}
+    assert names == {
+        "default": resident,
+        "all_group_chats": ["here", "away"],
+        "chat7": resident,
+        "chat8": supervisor,
+        "chat9": supervisor,
+    }
     worker = [command.command for command in Texts.load().menu("worker")]
     assert worker == ["my", "accept", "arrive", "done", "help"]
     assert all(any("\u4e00" <= c <= "\u9fff" for c in each["description"]) for each in server.commands["default"])
@@ -1042,6 +1049,32 @@ def test_clear_buttons_is_best_effort(server: TelegramServer) -> None:
         await channel.stop()
 
     asyncio.run(run())
+
+
+def test_a_card_says_who_took_the_job_and_loses_its_buttons(server: TelegramServer, tmp_path: Path) -> None:
+    photo = tmp_path / "drip.jpg"
+    Image.new("RGB", (16, 16)).save(photo)
+
+    async def run() -> list[int]:
+        channel = channel_for(server)
+        sent = [
+            int(await channel.send(Outbound("42", "card", f"k{path}", (Button("a", "l"),), path)))
+            for path in ("", str(photo))
+        ]
+        for card in sent:
+            await channel.close_card("42", str(card), "card\n已由王师傅接单。")
+        # one that is gone, and one nobody said anything about
+        await channel.close_card("42", "9999", "gone")
+        silent = int(await channel.send(Outbound("42", "card", "k3", (Button("a", "l"),))))
+        await channel.close_card("42", str(silent))
+        await channel.stop()
+        return [*sent, silent]
+
+    text, picture, silent = asyncio.run(run())
+    assert server.words[text] == {"text": "card\n已由王师傅接单。"}
+    assert server.words[picture] == {"caption": "card\n已由王师傅接单。"}
+    assert server.words[silent] == {"text": "card"}
+    assert [server.keyboards[one] for one in (text, picture, silent)] == [None, None, None]
 
 
 def test_logs_hold_no_token_no_words_and_no_phone(server: TelegramServer, caplog: pytest.LogCaptureFixture) -> None:

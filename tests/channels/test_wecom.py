@@ -227,9 +227,40 @@ def test_a_member_taken_from_the_app_is_unreachable(bench: Bench) -> None:
 def test_an_app_message_with_choices(bench: Bench) -> None:
     buttons = (Button("accept:1", "接单"), Button("decline:1", "拒单"))
     assert send(bench, Outbound(USER, "有新任务", "k", buttons)) == ["wecom-1001"]
-    assert bench.server.told(USER) == ["有新任务\n1 接单\n2 拒单"]
-    (call,) = bench.server.called("/cgi-bin/message/send")
-    assert call.body["agentid"] == AGENT_ID
+    assert [words for words in bench.server.told(USER) if words] == ["有新任务\n1 接单\n2 拒单"]
+    text, card = bench.server.called("/cgi-bin/message/send")
+    assert text.body["agentid"] == card.body["agentid"] == AGENT_ID
+    shown = card.body["template_card"]
+    assert shown["main_title"] == {"title": "有新任务"}
+    assert [(one["text"], one["key"]) for one in shown["button_list"]] == [("接单", "accept:1"), ("拒单", "decline:1")]
+
+
+def test_a_pressed_card_is_a_press_and_cannot_be_pressed_again(bench: Bench) -> None:
+    press = bench.sender().event(
+        USER,
+        "template_card_event",
+        EventKey="accept:17",
+        TaskId="t1",
+        CardType="button_interaction",
+        ResponseCode="once",
+    )
+    got = pushed(bench, press, press)
+    assert [(one.button, one.text, one.sender_id) for one in got] == [("accept:17", "", USER)]
+    assert bench.server.settled == {"once": "已收到"}
+
+
+def test_a_card_that_is_not_taken_loses_nothing(bench: Bench) -> None:
+    """The numbers stand above it; the message counts as sent and is not sent again."""
+    bench.server.fail("/cgi-bin/message/send", None, Fault(code=42045))
+    message = Outbound(USER, "有新任务", "k", (Button("accept:1", "接单"),))
+    assert send(bench, message) == ["wecom-1001"]
+    assert len(bench.server.called("/cgi-bin/message/send")) == 2
+
+
+def test_many_choices_are_numbers_only(bench: Bench) -> None:
+    buttons = tuple(Button(f"say:{number}", f"第{number}项") for number in range(7))
+    send(bench, Outbound(USER, "哪一张", "k", buttons))
+    assert len(bench.server.called("/cgi-bin/message/send")) == 1
 
 
 def test_a_long_message_is_cut_in_bytes(bench: Bench) -> None:

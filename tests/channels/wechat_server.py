@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections import defaultdict, deque
 from dataclasses import dataclass
 from typing import Any
@@ -82,6 +83,8 @@ class WeChatServer:
         self.url = f"{self._served.url}/{self._age}"
         self.calls: list[Call] = []
         self.media: dict[str, Kept] = {}
+        self.cards: dict[str, Any] = {}
+        self.settled: dict[str, str] = {}
         self.left: dict[str, int] = {}
         self.closed: set[str] = set()
         self.gone: set[str] = set()
@@ -259,7 +262,25 @@ class WeChatServer:
             raise Refusal(40007)
         if body["touser"] in self.gone:
             raise Refusal(81013)
+        if body["msgtype"] == "template_card":
+            self._card(body["template_card"])
         return {"msgid": f"wecom-{self._new_id()}", "invaliduser": ""}
+
+    def _card(self, card: dict[str, Any]) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_@-]{1,128}", card["task_id"]) or card["task_id"] in self.cards:
+            raise Refusal(42014)
+        if card["card_type"] != "button_interaction" or not card["main_title"]["title"]:
+            raise Refusal(42045)
+        if not 1 <= len(card["button_list"]) <= 6 or not all(one["text"] and one["key"] for one in card["button_list"]):
+            raise Refusal(42045)
+        self.cards[card["task_id"]] = card
+
+    def _do_message_update_template_card(self, query: dict[str, str], body: Any) -> dict[str, Any]:
+        """Each code of a press changes its card once."""
+        if body["response_code"] in self.settled:
+            raise Refusal(42014)
+        self.settled[body["response_code"]] = body["button"]["replace_name"]
+        return {"invaliduser": []}
 
     def _do_webhook_send(self, query: dict[str, str], body: Any) -> dict[str, Any]:
         if query.get("key") != ROBOT_KEY:

@@ -234,7 +234,12 @@ def test_odd_places(desk: Stack) -> None:
 @pytest.mark.parametrize("token", ["", "x", "Bearer", "' or 1=1 --", "A" * 5000, "../secret"])
 def test_a_missing_or_forged_token(desk: Stack, token: str) -> None:
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    for method, path in (("POST", "/api/messages"), ("GET", "/api/messages"), ("POST", "/api/photos")):
+    for method, path in (
+        ("POST", "/api/messages"),
+        ("GET", "/api/messages"),
+        ("POST", "/api/photos"),
+        ("POST", "/api/voices"),
+    ):
         refused(httpx.request(method, f"{desk.url}{path}", headers=headers), 401, "bad_login")
     refused(httpx.get(f"{desk.url}/api/events", headers=headers), 401, "bad_login")
     refused(httpx.get(f"{desk.url}/api/files/{'0' * 64}.jpg?token={token or 'x'}"), 401, "bad_login")
@@ -362,6 +367,29 @@ def test_pictures_that_are_too_large_or_none(desk: Stack) -> None:
     assert stored(desk) == before
     assert not list(desk.folder.rglob("*.part"))
     person.silent()
+
+
+def test_sounds_that_are_too_large_or_none_and_whose_they_are(desk: Stack) -> None:
+    person, before = desk.person("stranger:13"), stored(desk)
+
+    def send(data: bytes, **more: str) -> httpx.Response:
+        return person.http.post(
+            "/api/voices", data={"id": fresh(), **more}, files={"voice": ("a.ogg", data, "audio/ogg")}
+        )
+
+    refused(send(b"OggS" + b"x" * 30_000_000), 413, "voice_too_large")
+    refused(send(b"<script>alert(1)</script>"), 415, "not_a_voice")
+    refused(send(picture()), 415, "not_a_voice")
+    refused(person.http.post("/api/voices", data={"id": fresh(), "voice": "text"}), 400, "bad_request")
+    assert stored(desk) == before
+    # a length nobody can have spoken is no reason to lose what was said
+    assert send(b"OggS\x00\x02 said", seconds="99999999999999999999").status_code == 202
+    assert "打字" in person.hear()
+    mine = next(one for one in person.http.get("/api/messages").json()["messages"][::-1] if one["kind"] == "voice")
+    assert (mine["text"], mine["voice"]["seconds"]) == ("", 0)
+    heard = person.http.get(mine["voice"]["url"], headers={"Range": "bytes=0-3"})
+    assert (heard.status_code, heard.content, heard.headers["content-type"]) == (206, b"OggS", "audio/ogg")
+    refused(desk.person("stranger:14").http.get(mine["voice"]["url"]), 404, "not_here")
 
 
 def test_a_decompression_bomb(desk: Stack) -> None:

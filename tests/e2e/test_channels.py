@@ -167,7 +167,7 @@ def test_repair_loop_over_three_platforms(stack: Stack, telegram: TelegramServer
     assert (ticket.status, ticket.score_quality) == ("closed", 5)
     with stack.session() as session:
         kept = session.execute(select(Attachment.mime, Attachment.purpose, Attachment.ticket_id)).all()
-    assert [tuple(row) for row in kept] == [("image/jpeg", "before", ticket.id), ("audio/amr", "voice", None)]
+    assert [tuple(row) for row in kept] == [("image/jpeg", "before", ticket.id), ("audio/amr", "voice", ticket.id)]
     supervisor.send("状态 0001")
     supervisor.hear("已完成", "评价")
     assert tencent.tokens_given <= 3, "one token an account, for the bot and for the setup"

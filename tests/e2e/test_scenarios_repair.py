@@ -275,7 +275,7 @@ def test_a_repair_told_word_by_word_with_a_correction(stack: Stack) -> None:
 
 
 def test_a_complaint_reaches_a_leader_who_is_not_the_accused(stack: Stack) -> None:
-    resident, leader, accused = stack.person("王女士"), stack.person("周主管"), stack.person("刘队")
+    resident, leader, accused = stack.person("王女士"), stack.person("马经理"), stack.person("刘队")
     asked = resident.say("保安刘队态度差，还骂人", "什么时间", "怎么处理")
     assert "---" not in asked
     resident.say("昨天晚上八点东门，要他道歉", "TS20250612-0001", "6月13日")
@@ -375,6 +375,14 @@ def test_a_fault_told_while_complaining_gets_its_own_ticket(stack: Stack) -> Non
     complaint, repair = stack.tickets()
     assert (complaint.code, repair.code, repair.place_key) == ("T09", "E04", "P1/3/2/1502")
     assert "灯" not in complaint.symptom and "椅子" not in repair.symptom
+
+
+def test_a_question_beside_a_fault_and_a_fault_beside_a_question(stack: Stack) -> None:
+    resident, other = stack.person("王女士"), stack.person("李先生")
+    both = resident.say("我家厨房灯不亮了，顺便问一下装修几点能开工", "8:00", "BX20250612-0001")
+    assert "ZX" not in both
+    other.say("厨房水龙头滴水，对了问下装修几点能开工", "8:00", "BX20250612-0002")
+    assert [one.code[0] for one in stack.tickets()] == ["E", "W"]
 
 
 # --- small talk and people ---------------------------------------------------------------------------------------------------

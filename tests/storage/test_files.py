@@ -18,9 +18,12 @@ from storage.files import (
     NotAPhoto,
     NotAVoice,
     PhotoTooLarge,
+    is_voice,
     photo_path,
+    remove_file,
     save_photo,
     save_voice,
+    stored_file,
     voice_path,
 )
 
@@ -191,6 +194,7 @@ SOUNDS = {
     "mp3": b"\xff\xfb\x90\x00",
     "m4a": b"\x00\x00\x00\x20ftypM4A ",
     "wav": b"RIFF\x24\x00\x00\x00WAVEfmt ",
+    "webm": b"\x1a\x45\xdf\xa3\x9fB\x86\x81\x01B\xf7\x81\x01B\xf2\x81\x04B\xf3\x81\x08B\x82\x84webm",
 }
 
 
@@ -203,7 +207,9 @@ def test_a_voice_note_is_known_by_its_content_and_kept_as_it_is(tmp_path: Path, 
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [stored.key]
 
 
-@pytest.mark.parametrize("data", [b"", b"<html>", b"\x89PNG\r\n", b"#!AM", b"RIFF\x24\x00\x00\x00AVI "])
+@pytest.mark.parametrize(
+    "data", [b"", b"<html>", b"\x89PNG\r\n", b"#!AM", b"RIFF\x24\x00\x00\x00AVI ", b"\x1a\x45\xdf\xa3\x9fmatroska"]
+)
 def test_what_is_no_sound_is_not_kept(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(NotAVoice):
         save_voice(tmp_path, data, 100)
@@ -218,3 +224,24 @@ def test_no_text_leads_to_a_voice_note_outside(key: str) -> None:
         voice_path(Path("/data"), key)
     with pytest.raises(NotAVoice):
         voice_path(Path("/data"), f"../{'0' * 64}.amr")
+
+
+# --- reading and taking away ------------------------------------------------------------------------------------------
+
+
+def test_what_is_stored_is_found_with_its_type(tmp_path: Path) -> None:
+    photo, voice = save_photo(tmp_path, picture(), MAX), save_voice(tmp_path, SOUNDS["webm"], 100)
+    assert (is_voice(photo.key), is_voice(voice.key)) == (False, True)
+    assert stored_file(tmp_path, photo.key) == (photo_path(tmp_path, photo.key), "image/jpeg")
+    assert stored_file(tmp_path, photo.key, thumb=True)[0] == photo_path(tmp_path, photo.key, thumb=True)
+    assert stored_file(tmp_path, voice.key, thumb=True) == (voice_path(tmp_path, voice.key), "audio/webm")
+    with pytest.raises(NotAPhoto):
+        stored_file(tmp_path, "../guanjia.db")
+
+
+def test_what_is_taken_away_is_gone_with_its_thumbnail_and_twice_is_no_error(tmp_path: Path) -> None:
+    photo, voice = save_photo(tmp_path, picture(), MAX), save_voice(tmp_path, SOUNDS["ogg"], 100)
+    kept = save_photo(tmp_path, picture((32, 32)), MAX)
+    for key in (photo.key, voice.key, voice.key):
+        remove_file(tmp_path, key)
+    assert {path.name.split("_")[0].split(".")[0] for path in stored_files(tmp_path)} == {kept.key.split(".")[0]}

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import pytest
 from deskhelp import HOME, NOW, Desk, at, key_of
 
-from storage.models import CoHandler, OutboxMessage, Staff, Talk, Ticket
+from storage.models import AccessLog, CoHandler, Conversation, Identity, OutboxMessage, Staff, Talk, Ticket
 from tickets import complaints, desk_lists, finding, hearing, report_book, verbs
 from tickets.answering import Turn, try_answer
 from tickets.errors import Accused, CallbackNeeded, CauseNeeded, DeskError, NotAllowed, NotFound, WrongStatus
@@ -109,8 +109,31 @@ def test_the_manager_hears_of_a_grave_one_once_and_owes_a_call(desk: Desk) -> No
     assert "人身或财产损失" in told[0].text or key_of(told[0]) == "desk_TS"
     assert complaints.call_due(ticket) == at("09:30")
     assert "13800005678" in told[0].text
+    (line,) = desk.session.query(AccessLog).filter(AccessLog.action == "phone")
+    assert (line.actor, line.target) == (f"staff:{desk.staff('马经理').id}", ticket.ticket_no)
     others = [row.text for row in desk.pushes() if row.staff_id not in (None, desk.staff("马经理").id)]
     assert "13800005678" not in "".join(others)
+
+
+def test_a_matter_that_is_not_a_failed_repair_is_acknowledged_without_admitting_anything(desk: Desk) -> None:
+    ticket = complain(desk, "地砖松了把我妈摔伤了！！", "T99")
+    told = hearing.answer_anger(desk.session, ticket, at("09:01"))
+    assert "地砖松了把我妈摔伤了" in told and "马经理今天09:30前打电话给您" in told
+    for word in ("没做到位", "我们的责任", "赔", "？"):
+        assert word not in told
+
+
+def test_without_a_number_they_are_spoken_to_in_the_chat(desk: Desk) -> None:
+    desk.resident("王芳").phone = ""
+    ticket = complain(desk, "再不管我打12345", "T09")
+    told = hearing.answer_anger(desk.session, ticket, at("09:01"))
+    assert "在这里联系您" in told and "打电话给您" not in told
+
+
+def test_a_colleagues_report_on_behalf_is_linked_to_nobodys_job(desk: Desk) -> None:
+    desk.accepted("W02")
+    ticket = complain(desk, "业主来前台说修了三次没修好", "T02", by="王师傅")
+    assert (ticket.kind, ticket.linked_id) == ("TS", None)
 
 
 def test_at_night_nobody_is_telephoned_before_the_morning(desk: Desk) -> None:
@@ -278,6 +301,26 @@ def test_the_accused_meets_it_nowhere(desk: Desk) -> None:
     assert [row for row in desk.pushes("李工") if row.ticket_id == ticket.id] == []
 
 
+def test_the_accused_does_not_read_it_off_others_hands_either(desk: Desk) -> None:
+    ticket = complain(desk, "李工来了就骂人，厨房也没修", "T02")
+    assert ticket.handler == desk.staff("马经理")
+    load = desk_lists.load(desk.session, desk.staff("马经理"), at("09:30"), desk.staff("李工"))
+    assert ticket.tail not in load and "手上0单" in load
+    assert ticket.tail in desk_lists.load(desk.session, desk.staff("马经理"), at("09:30"), desk.staff("周主管"))
+
+
+def test_what_was_not_delivered_about_it_is_not_the_accuseds_to_telephone(desk: Desk) -> None:
+    ticket = complain(desk, "周主管骂我", "T01")
+    desk.seen()
+    for one in desk.session.query(Identity).filter(Identity.resident_id == desk.resident("王芳").id):
+        for chat in desk.session.query(Conversation).filter(Conversation.identity_id == one.id):
+            chat.reachable = False
+    answered(desk, ticket, at("10:00"))
+    desk.sweep(at("10:05"))
+    assert [row for row in desk.fresh() if row.status == "dead" and row.resident_id]
+    assert desk.fresh("周主管") == []
+
+
 def test_an_accused_worker_cannot_find_it_by_number(desk: Desk) -> None:
     ticket = complain(desk, "王师傅态度差，骂人", "T01")
     with pytest.raises(NotFound):
@@ -322,6 +365,25 @@ def test_not_to_be_named_can_be_said_afterwards(desk: Desk) -> None:
     assert "只有前台和项目经理" in (say(desk, "别说是我说的", at("09:05")) or "")
     assert ticket.detail["hidden"]
     assert desk.history(ticket, "hidden")
+
+
+@pytest.mark.parametrize(
+    ("words", "hidden"),
+    [
+        ("匿名反映一下", True),
+        ("别说是我说的", True),
+        ("千万别让楼上知道是我投诉的", True),
+        ("不要告诉他们是我", True),
+        ("请保密", True),
+        ("我不想透露姓名", True),
+        ("别跟我说这些 你是机器人吧", False),
+        ("别跟我讲道理，不是我的错", False),
+        ("不要以为我不知道", False),
+        ("说了三次了都没人管", False),
+    ],
+)
+def test_who_wants_not_to_be_named(words: str, hidden: bool) -> None:
+    assert complaints.read(words, "T09").hidden is hidden
 
 
 def test_nobody_else_hides_or_shows_it(desk: Desk) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from storage.database import sessions
 from storage.models import Community, Resident, Staff, Talk
 from tickets import talks
-from tickets.errors import NoTalk, NotAllowed, TalkTaken
+from tickets.errors import NoTalk, NotAllowed, TalkTaken, TooEarly
 from tickets.people import Actor
 
 
@@ -94,6 +94,42 @@ def test_nobody_of_another_community_reads_it(desk: Desk) -> None:
     desk.session.flush()
     with pytest.raises(NoTalk):
         talks.load(desk.session, talk.id, stranger)
+
+
+def test_whoever_has_a_matter_speaks_to_who_told_it_without_numbers(desk: Desk) -> None:
+    ticket = desk.report("T06", kind="TS", symptom="楼道太脏")
+    desk.seen()
+    talk, text = talks.begin(desk.session, ticket, desk.staff("何姐"), at("10:00"))
+    assert (talk.state, talk.staff, talk.ticket) == ("active", desk.staff("何姐"), ticket)
+    assert "138****5678" in text and "13800005678" not in text
+    talks.from_staff(desk.session, talk, desk.staff("何姐"), "您说的是几楼", (), at("10:01"))
+    assert [row.text for row in desk.fresh("王芳")] == [
+        "何姐来了，接下来由真人跟您说，直接说就行。",
+        "何姐：您说的是几楼",
+    ]
+
+
+def test_nobody_else_begins_one_and_nobody_at_night_or_with_the_anonymous(desk: Desk) -> None:
+    ticket = desk.report("T06", kind="TS", symptom="楼道太脏")
+    for name in ("王师傅", "小刘"):
+        with pytest.raises(NotAllowed):
+            talks.begin(desk.session, ticket, desk.staff(name), at("10:00"))
+    with pytest.raises(TooEarly):
+        talks.begin(desk.session, ticket, desk.staff("何姐"), at("23:00"))
+    hidden = desk.report("T06", kind="TS", symptom="匿名 楼道太脏")
+    with pytest.raises(NotAllowed):
+        talks.begin(desk.session, hidden, desk.staff("何姐"), at("10:00"))
+    assert desk.session.scalar(select(func.count()).select_from(Talk)) == 0
+    talk, _ = talks.begin(desk.session, hidden, desk.staff("周主管"), at("10:00"))
+    assert talk.staff == desk.staff("周主管")
+
+
+def test_who_waits_already_is_taken_and_who_speaks_with_another_is_not_disturbed(desk: Desk) -> None:
+    ticket, talk = desk.report("T06", kind="TS"), waiting(desk)
+    found, _ = talks.begin(desk.session, ticket, desk.staff("何姐"), at("10:00"))
+    assert found.id == talk.id
+    with pytest.raises(TalkTaken):
+        talks.begin(desk.session, ticket, desk.staff("周主管"), at("10:01"))
 
 
 def test_an_ended_talk_takes_no_more_words(desk: Desk) -> None:

@@ -62,6 +62,7 @@ from tickets.verbs.dispatching import (
     try_again,
 )
 from tickets.verbs.ending import cancel, false_alarm, refer, referral_answered, resolve, unit_named
+from tickets.verbs.filing import PAPERS, file_paper, pictures, take_in
 from tickets.verbs.grave import call_by, tell_grave
 from tickets.verbs.linking import broadcast, count_of, is_incident, join, merge, running_like
 from tickets.verbs.planning import (
@@ -106,6 +107,7 @@ __all__ = [
     "KINDS",
     "MATTERS",
     "NOT_HOME_WAIT",
+    "PAPERS",
     "REOPEN_DAYS",
     "Report",
     "accept",
@@ -149,6 +151,7 @@ __all__ = [
     "earliest",
     "escalate",
     "false_alarm",
+    "file_paper",
     "finish",
     "fix_visit",
     "forward_praise",
@@ -177,6 +180,7 @@ __all__ = [
     "not_fixed",
     "open_question",
     "open_ticket",
+    "pictures",
     "press_repair",
     "propose_appointment",
     "quote",
@@ -197,6 +201,7 @@ __all__ = [
     "slot_of",
     "still_broken",
     "survey_done",
+    "take_in",
     "tell_grave",
     "tell_progress",
     "transfer",

@@ -20,6 +20,7 @@ from tickets.texts import LOCAL, say
 from tickets.verbs.choosing import candidates
 from tickets.verbs.complaining import close_ready, only_helps, settle, tell_others
 from tickets.verbs.dispatching import accept, held_by
+from tickets.verbs.filing import PHOTOS
 from tickets.verbs.linking import ask_restored, is_incident
 from tickets.verbs.planning import consent_missing, part_text, parts_of
 from tickets.verbs.registering import Report
@@ -96,8 +97,9 @@ def _photos_of_round(session: Session, ticket: Ticket, actor: Actor) -> int:
     taken = (Attachment.conversation_id == chat.id) & Attachment.ticket_id.is_(None) if chat else false()
     begun = ticket.accepted_at or since
     query = select(func.count(distinct(Attachment.key))).where(
-        ((Attachment.ticket_id == ticket.id) & (Attachment.created_at >= since) & (Attachment.purpose != "part"))
-        | (taken & (Attachment.created_at >= begun))
+        Attachment.mime.startswith("image/"),
+        ((Attachment.ticket_id == ticket.id) & (Attachment.created_at >= since) & Attachment.purpose.in_(PHOTOS))
+        | (taken & (Attachment.created_at >= begun)),
     )
     return session.scalar(query) or 0
 
@@ -125,7 +127,7 @@ def _attach_recent(session: Session, ticket: Ticket, actor: Actor, now: datetime
         Attachment.created_at >= ticket.accepted_at,
     )
     for photo in session.scalars(query):
-        photo.ticket_id, photo.purpose = ticket.id, "after"
+        photo.ticket_id, photo.purpose = ticket.id, photo.purpose or "after"
 
 
 def ask_acceptance(session: Session, ticket: Ticket, event: TicketEvent, note: str, now: datetime) -> None:

@@ -16,7 +16,7 @@ from tickets.finding import about
 from tickets.people import SYSTEM, Actor, company, home_key, is_accused, leaders, managers, relations
 from tickets.places import part_of
 from tickets.texts import clock, say, span
-from tickets.verbs.grave import call_by, caller_of, tell_grave
+from tickets.verbs.grave import call_by, caller_of, number_for, tell_grave
 from tickets.verbs.registering import Report, register, start_desk_matter
 from tickets.verbs.steps import end_assignments, move, record, staff_of
 
@@ -303,7 +303,7 @@ def ask_manager(session: Session, ticket: Ticket, event: TicketEvent, now: datet
     """A C1 is called back by the manager, whatever the resident has typed."""
     manager = caller_of(session, ticket)
     if manager:
-        phone = ticket.contact_phone or say("phone.missing")
+        phone = number_for(session, ticket, manager, now)
         notify.tell_staff(session, manager, ticket, event, "push.callback_manager", now, phone=phone)
 
 

@@ -15,6 +15,7 @@ from tickets.people import SYSTEM, Actor, is_accused, leaders, on_shift, relatio
 from tickets.sla import due_times
 from tickets.texts import clock, has_text, say
 from tickets.verbs import choosing
+from tickets.verbs.filing import newest
 from tickets.verbs.grave import background
 from tickets.verbs.steps import end_assignments, end_pause, last_event, move, not_yours, record, staff_of
 
@@ -175,6 +176,7 @@ def send_card(session: Session, ticket: Ticket, staff: Staff, event: TicketEvent
         now,
         caution=caution,
         repeats=same or 0 if ticket.place_key else 0,
+        image_key=newest(session, ticket, "before"),
         buttons=[(f"accept:{ticket.id}", say("button.accept")), (f"decline:{ticket.id}", say("button.decline"))],
     )
 
@@ -288,7 +290,10 @@ def _after_accept(session: Session, ticket: Ticket, former: Staff | None, event:
         # The full number only now, and only to this worker (domain.md §9.3).
         phone = ticket.contact_phone or say("phone.missing")
         buttons = [(f"arrive:{ticket.id}", say("button.arrive")), (f"finish:{ticket.id}", say("button.finish"))]
-        notify.tell_staff(session, staff, ticket, event, "push.accepted_staff", now, phone=phone, buttons=buttons)
+        notify.tell_staff(
+            session, staff, ticket, event, "push.accepted_staff", now, phone=phone, buttons=buttons,
+            image_key=newest(session, ticket, "voice"),
+        )  # fmt: skip
         key = "push.accepted_public" if ticket.public_area else "push.accepted"
         notify.tell_reporter(session, ticket, event, key, now)
     else:

@@ -7,10 +7,10 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from storage.models import Staff, Ticket
-from tickets import complaints, notify, quiet_hours
+from tickets import audit, complaints, notify, quiet_hours
 from tickets.catalog import complaint_rules
 from tickets.history import recent_lines
-from tickets.people import SYSTEM, company, is_accused, managers
+from tickets.people import SYSTEM, Actor, company, is_accused, managers
 from tickets.texts import clock, say
 from tickets.verbs.steps import record
 
@@ -56,9 +56,17 @@ def reason_of(ticket: Ticket) -> str:
 def background(session: Session, ticket: Ticket, reader: Staff, now: datetime) -> str:
     """What a card says below: the history of the repair behind the complaint, and the number only to whoever has to call it."""
     call, due = complaints.call_of(ticket), complaints.call_due(ticket)
+    wish = (ticket.detail or {}).get("wish")
+    wanted = say("complaint.card_wish", wish=wish) if wish else ""
     past = recent_lines(session, ticket.linked_id, now) if ticket.linked_id else ""
     owed = ""
     if due and call["who"] == str(reader.id):
-        phone = ticket.contact_phone or say("phone.missing")
+        phone = number_for(session, ticket, reader, now)
         owed = say("grave.call", name=call["name"], by=clock(due, now), phone=phone, tail=ticket.tail)
-    return "".join(f"\n{line}" for line in (past, owed) if line)
+    return "".join(f"\n{line}" for line in (wanted, past, owed) if line)
+
+
+def number_for(session: Session, ticket: Ticket, reader: Staff, now: datetime) -> str:
+    """The number to ring, for whoever has to; that it was given out is kept (domain.md §9.3)."""
+    audit.note(session, ticket.community_id, Actor(staff=reader), "phone", now, target=ticket.ticket_no, allowed=True)
+    return ticket.contact_phone or say("phone.missing")

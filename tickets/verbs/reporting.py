@@ -61,7 +61,7 @@ PHOTO_WAITS = timedelta(hours=24)
 
 
 def _take_photos(session: Session, ticket: Ticket, chat: Conversation | None, now: datetime) -> None:
-    """What the resident photographed before telling it."""
+    """What the resident photographed, or said by voice, before telling it."""
     if chat is None or ticket.reporter is None:
         return
     query = select(Attachment).where(
@@ -70,7 +70,7 @@ def _take_photos(session: Session, ticket: Ticket, chat: Conversation | None, no
         Attachment.created_at > now - PHOTO_WAITS,
     )
     for photo in session.scalars(query):
-        photo.ticket_id, photo.purpose = ticket.id, "before"
+        photo.ticket_id, photo.purpose = ticket.id, photo.purpose or "before"
 
 
 def begin_with_photo(session: Session, chat: Conversation, now: datetime) -> None:
