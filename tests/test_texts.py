@@ -40,7 +40,7 @@ NO_PROMISE = re.compile("24小时值班电话|请一分钟后再试")
 
 # Read by staff only.
 STAFF_GROUPS = {"staff", "caution", "trade", "why", "department", "actions", "assign", "resolve", "words", "role"}
-STAFF_GROUPS |= {"bind_desk", "rights_desk", "import", "community", "own"}
+STAFF_GROUPS |= {"bind_desk", "rights_desk", "import", "community", "own", "grave", "group"}
 # Parts that say() puts together, not sentences of their own.
 PIECES = {"clock", "list", "person", "demo"}
 
