@@ -87,7 +87,9 @@ def resident_texts() -> dict[str, str]:
 def menu_texts() -> dict[str, str]:
     """What the menus of the messengers show to residents."""
     telegram = flat(read("telegram"))
-    found = {key: text for key, text in telegram.items() if not re.search(r"menus\.(worker|supervisor|desk)\.", key)}
+    found = {
+        key: text for key, text in telegram.items() if not re.search(r"menus\.(worker|supervisor|desk|group)\.", key)
+    }
     wechat = {key: text for key, text in flat(read("wechat")).items() if not key.endswith((".type", ".key"))}
     return {f"menu.{key}": text for key, text in (found | wechat).items()}
 

@@ -141,7 +141,8 @@ def test_more_than_one_round_is_swept_to_the_end_and_files_are_gone(
     async def nothing() -> None:
         return
 
-    Jobs(sessions(engine), lambda: NOW + 400 * DAY, nothing, lambda: None, tmp_path).purge_once()
+    maker = sessions(engine)
+    Jobs(maker, maker, lambda: NOW + 400 * DAY, nothing, lambda: None, tmp_path).purge_once()
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     desk.session.expire_all()
     assert left(desk) == set()

@@ -75,11 +75,13 @@ def _purpose(ticket: Ticket, actor: Actor, wanted: OpenQuestion | None) -> str:
 
 def _show(session: Session, ticket: Ticket, actor: Actor, file: Attachment, now: datetime) -> None:
     """What a resident adds goes to whoever works on it; a voice may say a number, so only to who may know it."""
-    what = "voice" if file.purpose == "voice" else "photo"
-    event = record(session, ticket, actor, f"{what}_added", now)
+    voice = file.purpose == "voice"
+    event = record(session, ticket, actor, "voice_added" if voice else "photo_added", now)
     staff = ticket.handler or ticket.owner
-    if staff and (what == "photo" or notify.has_accepted(ticket, staff)):
-        notify.tell_staff(session, staff, ticket, event, f"push.{what}_staff", now, image_key=file.key)
+    if staff and not voice:
+        notify.tell_staff(session, staff, ticket, event, "push.photo_staff", now, image_key=file.key)
+    elif staff and notify.has_accepted(ticket, staff):
+        notify.tell_staff(session, staff, ticket, event, "push.voice_staff", now, image_key=file.key)
 
 
 def newest(session: Session, ticket: Ticket, purpose: str) -> str:
