@@ -200,7 +200,8 @@ def _own_phone(message: Message) -> str:
 
 
 def _extra(message: Message) -> dict[str, str]:
-    extra = {"album": str(message.media_group_id)} if message.media_group_id else {}
+    album = clean(str(message.media_group_id or ""))
+    extra = {"album": album} if album else {}
     unsupported = next((kind for kind in _UNSUPPORTED if getattr(message, kind, None)), "")
     return extra | ({"unsupported": unsupported} if unsupported else {})
 

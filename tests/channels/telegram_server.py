@@ -267,7 +267,7 @@ class TelegramServer:
         return True
 
     async def _do_get_file(self, params: dict[str, Any]) -> Any:
-        file_id = params.get("file_id")
+        file_id = str(params.get("file_id"))
         if file_id not in self.files:
             raise Refusal(400, "Bad Request: invalid file_id")
         size = len(self.files[file_id])
