@@ -15,7 +15,7 @@ from PIL import Image
 from sqlalchemy import Engine, select, update
 
 from bot import bulletins, commands, making
-from bot.app import XLSX, Bot
+from bot.app import TYPES, Bot
 from bot.settings import load_settings
 from bot.speech import Command
 from storage.database import connect, migrate, read_sessions, sessions
@@ -193,7 +193,7 @@ def test_a_link_opens_in_a_browser_and_a_guessed_one_does_not(tmp_path: Path) ->
         token = audit.keep_export(session, staff, "本月 报表.xlsx", b"PK", bot.clock())
     client = TestClient(bot.app, raise_server_exceptions=False)
     answer = client.get(f"/api/exports/{token}")
-    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, b"PK", XLSX)
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, b"PK", TYPES[".xlsx"])
     assert answer.headers["cache-control"] == "no-store"
     assert client.get("/api/exports/guess").status_code == 404
 
