@@ -5,14 +5,13 @@ Tickets stay for the years of data/catalog/privacy.yml, without a telephone wher
 
 from __future__ import annotations
 
-import contextlib
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import ColumnElement, delete, select, update
 from sqlalchemy.orm import Session
 
-from storage.files import photo_path, voice_path
+from storage.files import remove_file
 from storage.models import (
     Attachment,
     Conversation,
@@ -28,6 +27,7 @@ from storage.models import (
     WebMessage,
 )
 from tickets import lifecycle
+from tickets.retention import is_disputed, is_paper
 
 LOOK_AGAIN = timedelta(hours=1)
 # Somebody may still have to prove what happened: complaints, and work that was paid for.
@@ -71,31 +71,21 @@ def _words(session: Session, resident: Resident, before: datetime) -> None:
 
 
 def _files(session: Session, resident: Resident, files: Path) -> None:
-    """Pictures and voice notes, but those of open tickets, of complaints and of paid work."""
+    """Pictures and voice notes, but those of open and disputed matters and of paid work, and vouchers."""
     chats = select(Conversation.id).join(Identity).where(Identity.resident_id == resident.id)
     query = select(Attachment).where(Attachment.conversation_id.in_(chats))
     for row in session.scalars(query).all():
         ticket = session.get(Ticket, row.ticket_id) if row.ticket_id else None
-        if ticket and (ticket.status in lifecycle.OPEN or _must_stay(ticket)):
+        if is_paper(row) or (ticket and (ticket.status in lifecycle.OPEN or _must_stay(ticket))):
             continue
         session.delete(row)
         session.flush()
         if session.scalar(select(Attachment.id).where(Attachment.key == row.key).limit(1)) is None:
-            _unlink(files, row)
-
-
-def _unlink(files: Path, row: Attachment) -> None:
-    voice = row.purpose == "voice"
-    paths = (
-        [voice_path(files, row.key)] if voice else [photo_path(files, row.key, thumb=thumb) for thumb in (False, True)]
-    )
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
+            remove_file(files, row.key)
 
 
 def _must_stay(ticket: Ticket) -> bool:
-    return ticket.kind in DISPUTED or bool((ticket.detail or {}).get("quote"))
+    return ticket.kind in DISPUTED or is_disputed(ticket) or bool((ticket.detail or {}).get("quote"))
 
 
 def _person(session: Session, resident: Resident, now: datetime) -> None:

@@ -19,6 +19,8 @@ from tickets.texts import DATA
 
 # So many in one transaction; the caller asks again until nothing is left.
 AT_ONCE = 200
+# What the purposes of the papers of a ticket's archive begin with.
+PAPER = "slip_"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,16 @@ def keeping() -> Keeping:
     lists: dict[str, Any] = {name: tuple(data[name]) for name in ("forever", "levels", "codes")}
     spans: dict[str, Any] = {name: timedelta(days=days) for name, days in data["days"].items()}
     return Keeping(**lists, **spans)
+
+
+def is_disputed(ticket: Ticket) -> bool:
+    """Whether somebody may still have to prove what happened, so that its pictures are kept for the long span."""
+    return ticket.level in keeping().levels or ticket.code in keeping().codes
+
+
+def is_paper(row: Attachment) -> bool:
+    """One of the papers of a ticket's archive, whoever sent it."""
+    return row.purpose.startswith(PAPER)
 
 
 def purge(session: Session, now: datetime, remove: Callable[[str], None]) -> int:
@@ -65,7 +77,7 @@ def _due(now: datetime) -> Select[Attachment]:
     """The files whose time is over, oldest first."""
     rule = keeping()
     sound = Attachment.mime.startswith("audio/")
-    long = or_(Ticket.level.in_(rule.levels), Ticket.code.in_(rule.codes), Attachment.purpose.startswith("slip_"))
+    long = or_(Ticket.level.in_(rule.levels), Ticket.code.in_(rule.codes), Attachment.purpose.startswith(PAPER))
     over = or_(
         and_(sound, Attachment.created_at <= now - rule.voice),
         and_(~sound, Attachment.ticket_id.is_(None), Attachment.created_at <= now - rule.chat),
