@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nlu.address import Levels, levels_of, resolve, stated
-from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Clause, Model, Prediction
+from nlu.classifier import COMPLAINT, QUESTION, RANKED, REPAIR, Clause, Model, Prediction
 from nlu.emergency import Emergency, detect, suspect
 from nlu.expected_time import Window, parse_window
 from nlu.register import Register
@@ -116,7 +116,7 @@ def _beside(clause: Clause) -> Json:
 def _repair_chances(said: Prediction) -> dict[str, float]:
     if said.intent != REPAIR:
         return {}
-    return {code: chance * said.confidence for code, chance in said.category_ranking}
+    return {code: chance * said.confidence for code, chance in said.category_ranking[:RANKED]}
 
 
 def _surely_talk(said: Prediction) -> bool:

@@ -33,6 +33,8 @@ COMPLAINT = "file_complaint"
 QUESTION = "ask_question"
 OUT_OF_SCOPE = "out_of_scope"
 CATEGORY_INTENTS = (REPAIR, COMPLAINT, QUESTION)
+RANKED = 10
+"""How many of the likeliest categories are handed on; the second net for dangers adds up what it fears among them."""
 
 FEATURES_VERSION = 4
 MAX_CHARS = 800

@@ -132,7 +132,11 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
         message.set("intent_ranking", ranking, add_to_output=True)
         entities = self._entities(text, meaning)
         message.set("entities", message.get("entities", []) + entities, add_to_output=True)
-        message.set("category_ranking", [_named(*entry) for entry in meaning.category_ranking[:5]], add_to_output=True)
+        message.set(
+            "category_ranking",
+            [_named(*entry) for entry in meaning.category_ranking[: classifier.RANKED]],
+            add_to_output=True,
+        )
         message.set("faults", [_clause(clause) for clause in meaning.faults], add_to_output=True)
         message.set("grievance", meaning.grievance, add_to_output=True)
         message.set("complaints", [_clause(clause) for clause in meaning.complaints], add_to_output=True)

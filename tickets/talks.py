@@ -26,6 +26,7 @@ from tickets.places import place_display
 from tickets.sla import in_desk_hours, next_desk_opening
 from tickets.texts import DATA, clock, say
 from tickets.wording import check_wording, own_numbers
+from tickets.words import bare_request
 
 SHOWN = 200
 ROLES = frozenset({"desk", "supervisor", "manager"})
@@ -245,7 +246,7 @@ def keep_draft(session: Session, chat: Conversation, resident: Resident, now: da
         return []
     data, kind = draft.data, draft.kind
     told = list(data.get("faults", [])) if kind == "BX" else []
-    if not told and data.get("words"):
+    if not told and data.get("words") and not bare_request(data["words"]):
         told = [{"code": data.get("code") or ("X00" if kind == "BX" else "T99"), "words": data["words"]}]
     found = [_from_draft(session, chat, resident, draft, one, at, now) for at, one in enumerate(told)]
     session.delete(draft)

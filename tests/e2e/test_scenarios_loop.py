@@ -275,6 +275,7 @@ def test_sc11_three_rounds_on_one_number(desk: Stack) -> None:
     assert tap.accept_by is not None and clock(tap.accept_by) <= "06-18 19:02" and clock(tap.arrive_by) == "06-19 17:02"
     plumber.hear("返工 第2次", "都是泥")
     leader.hear("第2次处理")
+    plumber.say(f"接单 {tap.tail}", "已接单")
     desk.at("09:30", day=day(7))
     plumber.say(f"到场 {tap.tail}")
     plumber.say(f"完工 {tap.tail} 重做 已自检已清场", "还差2张照片")
