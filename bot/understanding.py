@@ -53,11 +53,13 @@ class Reader:
         danger = detect(text) or suspect(_repair_chances(said), text)
         alarm = danger if danger and danger.verdict == "alarm" else None
         intent, category = said.intent, said.category
-        faults = self._faults(text, said.faults, spans, alarm, now)
+        code = alarm.code if alarm else ""
+        if said.intent == REPAIR and said.category_confidence >= _SURE:
+            # A trigger knows the danger and its class; what is broken the model knows better when it is sure.
+            code = said.category
+        faults = self._faults(text, said.faults, spans, alarm, code, now)
         if alarm is not None and not _surely_talk(said):
-            intent, category = REPAIR, alarm.code
-        elif intent == REPAIR and faults:
-            category = faults[0]["category"]
+            intent, category = REPAIR, code
         return {
             "text": text,
             "intent": intent,
@@ -78,15 +80,22 @@ class Reader:
         }
 
     def _faults(
-        self, text: str, clauses: Sequence[Clause], spans: Sequence[Span], alarm: Emergency | None, now: datetime
+        self,
+        text: str,
+        clauses: Sequence[Clause],
+        spans: Sequence[Span],
+        alarm: Emergency | None,
+        code: str,
+        now: datetime,
     ) -> list[Json]:
+        """`code` is the category of the danger."""
         told = [(one.category, one.start, one.end) for one in clauses]
         if alarm is not None and len(told) < 2:
-            told = [(alarm.code, 0, len(text))]
+            told = [(code, 0, len(text))]
         found = [self._fault(text, *one, spans, now, alone=len(told) == 1) for one in told]
         if alarm is not None:
-            first = next((one for one in found if one["category"] == alarm.code), found[0])
-            first["category"], first["urgency"] = alarm.code, alarm.level
+            first = next((one for one in found if one["category"] in (alarm.code, code)), found[0])
+            first["category"], first["urgency"] = code, alarm.level
         return found
 
     def _fault(
