@@ -52,14 +52,10 @@ class Reader:
         spans = self._tagger.find(text, expected_of(said.intent))
         danger = detect(text) or suspect(_repair_chances(said), text)
         alarm = danger if danger and danger.verdict == "alarm" else None
-        intent, category = said.intent, said.category
-        code = alarm.code if alarm else ""
-        if said.intent == REPAIR and said.category_confidence >= _SURE:
-            # A trigger knows the danger and its class; what is broken the model knows better when it is sure.
-            code = said.category
+        code = _danger_code(said, alarm)
         faults = self._faults(text, said.faults, spans, alarm, code, now)
-        if alarm is not None and not _surely_talk(said):
-            intent, category = REPAIR, code
+        takes_over = alarm is not None and not _surely_talk(said)
+        intent, category = (REPAIR, code) if takes_over else (said.intent, said.category)
         return {
             "text": text,
             "intent": intent,
@@ -126,6 +122,13 @@ def _repair_chances(said: Prediction) -> dict[str, float]:
     if said.intent != REPAIR:
         return {}
     return {code: chance * said.confidence for code, chance in said.category_ranking[:RANKED]}
+
+
+def _danger_code(said: Prediction, alarm: Emergency | None) -> str:
+    """A trigger knows the danger and its class; what is broken the model knows better when it is sure."""
+    if said.intent == REPAIR and said.category_confidence >= _SURE:
+        return said.category
+    return alarm.code if alarm else ""
 
 
 def _surely_talk(said: Prediction) -> bool:
