@@ -29,7 +29,7 @@ settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
 # Few tests that take long: begun first, so that no worker has them left when the others are done.
-LONG = {"test_month.py", "test_stateful.py", "test_classifier.py", "test_components.py", "test_telegram.py"}
+LONG = {"test_month.py", "test_stateful.py", "test_classifier.py", "test_telegram.py"}
 LONG |= {
     "test_failures.py",
     "test_scenarios_repair.py",
