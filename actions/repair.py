@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from rasa_sdk import Tracker
@@ -208,32 +209,16 @@ def _faults(draft: Draft) -> list[dict[str, Any]]:
 
 
 def _open(desk: Desk, draft: Draft, fault: dict[str, Any], index: int) -> Ticket:
-    data = draft.data
-    label, start, end = data.get("wanted") or ["", None, None]
-    ticket, _ = verbs.open_ticket(
-        desk.session,
-        desk.community_id,
-        Report(
-            kind="BX",
-            code=fault["code"],
-            symptom=fault["words"] if len(_faults(draft)) > 1 else data.get("words") or fault["words"],
-            source_key=f"{desk.key}:{index}",
-            place_key=fault.get("place_key", ""),
-            place_text=fault.get("place_text") or "",
-            public_area=bool(fault.get("public")),
-            reporter=desk.actor.resident,
-            reporter_staff=desk.actor.staff,
-            conversation=desk.conversation,
-            urgent_said=bool(fault.get("urgent")),
-            flags=dict(data.get("flags", {})),
-            wanted_label=label,
-            wanted_start_at=datetime.fromisoformat(start) if start else None,
-            wanted_end_at=datetime.fromisoformat(end) if end else None,
-            contact_phone=data.get("phone", ""),
-            source="chat" if desk.actor.resident else "patrol",
-        ),
-        desk.now,
+    told = verbs.drafted("BX", draft.data, fault, several=len(_faults(draft)) > 1)
+    report = replace(
+        told,
+        source_key=f"{desk.key}:{index}",
+        reporter=desk.actor.resident,
+        reporter_staff=desk.actor.staff,
+        conversation=desk.conversation,
+        source="chat" if desk.actor.resident else "patrol",
     )
+    ticket, _ = verbs.open_ticket(desk.session, desk.community_id, report, desk.now)
     return ticket
 
 

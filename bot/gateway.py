@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot import commands, leading, logins, making, talking
+from bot import commands, logins, making, talking
 from bot.channels.base import Inbound, Media
 from bot.clock import Clock, system_clock
 from bot.making import Made
@@ -94,6 +94,7 @@ class Gateway:
         self._sessions, self._clock, self._rasa = sessions, clock, rasa
         self._reads = reads or sessions
         self._made: dict[int, dict[int, Made]] = {}
+        self._reports_asked: set[int] = set()
         self._community_id, self._files, self._max_photo_bytes = community_id, files, max_photo_bytes
         self._quiet, self._max = quiet_seconds, max_seconds
         self._on_outbox, self._on_typing, self._on_bound, self._on_used = on_outbox, on_typing, on_bound, on_used
@@ -138,6 +139,8 @@ class Gateway:
             self._keep_files(session, chat, payload)
             actor = actor_of(identity)
             self._screen(session, chat, actor, row)
+            if actor.staff and self._report_asked(actor.staff, row.text):
+                self._reports_asked.add(chat.id)
             danger = row.done_at is not None
             if inbound.edited:
                 self._edit(session, chat, row, inbound.extra.get("edits", ""))
@@ -320,7 +323,9 @@ class Gateway:
             return
         keeping = asyncio.create_task(self._keep(conversation_id))
         try:
-            await asyncio.to_thread(self._make_reports, conversation_id)
+            if conversation_id in self._reports_asked:
+                self._reports_asked.discard(conversation_id)
+                await asyncio.to_thread(self._make_reports, conversation_id)
             task = await asyncio.to_thread(self._local, conversation_id)
             self._on_outbox()
             if task is not None:
@@ -421,6 +426,10 @@ class Gateway:
         person = chat.identity.resident or chat.identity.staff
         notify.push(session, person, text, key=key, now=self._clock(), conversation_id=chat.id, buttons=buttons)
 
+    def _report_asked(self, staff: Staff, text: str) -> Command | None:
+        command = commands.parse(text, staff.role)
+        return command if command and command.name in making.NAMES else None
+
     def _make_reports(self, conversation_id: int) -> None:
         """Reports and workbooks that are asked for are read and drawn before anything is written: nobody waits for them."""
         now = self._clock()
@@ -429,8 +438,7 @@ class Gateway:
             if staff is None:
                 return
             for row in mailbox.waiting_inbound(session, conversation_id, now):
-                command = commands.parse(row.text, staff.role)
-                if command and command.name in leading.MADE_BEFORE:
+                if command := self._report_asked(staff, row.text):
                     with contextlib.suppress(DeskError):
                         # Refused here, it is refused (and noted) again in the turn.
                         self._made.setdefault(conversation_id, {})[row.id] = making.make(session, staff, command, now)

@@ -358,9 +358,6 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "export": _export,
 }
 
-# What is made before the turn begins to write (bot/making.py).
-MADE_BEFORE = frozenset({"report", "export"})
-
 # What these answer names flats and people: never into a group (domain.md §9.3).
 PRIVATE = frozenset(RUNNERS) - {
     "nudge",

@@ -39,6 +39,10 @@ class Made:
     span: Period | None = None
 
 
+NAMES = frozenset({"report", "export"})
+"""The commands whose answer is made here."""
+
+
 def make(session: Session, staff: Staff, command: Command, now: datetime) -> Made:
     """What 报表 … or 导出 … asks for, only reading. Raises NotAllowed."""
     return _report(session, staff, command, now) if command.name == "report" else _export(session, staff, command, now)

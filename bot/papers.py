@@ -24,7 +24,10 @@ def _archive(context: Context, command: Command) -> Reply:
 
 
 def _link(context: Context, ticket: Ticket) -> str:
-    made = archive.paper(context.session, ticket, context.files, context.now)
+    # Drawing loads libraries of its own, which a bot that draws nothing does without.
+    from tickets.archive_paper import paper
+
+    made = paper(context.session, ticket, context.files, context.now)
     if made is None:
         return say("paper.no_font")
     name = say("paper.file_name", no=ticket.ticket_no) + audit.PAPERS

@@ -18,7 +18,7 @@ from storage.models import Assignment, Community, Draft, OpenQuestion, OutboxMes
 from tickets import aftercare, complaints, emergencies, lifecycle, notify, quiet_hours, talks, verbs
 from tickets.catalog import complaint_rules
 from tickets.history import clock_start, count_of, last_of
-from tickets.people import SYSTEM, chain, duty_ends, leaders, managers, next_duty, on_shift
+from tickets.people import SYSTEM, chain, duty_ends, each_once, leaders, managers, next_duty, on_shift
 from tickets.sla import DESK_CLOSES, DESK_OPENS, after, in_desk_hours, inquiry_promise, sla_class
 from tickets.texts import LOCAL, clock, say
 from tickets.workdays import is_known_year, is_working_day
@@ -188,7 +188,7 @@ def _accept_step(session: Session, ticket: Ticket, left: int, now: datetime, *, 
 
 def _alarm(session: Session, ticket: Ticket, now: datetime, key: str, told: list[Staff], **more: object) -> None:
     """Leaders are told, and told again until somebody acts."""
-    verbs.escalate(session, ticket, now, key, list({one.id: one for one in told}.values()), **more)
+    verbs.escalate(session, ticket, now, key, each_once(told), **more)
     ticket.repeat_at = after(ticket.level, now, sla_class(ticket.level, now).repeat)
 
 

@@ -16,7 +16,7 @@ from nlu.emergency import Emergency, playbook, question_text, suspect
 from storage.models import Assignment, Community, Conversation, Draft, Resident, Staff, Ticket
 from tickets import lifecycle, notify, questions, verbs
 from tickets.errors import NotAllowed, WrongStatus
-from tickets.people import Actor, home_key, leaders, managers, relations
+from tickets.people import Actor, each_once, home_key, leaders, managers, relations
 from tickets.places import place_display, read_place
 from tickets.texts import LOCAL, has_text, say
 from tickets.verbs import Report
@@ -420,7 +420,7 @@ def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, te
             ticket.place_key, ticket.place_text = place.key, place.display or ticket.place_text or text[:PLACE_WORDS]
     told = [*verbs.alarm_list(session, ticket.community_id, now)] if ticket.level == "U0" else []
     told += crew(session, ticket)
-    for staff in {one.id: one for one in told}.values():
+    for staff in each_once(told):
         key = "push.emergency_place" if clearer else "push.emergency_update"
         notify.tell_staff(session, staff, ticket, event, key, now, words=text)
     return clearer
@@ -468,7 +468,7 @@ def under_control(session: Session, ticket: Ticket, actor: Actor, words: str, no
     ticket.contact_at = None
     event = verbs.record(session, ticket, actor, "control", now, note=words)
     told = [*leaders(session, ticket.community_id, ticket.department), *managers(session, ticket.community_id)]
-    for staff in {one.id: one for one in told}.values():
+    for staff in each_once(told):
         notify.tell_staff(session, staff, ticket, event, "push.control", now, by=actor.name, words=words)
     notify.tell_reporter(session, ticket, event, "push.control_told", now)
 

@@ -27,7 +27,7 @@ from storage.models import (
     WebMessage,
 )
 from tickets import lifecycle
-from tickets.retention import is_disputed, is_paper
+from tickets.retention import is_disputed, is_paper, take_away
 
 LOOK_AGAIN = timedelta(hours=1)
 # Somebody may still have to prove what happened: complaints, and work that was paid for.
@@ -74,14 +74,13 @@ def _files(session: Session, resident: Resident, files: Path) -> None:
     """Pictures and voice notes, but those of open and disputed matters and of paid work, and vouchers."""
     chats = select(Conversation.id).join(Identity).where(Identity.resident_id == resident.id)
     query = select(Attachment).where(Attachment.conversation_id.in_(chats))
-    for row in session.scalars(query).all():
-        ticket = session.get(Ticket, row.ticket_id) if row.ticket_id else None
-        if is_paper(row) or (ticket and (ticket.status in lifecycle.OPEN or _must_stay(ticket))):
-            continue
-        session.delete(row)
-        session.flush()
-        if session.scalar(select(Attachment.id).where(Attachment.key == row.key).limit(1)) is None:
-            remove_file(files, row.key)
+    rows = [row for row in session.scalars(query).all() if not _stays(session, row)]
+    take_away(session, rows, lambda key: remove_file(files, key))
+
+
+def _stays(session: Session, row: Attachment) -> bool:
+    ticket = session.get(Ticket, row.ticket_id) if row.ticket_id else None
+    return is_paper(row) or (ticket is not None and (ticket.status in lifecycle.OPEN or _must_stay(ticket)))
 
 
 def _must_stay(ticket: Ticket) -> bool:

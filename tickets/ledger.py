@@ -329,24 +329,25 @@ def talk_of(session: Session, scope: Scope, start: datetime, end: datetime, now:
     )
 
 
-def _heard(scope: Scope, start: datetime, end: datetime) -> list[ColumnElement[bool]]:
-    """Conditions of messages that residents of the community wrote in private."""
-    return [
-        Resident.community_id == scope.community_id,
-        InboxMessage.received_at >= start,
-        InboxMessage.received_at < end,
-    ]
+def _heard(scope: Scope, start: datetime, end: datetime, *columns: Any) -> Select[Any]:
+    """`columns` of the messages that residents of the community wrote in [start, end)."""
+    return (
+        select(*columns)
+        .select_from(InboxMessage)
+        .join(Conversation, Conversation.id == InboxMessage.conversation_id)
+        .join(Identity, Identity.id == Conversation.identity_id)
+        .join(Resident, Resident.id == Identity.resident_id)
+        .where(
+            Resident.community_id == scope.community_id,
+            InboxMessage.received_at >= start,
+            InboxMessage.received_at < end,
+        )
+    )
 
 
 def _handed_over(session: Session, scope: Scope, start: datetime, end: datetime) -> Ratio:
     """Residents who wanted or got a person on a day ÷ residents who wrote on a day."""
-    query = (
-        select(Resident.id, InboxMessage.received_at)
-        .join(Identity, Identity.resident_id == Resident.id)
-        .join(Conversation, Conversation.identity_id == Identity.id)
-        .join(InboxMessage, InboxMessage.conversation_id == Conversation.id)
-        .where(*_heard(scope, start, end))
-    )
+    query = _heard(scope, start, end, Resident.id, InboxMessage.received_at)
     wrote = {(person, _day(at)) for person, at in session.execute(query)}
     asked = select(PersonTalk.resident_id, PersonTalk.asked_at).where(
         PersonTalk.community_id == scope.community_id, PersonTalk.asked_at >= start, PersonTalk.asked_at < end
@@ -361,13 +362,7 @@ def _day(at: datetime) -> date:
 
 def _unanswered(session: Session, scope: Scope, start: datetime, end: datetime) -> int:
     """Messages of residents that had no answer within a day, or have none yet."""
-    query = (
-        select(InboxMessage.received_at, InboxMessage.done_at)
-        .join(Conversation, Conversation.id == InboxMessage.conversation_id)
-        .join(Identity, Identity.id == Conversation.identity_id)
-        .join(Resident, Resident.id == Identity.resident_id)
-        .where(*_heard(scope, start, end))
-    )
+    query = _heard(scope, start, end, InboxMessage.received_at, InboxMessage.done_at)
     return sum(done is None or done - heard > SILENT_FOR for heard, done in session.execute(query))
 
 

@@ -15,7 +15,7 @@ from storage import mailbox
 from storage.models import Conversation, Follower, Identity, OutboxMessage, Resident, Staff, Ticket, TicketEvent
 from tickets import lifecycle, quiet_hours
 from tickets.catalog import category, reopen_within
-from tickets.people import hides_name_from, is_accused, leaders, next_duty, on_shift
+from tickets.people import each_once, hides_name_from, is_accused, leaders, next_duty, on_shift
 from tickets.sla import progress_due
 from tickets.texts import clock, say, span
 
@@ -379,7 +379,7 @@ def telephone(session: Session, row: OutboxMessage, now: datetime) -> None:
         "words": mask_text(" ".join(row.text.split()))[:60],
     }
     kept_from = [one for one in told if ticket and (is_accused(ticket, one) or hides_name_from(ticket, one))]
-    for leader in {one.id: one for one in told if one is not person and one not in kept_from}.values():
+    for leader in each_once(one for one in told if one is not person and one not in kept_from):
         key = f"{NOT_DELIVERED}:{row.id}:{leader.id}"
         text = say("push.not_delivered", **values)
         push(session, leader, text, key=key, now=now, ticket=ticket, priority=row.priority)

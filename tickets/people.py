@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -240,6 +241,11 @@ def company(session: Session, community_id: int) -> list[Staff]:
     return above or managers(session, community_id)
 
 
+def each_once(people: Iterable[Staff]) -> list[Staff]:
+    """These colleagues without repetitions, in the order they were named."""
+    return list({one.id: one for one in people}.values())
+
+
 def chain(session: Session, ticket: Ticket, top: str, *, worker: bool = True) -> list[Staff]:
     """Everybody responsible for a ticket from its worker up to the rung `top` (domain.md §7.4), each once."""
     up_to = RUNGS[: RUNGS.index(top) + 1]
@@ -250,4 +256,4 @@ def chain(session: Session, ticket: Ticket, top: str, *, worker: bool = True) ->
         told += managers(session, ticket.community_id)
     if "company" in up_to:
         told += company(session, ticket.community_id)
-    return list({one.id: one for one in told}.values())
+    return each_once(told)

@@ -10,8 +10,10 @@ from sqlalchemy.orm import Session
 
 from nlu.address import Address, resolve
 from nlu.register import Register
+from nlu.slots import mask_phone
 from storage.models import Community, Resident, Ticket
 from tickets.people import home_key
+from tickets.texts import say
 
 
 @lru_cache(maxsize=16)
@@ -73,3 +75,12 @@ def part_of(key: str, scope: str) -> str:
     if len(pieces) < 3 or " or " in key or "?" in "".join(wanted):
         return ""
     return "/".join(wanted).removesuffix("/-")
+
+
+def who_and_where(session: Session, resident: Resident) -> str:
+    """A resident as colleagues read them: name, home and masked number."""
+    name = resident.salutation or resident.name or say("person.unnamed")
+    key = home_key(session, resident)
+    home = place_display(session, resident.community_id, key) if key else ""
+    phone = mask_phone(resident.phone) if resident.phone else say("phone.missing")
+    return say("person.who", name=name, home=home, phone=phone)

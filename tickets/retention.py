@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
@@ -16,11 +16,10 @@ from storage.models import Attachment, Ticket
 from tickets import audit
 from tickets.people import SYSTEM
 from tickets.texts import DATA
+from tickets.verbs import PAPERS
 
 # So many in one transaction; the caller asks again until nothing is left.
 AT_ONCE = 200
-# What the purposes of the papers of a ticket's archive begin with.
-PAPER = "slip_"
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ def is_disputed(ticket: Ticket) -> bool:
 
 def is_paper(row: Attachment) -> bool:
     """One of the papers of a ticket's archive, whoever sent it."""
-    return row.purpose.startswith(PAPER)
+    return row.purpose in PAPERS
 
 
 def purge(session: Session, now: datetime, remove: Callable[[str], None]) -> int:
@@ -60,12 +59,7 @@ def purge(session: Session, now: datetime, remove: Callable[[str], None]) -> int
     Files go first: if the transaction is lost afterwards, the next sweep finds the same rows and takes them again.
     """
     rows = list(session.scalars(_due(now)))
-    ids = [row.id for row in rows]
-    for key in {row.key for row in rows}:
-        others = select(Attachment.id).where(Attachment.key == key, Attachment.id.not_in(ids))
-        if session.scalar(others.limit(1)) is None:
-            remove(key)
-    session.execute(delete(Attachment).where(Attachment.id.in_(ids)))
+    take_away(session, rows, remove)
     for ticket in session.scalars(
         select(Ticket).where(Ticket.id.in_({row.ticket_id for row in rows if row.ticket_id}))
     ):
@@ -73,11 +67,21 @@ def purge(session: Session, now: datetime, remove: Callable[[str], None]) -> int
     return len(rows)
 
 
+def take_away(session: Session, rows: Sequence[Attachment], remove: Callable[[str], None]) -> None:
+    """Delete these rows, and each file that nothing else refers to; the files first."""
+    ids = [row.id for row in rows]
+    for key in {row.key for row in rows}:
+        others = select(Attachment.id).where(Attachment.key == key, Attachment.id.not_in(ids))
+        if session.scalar(others.limit(1)) is None:
+            remove(key)
+    session.execute(delete(Attachment).where(Attachment.id.in_(ids)))
+
+
 def _due(now: datetime) -> Select[Attachment]:
     """The files whose time is over, oldest first."""
     rule = keeping()
     sound = Attachment.mime.startswith("audio/")
-    long = or_(Ticket.level.in_(rule.levels), Ticket.code.in_(rule.codes), Attachment.purpose.startswith(PAPER))
+    long = or_(Ticket.level.in_(rule.levels), Ticket.code.in_(rule.codes), Attachment.purpose.in_(PAPERS))
     over = or_(
         and_(sound, Attachment.created_at <= now - rule.voice),
         and_(~sound, Attachment.ticket_id.is_(None), Attachment.created_at <= now - rule.chat),

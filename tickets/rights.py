@@ -21,6 +21,7 @@ from tickets.answering import Outcome, Turn
 from tickets.errors import BadInput, NotAllowed
 from tickets.own_file import own_file
 from tickets.people import LEADER_ROLES, Actor, home_key, managers
+from tickets.places import who_and_where
 from tickets.texts import DATA, LOCAL, clock, say
 from tickets.words import right_claimed, right_confirmed
 from tickets.workdays import next_working_day
@@ -173,16 +174,15 @@ def _change_phone(turn: Turn, resident: Resident, phone: str) -> Outcome:
     words = say("rights.phone_words", tail=phone[-4:])
     ticket = _register(turn, "phone", words, {"new_phone": phone})
     old = mask_phone(resident.phone) if resident.phone else say("phone.missing")
-    buttons = [
-        (f"right_yes:{ticket.id}", say("rights_desk.phone_agree")),
-        (f"right_no:{ticket.id}", say("rights_desk.refuse")),
-    ]
     if staff := ticket.handler:
         text = say(
-            "rights_desk.phone_card", no=ticket.ticket_no, who=_who(turn.session, resident), tail=phone[-4:], old=old
+            "rights_desk.phone_card",
+            no=ticket.ticket_no,
+            who=who_and_where(turn.session, resident),
+            tail=phone[-4:],
+            old=old,
         )
-        key = f"right:{ticket.id}:staff:{staff.id}"
-        notify.push(turn.session, staff, text, key=key, now=turn.now, ticket=ticket, buttons=buttons)
+        _card(turn, ticket, staff, text, "rights_desk.phone_agree")
     return Outcome(say("rights.phone_asked", digits=phone[-4:], **notify.facts(ticket, turn.now)))
 
 
@@ -216,9 +216,7 @@ def open_of(resident: Resident) -> Any:
 
 def decided_by(now: datetime) -> datetime:
     """The end of the last working day on which a wish is answered."""
-    day = now.astimezone(LOCAL).date()
-    for _ in range(terms()["answer_working_days"]):
-        day = next_working_day(day)
+    day = next_working_day(now.astimezone(LOCAL).date(), terms()["answer_working_days"])
     return datetime.combine(day, time(18, 0), LOCAL)
 
 
@@ -232,16 +230,18 @@ def _hear_erase(turn: Turn, resident: Resident, question: OpenQuestion, _address
     ticket = _register(turn, "erase", say("rights.erase_words"), {})
     # Nothing that is not needed for open matters is used any more, whatever is decided.
     resident.notices = False
-    buttons = [
-        (f"right_yes:{ticket.id}", say("rights_desk.erase_agree")),
-        (f"right_no:{ticket.id}", say("rights_desk.refuse")),
-    ]
     for manager in managers(turn.session, resident.community_id):
         by = clock(ticket.finish_by, turn.now)
-        text = say("rights_desk.erase_card", no=ticket.ticket_no, who=_who(turn.session, resident), by=by)
-        key = f"right:{ticket.id}:staff:{manager.id}"
-        notify.push(turn.session, manager, text, key=key, now=turn.now, ticket=ticket, buttons=buttons)
+        text = say("rights_desk.erase_card", no=ticket.ticket_no, who=who_and_where(turn.session, resident), by=by)
+        _card(turn, ticket, manager, text, "rights_desk.erase_agree")
     return Outcome(say("rights.erase_asked", no=ticket.ticket_no, by=clock(ticket.finish_by, turn.now)))
+
+
+def _card(turn: Turn, ticket: Ticket, staff: Staff, text: str, agree: str) -> None:
+    """The wish before whoever decides, with yes and no."""
+    buttons = [(f"right_yes:{ticket.id}", say(agree)), (f"right_no:{ticket.id}", say("rights_desk.refuse"))]
+    key = f"right:{ticket.id}:staff:{staff.id}"
+    notify.push(turn.session, staff, text, key=key, now=turn.now, ticket=ticket, buttons=buttons)
 
 
 def _register(turn: Turn, right: str, words: str, detail: dict[str, Any]) -> Ticket:
@@ -261,12 +261,6 @@ def _register(turn: Turn, right: str, words: str, detail: dict[str, Any]) -> Tic
         turn.session, ticket.community_id, turn.actor, f"right_{right}", turn.now, target=ticket.ticket_no, allowed=True
     )
     return ticket
-
-
-def _who(session: Session, resident: Resident) -> str:
-    name = resident.salutation or resident.name or say("person.unnamed")
-    phone = mask_phone(resident.phone) if resident.phone else say("phone.missing")
-    return say("person.who", name=name, home=home_key(session, resident) or "", phone=phone)
 
 
 # --- the desk's and the manager's word --------------------------------------------------------------------------------

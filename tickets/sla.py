@@ -83,18 +83,12 @@ def next_desk_opening(now: datetime) -> datetime:
 
 def inquiry_promise(now: datetime, days: int = 1) -> datetime:
     """When an unknown question is answered at the latest: 12:00 of the next working day, or of a later one (domain.md §2.2)."""
-    day = now.astimezone(LOCAL).date()
-    for _ in range(days):
-        day = next_working_day(day)
-    return datetime.combine(day, time(12, 0), LOCAL)
+    return datetime.combine(next_working_day(now.astimezone(LOCAL).date(), days), time(12, 0), LOCAL)
 
 
 def suggestion_due(now: datetime) -> datetime:
     """When a suggestion is answered at the latest: by the end of the third working day (domain.md §2.2)."""
-    day = now.astimezone(LOCAL).date()
-    for _ in range(3):
-        day = next_working_day(day)
-    return datetime.combine(day, DESK_CLOSES, LOCAL)
+    return datetime.combine(next_working_day(now.astimezone(LOCAL).date(), 3), DESK_CLOSES, LOCAL)
 
 
 def complaint_due(level: str, now: datetime) -> datetime:

@@ -7,22 +7,21 @@ talk waits until a colleague takes it, and every wait has a promised time that `
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
 
 import yaml
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from nlu.slots import find_phone, mask_phone, mask_text
+from nlu.slots import find_phone, mask_text
 from storage.files import is_voice
 from storage.models import Community, Conversation, Draft, InboxMessage, Resident, Staff, Talk, TalkLine, Ticket
 from tickets import lifecycle, notify, quiet_hours, verbs
 from tickets.errors import NoChat, NoTalk, NotAllowed, TalkTaken, TooEarly
-from tickets.people import SYSTEM, Actor, hides_name_from, home_key, is_accused, leaders, managers, on_shift, relations
-from tickets.places import place_display
+from tickets.people import SYSTEM, Actor, each_once, hides_name_from, is_accused, leaders, managers, on_shift, relations
+from tickets.places import who_and_where
 from tickets.sla import in_desk_hours, next_desk_opening
 from tickets.texts import DATA, clock, say
 from tickets.wording import check_wording, own_numbers
@@ -94,16 +93,6 @@ def _may_join(talk: Talk, staff: Staff) -> bool:
     ticket = talk.ticket
     kept_away = ticket is not None and (is_accused(ticket, staff) or hides_name_from(ticket, staff))
     return staff.active and staff.role in ROLES and staff.community_id == talk.community_id and not kept_away
-
-
-def who(session: Session, talk: Talk) -> str:
-    """How a colleague reads whom they speak to: name, home and masked number."""
-    resident = talk.resident
-    name = resident.salutation or resident.name or say("person.unnamed")
-    key = home_key(session, resident)
-    home = place_display(session, talk.community_id, key) if key else ""
-    phone = mask_phone(resident.phone) if resident.phone else say("phone.missing")
-    return say("person.who", name=name, home=home, phone=phone)
 
 
 def short_who(talk: Talk) -> str:
@@ -182,8 +171,13 @@ def _offer(session: Session, talk: Talk, now: datetime) -> None:
 
 def _ring(session: Session, talk: Talk, told: Sequence[Staff], key: str, now: datetime) -> None:
     words = talk.words or say("talk.no_words")
-    values = {"who": who(session, talk), "words": words, "id": talk.id, "by": clock(talk.answer_by, now)}
-    for staff in {one.id: one for one in told if _may_join(talk, one)}.values():
+    values = {
+        "who": who_and_where(session, talk.resident),
+        "words": words,
+        "id": talk.id,
+        "by": clock(talk.answer_by, now),
+    }
+    for staff in each_once(one for one in told if _may_join(talk, one)):
         _push(
             session, talk, staff, say(key, **values), f"{key}:{talk.rung}:{now.isoformat()}", now, buttons=_take(talk)
         )
@@ -248,35 +242,20 @@ def keep_draft(session: Session, chat: Conversation, resident: Resident, now: da
     told = list(data.get("faults", [])) if kind == "BX" else []
     if not told and data.get("words") and not bare_request(data["words"]):
         told = [{"code": data.get("code") or ("X00" if kind == "BX" else "T99"), "words": data["words"]}]
-    found = [_from_draft(session, chat, resident, draft, one, at, now) for at, one in enumerate(told)]
+    several = len(told) > 1
+    reports = [
+        replace(
+            verbs.drafted(kind, data, one, several=several),
+            source_key=f"draft:{draft.id}:{now.isoformat()}:{at}",
+            reporter=resident,
+            conversation=chat,
+        )
+        for at, one in enumerate(told)
+    ]
+    found = [verbs.open_ticket(session, resident.community_id, report, now)[0] for report in reports]
     session.delete(draft)
     session.flush()
     return found
-
-
-def _from_draft(
-    session: Session,
-    chat: Conversation,
-    resident: Resident,
-    draft: Draft,
-    told: dict[str, Any],
-    number: int,
-    now: datetime,
-) -> Ticket:
-    report = verbs.Report(
-        kind=draft.kind,
-        code=told["code"],
-        symptom=told["words"],
-        source_key=f"draft:{draft.id}:{now.isoformat()}:{number}",
-        place_key=told.get("place_key", ""),
-        place_text=told.get("place_text") or "",
-        public_area=bool(told.get("public")),
-        reporter=resident,
-        conversation=chat,
-        flags=dict(draft.data.get("flags", {})),
-        contact_phone=draft.data.get("phone", ""),
-    )
-    return verbs.open_ticket(session, resident.community_id, report, now)[0]
 
 
 # --- taking it and speaking -------------------------------------------------------------------------------------------
@@ -299,7 +278,7 @@ def take(session: Session, talk: Talk, staff: Staff, now: datetime) -> str:
         if talk.ticket:
             verbs.record(session, talk.ticket, Actor(staff=staff), "talk", now, note=say("talk.taken"))
     choose(session, talk)
-    return say("staff.talk_taken", who=who(session, talk), recent=_recent(session, talk, now))
+    return say("staff.talk_taken", who=who_and_where(session, talk.resident), recent=_recent(session, talk, now))
 
 
 def lines_of(session: Session, talk: Talk) -> list[TalkLine]:

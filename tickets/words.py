@@ -59,7 +59,7 @@ def says_urgent(text: str) -> bool:
 
 def is_greeting(text: str) -> bool:
     """Nothing but a greeting, which needs no part in a longer message."""
-    return bool(_patterns()["greeting"].fullmatch(normalize(text).text.strip("，。！？~. ")))
+    return bool(_patterns()["greeting"].fullmatch(_spoken(text)))
 
 
 def grave_reason(text: str) -> str:
@@ -134,7 +134,7 @@ def self_checked(text: str) -> bool:
 
 def bare_request(text: str) -> bool:
     """「我想报修」 or 「我要投诉」 alone: what it is about still has to be said."""
-    return bool(_patterns()["bare_request"].fullmatch(normalize(text).text.strip("，。！？~. ")))
+    return bool(_patterns()["bare_request"].fullmatch(_spoken(text)))
 
 
 def form_asked_for(text: str) -> str:
@@ -167,8 +167,13 @@ def dropped(text: str) -> str | None:
     return "".join(pieces[kept:]).strip() if kept else None
 
 
+def _spoken(text: str) -> str:
+    """A message as it is said, without the marks around it."""
+    return normalize(text).text.strip("，。！？~. ")
+
+
 def _whole(name: str, text: str) -> bool:
-    return bool(_patterns()[name].fullmatch(normalize(text).text.strip("，。！？~. ")))
+    return bool(_patterns()[name].fullmatch(_spoken(text)))
 
 
 def hesitates(text: str) -> bool:
@@ -196,7 +201,7 @@ MOST_LEFT = 2
 
 def leans(text: str) -> bool:
     """「多少钱一个月啊」, 「那押金呢」: a question with hardly a subject of its own."""
-    spoken = normalize(text).text.strip("，。！？~. ")
+    spoken = _spoken(text)
     left = _patterns()["question_words"].sub("", spoken)
     few = left != spoken and len(left) <= MOST_LEFT and _has("leaning_question", text)
     return few and not things_in(text) and not _has("not_leaning", text)
@@ -204,7 +209,7 @@ def leans(text: str) -> bool:
 
 def left_open(text: str) -> bool:
     """「没解决」, 「不是问这个」: the written answer did not help."""
-    return bool(_patterns()["left_open"].search(normalize(text).text.strip("，。！？~. ")))
+    return bool(_patterns()["left_open"].search(_spoken(text)))
 
 
 def corrects(text: str) -> bool:
@@ -313,7 +318,7 @@ def right_claimed(text: str) -> str:
 
 def right_confirmed(text: str) -> bool | None:
     """Yes or no to 「要导出吗」, 「确认申请删除吗」; None for anything else."""
-    spoken = normalize(text).text.strip("，。！？~. ")
+    spoken = _spoken(text)
     if _patterns()["right_no"].search(spoken):
         return False
     return True if _patterns()["right_yes"].search(spoken) else None

@@ -66,9 +66,10 @@ def _warn(year: int) -> None:
         log.warning("workdays.unknown_year year=%s: Monday to Friday are counted; fill data/catalog/calendar.yml", year)
 
 
-def next_working_day(day: date) -> date:
-    """The first working day after `day`."""
-    day += timedelta(days=1)
-    while not is_working_day(day):
+def next_working_day(day: date, count: int = 1) -> date:
+    """The first working day after `day`, or the `count`-th."""
+    for _ in range(count):
         day += timedelta(days=1)
+        while not is_working_day(day):
+            day += timedelta(days=1)
     return day

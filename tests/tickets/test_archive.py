@@ -16,7 +16,7 @@ from sqlalchemy import select
 from bot import commands
 from storage.files import save_photo
 from storage.models import AccessLog, Attachment, Export, OutboxMessage
-from tickets import archive, audit, verbs
+from tickets import archive_paper, audit, verbs
 from tickets.errors import NotAllowed, NotFound, PhotoNeeded
 from tickets.texts import say
 
@@ -177,7 +177,7 @@ def test_the_pdf_holds_facts_history_and_pictures_and_no_number(desk: Desk, tmp_
         )
     desk.session.flush()
     verbs.finish(desk.session, ticket, desk.handler(ticket), "换了角阀", at("10:00"), self_checked=True)
-    made = archive.paper(desk.session, ticket, tmp_path, at("11:00"))
+    made = archive_paper.paper(desk.session, ticket, tmp_path, at("11:00"))
     assert made is not None
     document = pypdfium2.PdfDocument(made)
     text = "".join(page.get_textpage().get_text_range() for page in document).replace("\r\n", "")
@@ -206,7 +206,7 @@ def test_a_long_history_goes_over_several_pages(desk: Desk, tmp_path: Path) -> N
         verbs.comment(
             desk.session, ticket, desk.actor("王芳"), "还在滴水，" * 20, at("10:00") + timedelta(minutes=minute)
         )
-    made = archive.paper(desk.session, ticket, tmp_path, at("12:00"))
+    made = archive_paper.paper(desk.session, ticket, tmp_path, at("12:00"))
     assert made is not None
     assert len(pypdfium2.PdfDocument(made)) > 2
 

@@ -76,7 +76,7 @@ from tickets.verbs.planning import (
     undecided_change,
     use_part,
 )
-from tickets.verbs.registering import KINDS, Report, alarm_list
+from tickets.verbs.registering import KINDS, Report, alarm_list, drafted
 from tickets.verbs.reporting import (
     add_detail,
     answer_urge_by,
@@ -148,6 +148,7 @@ __all__ = [
     "correct",
     "count_of",
     "decline",
+    "drafted",
     "earliest",
     "escalate",
     "false_alarm",

@@ -14,7 +14,7 @@ from storage.models import Assignment, Attachment, Conversation, Follower, Staff
 from tickets import complaints, dispatch, lifecycle, notify, questions
 from tickets.catalog import category, patterns, photo_rule, reopen_within
 from tickets.errors import BadInput, NotAllowed, PhotoNeeded, SelfCheckNeeded, TooLate, WrongStatus
-from tickets.people import SYSTEM, Actor, leaders, managers, next_duty, on_shift, relations
+from tickets.people import SYSTEM, Actor, each_once, leaders, managers, next_duty, on_shift, relations
 from tickets.sla import due_times
 from tickets.texts import LOCAL, say
 from tickets.verbs.choosing import candidates
@@ -229,7 +229,7 @@ def confirm(session: Session, ticket: Ticket, actor: Actor, now: datetime, *, re
             *leaders(session, ticket.community_id, ticket.department),
             *([ticket.handler] if ticket.handler else []),
         ]
-        for staff in {one.id: one for one in told}.values():
+        for staff in each_once(told):
             notify.tell_staff(session, staff, ticket, event, "push.remark", now, remark=remark)
 
 

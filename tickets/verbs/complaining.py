@@ -13,7 +13,7 @@ from tickets import complaints, lifecycle, notify, questions, quiet_hours
 from tickets.catalog import complaint_rules, patterns
 from tickets.errors import Accused, BadInput, CallbackNeeded, CauseNeeded, NotAllowed, WrongStatus
 from tickets.finding import about
-from tickets.people import SYSTEM, Actor, company, home_key, is_accused, leaders, managers, relations
+from tickets.people import SYSTEM, Actor, company, each_once, home_key, is_accused, leaders, managers, relations
 from tickets.places import part_of
 from tickets.texts import clock, say, span
 from tickets.verbs.grave import call_by, caller_of, number_for, tell_grave
@@ -205,7 +205,7 @@ def call_missed(session: Session, ticket: Ticket, now: datetime) -> None:
     told = {"who": call["name"], "old": clock(due, now), "new_time": clock(again, now)}
     notify.tell_reporter(session, ticket, event, "push.call_late", now, **told)
     people = [*company(session, ticket.community_id), *managers(session, ticket.community_id)]
-    for staff in {one.id: one for one in people}.values():
+    for staff in each_once(people):
         notify.tell_staff(session, staff, ticket, event, "push.call_late_leader", now, **told)
 
 
@@ -270,7 +270,7 @@ def only_helps(found: frozenset[str]) -> bool:
 def _others(session: Session, ticket: Ticket, actor: Actor) -> list[Staff]:
     """Everybody on a matter but the one who acts: handler, helpers, and the first receiver who follows it (§7.5)."""
     people = [ticket.handler, ticket.owner, *helpers_of(session, ticket)]
-    return list({one.id: one for one in people if one and one is not actor.staff}.values())
+    return each_once(one for one in people if one and one is not actor.staff)
 
 
 def tell_others(session: Session, ticket: Ticket, actor: Actor, event: TicketEvent, key: str, now: datetime) -> None:
@@ -390,7 +390,7 @@ def forward_praise(session: Session, ticket: Ticket, staff: Staff, actor: Actor,
     end_assignments(session, ticket, "done", now)
     people = [staff, *leaders(session, ticket.community_id, staff.department)]
     words = notify.without_home(ticket, ticket.symptom)
-    for one in {person.id: person for person in people}.values():
+    for one in each_once(people):
         notify.tell_staff(session, one, ticket, event, "push.praise", now, name=staff.name, symptom=words)
 
 
@@ -402,5 +402,5 @@ def name_praiser(session: Session, ticket: Ticket, actor: Actor, now: datetime) 
     if staff is None:
         return
     people = [staff, *leaders(session, ticket.community_id, staff.department)]
-    for one in {person.id: person for person in people}.values():
+    for one in each_once(people):
         notify.tell_staff(session, one, ticket, event, "push.praise_by", now, name=staff.name, by=actor.name)

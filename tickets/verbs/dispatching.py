@@ -11,7 +11,7 @@ from storage.models import Assignment, Staff, Ticket, TicketEvent
 from tickets import dispatch, lifecycle, notify
 from tickets.catalog import category, decline_reasons, dispatch_rules
 from tickets.errors import Accused, BadInput, HandsFull, MustTake, NotAllowed, ReasonNeeded, WrongStatus, WrongTrade
-from tickets.people import SYSTEM, Actor, is_accused, leaders, on_shift, relations
+from tickets.people import SYSTEM, Actor, each_once, is_accused, leaders, on_shift, relations
 from tickets.sla import due_times
 from tickets.texts import clock, has_text, say
 from tickets.verbs import choosing
@@ -403,5 +403,5 @@ def hand_on(session: Session, ticket: Ticket, to: Staff, actor: Actor, reason: s
     more = background(session, ticket, to, now)
     notify.tell_staff(session, to, ticket, event, f"push.desk_{ticket.kind}", now, buttons=buttons, more=more)
     people = [ticket.handler, *leaders(session, ticket.community_id, ticket.department)]
-    for staff in {one.id: one for one in people if one and one.id != to.id and one is not actor.staff}.values():
+    for staff in each_once(one for one in people if one and one.id != to.id and one is not actor.staff):
         notify.tell_staff(session, staff, ticket, event, "push.transfer_asked", now, to=to.name)

@@ -11,7 +11,7 @@ from storage.models import Conversation, Follower, Household, Residency, Residen
 from tickets import lifecycle, notify, questions
 from tickets.catalog import Family, category, patterns
 from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongStatus
-from tickets.people import SYSTEM, Actor, leaders, managers, relations
+from tickets.people import SYSTEM, Actor, each_once, leaders, managers, relations
 from tickets.places import part_display, part_of
 from tickets.sla import more_urgent
 from tickets.texts import say
@@ -264,7 +264,7 @@ def _suggest_notice(session: Session, ticket: Ticket, event: TicketEvent, now: d
     ticket.detail = {**detail, "notice_suggested": True}
     buttons = [(f"broadcast:{ticket.id}", say("button.broadcast"))]
     told = [*leaders(session, ticket.community_id, ticket.department), *managers(session, ticket.community_id)]
-    for leader in {one.id: one for one in told}.values():
+    for leader in each_once(told):
         notify.tell_staff(session, leader, ticket, event, "push.incident_notice", now, count=count, buttons=buttons)
 
 

@@ -53,6 +53,26 @@ class Report:
     detail: dict[str, Any] = field(default_factory=dict)
 
 
+def drafted(kind: str, data: dict[str, Any], fault: dict[str, Any], *, several: bool) -> Report:
+    """What a draft holds of one fault or complaint (actions/drafts.py); who told it and where is added by the caller."""
+    label, start, end = data.get("wanted") or ["", None, None]
+    return Report(
+        kind=kind,
+        code=fault["code"],
+        symptom=fault["words"] if several else data.get("words") or fault["words"],
+        source_key=None,
+        place_key=fault.get("place_key", ""),
+        place_text=fault.get("place_text") or "",
+        public_area=bool(fault.get("public")),
+        urgent_said=bool(fault.get("urgent")),
+        flags=dict(data.get("flags", {})),
+        wanted_label=label,
+        wanted_start_at=datetime.fromisoformat(start) if start else None,
+        wanted_end_at=datetime.fromisoformat(end) if end else None,
+        contact_phone=data.get("phone", ""),
+    )
+
+
 def reporter_actor(report: Report) -> Actor:
     return Actor(resident=report.reporter, staff=None if report.reporter else report.reporter_staff)
 

@@ -13,7 +13,7 @@ from storage.models import Attachment, Conversation, Draft, Resident, Staff, Tic
 from tickets import lifecycle, notify
 from tickets.catalog import sla_classes
 from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongStatus
-from tickets.people import SYSTEM, Actor, leaders, lives_at, managers, relations
+from tickets.people import SYSTEM, Actor, each_once, leaders, lives_at, managers, relations
 from tickets.texts import say
 from tickets.urgency import level_for
 from tickets.verbs.complaining import chased, prepared, watch_complaint, watch_group
@@ -171,7 +171,7 @@ def urge(session: Session, ticket: Ticket, actor: Actor, words: str, now: dateti
         told = leaders(session, ticket.community_id, ticket.department)
     if ticket.urge_count >= 3:
         told = [*told, *managers(session, ticket.community_id)]
-    for leader in {one.id: one for one in told}.values():
+    for leader in each_once(told):
         notify.tell_staff(session, leader, ticket, event, "push.urged_leader", now, count=ticket.urge_count)
     chased(session, ticket, now)
 
