@@ -335,12 +335,14 @@ class Ticket(Base):
         CheckConstraint("status <> 'on_hold' or (hold_reason <> '' and wake_at is not null)", name="hold_has_reason"),
         CheckConstraint("status <> 'merged' or parent_id is not null", name="merged_has_parent"),
         UniqueConstraint("community_id", "source_key"),
-        Index("ix_tickets_place_code", "place_key", "code"),
+        Index("ix_tickets_place", "community_id", "place_key", "code"),
         Index("ix_tickets_open", "community_id", "status"),
         # The same fault elsewhere lately: neighbours of one power cut, the third broken door closer of a building.
         Index("ix_tickets_like", "community_id", "code", "created_at"),
         Index("ix_tickets_created", "community_id", "created_at"),
+        Index("ix_tickets_finished", "community_id", "finished_at"),
         Index("ix_tickets_closed", "community_id", "closed_at"),
+        Index("ix_tickets_callback", "community_id", "callback_at"),
         Index("ix_tickets_handler", "handler_id", "status"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)

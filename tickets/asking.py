@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from nlu.slots import find_people
@@ -19,7 +19,7 @@ from tickets import ledger
 from tickets.catalog import categories, category
 from tickets.desk_lists import PAGE, Page, short_no
 from tickets.kpi import building_of, figures, most
-from tickets.ledger import NOT_COUNTED, REPAIRS, Scope, scope_of
+from tickets.ledger import NOT_COUNTED, REPAIRS, Scope, done_between, scope_of
 from tickets.notify import facts
 from tickets.periods import Period, before, period, read_period, words
 from tickets.places import register_of
@@ -101,11 +101,11 @@ def _buildings(session: Session, community_id: int, text: str) -> tuple[str, tup
 
 def _asked(scope: Scope, question: Question) -> list[ColumnElement[bool]]:
     # What a worker did counts when it was finished, what came in when it was reported.
-    when = func.coalesce(Ticket.finished_at, Ticket.closed_at) if question.worker else Ticket.created_at
+    start, end = question.period.start, question.period.end
+    reported = (Ticket.created_at >= start) & (Ticket.created_at < end)
     found = [
         *scope.conditions(),
-        when >= question.period.start,
-        when < question.period.end,
+        done_between(start, end) if question.worker else reported,
         Ticket.status.not_in(NOT_COUNTED),
     ]
     if question.kind:

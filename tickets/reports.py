@@ -22,6 +22,7 @@ from tickets.ledger import (
     REPAIRS,
     SAME_FAULT_WITHIN,
     Scope,
+    done_between,
     jobs_finished,
     jobs_taken_in,
     matters_of,
@@ -114,10 +115,8 @@ def build(session: Session, scope: Scope, span: Period, now: datetime) -> Report
 
 
 def _hazards_done(session: Session, scope: Scope, span: Period) -> int:
-    done = func.coalesce(Ticket.finished_at, Ticket.closed_at)
-    return number(
-        session, scope, Ticket.kind.in_(HAZARDS), Ticket.status.not_in(NOT_COUNTED), done >= span.start, done < span.end
-    )
+    done = done_between(span.start, span.end)
+    return number(session, scope, Ticket.kind.in_(HAZARDS), Ticket.status.not_in(NOT_COUNTED), done)
 
 
 def figures_of(session: Session, scope: Scope, span: Period, now: datetime) -> Figures:
@@ -281,7 +280,6 @@ class Standing:
 def standing(session: Session, scope: Scope, day: Period, now: datetime) -> Standing:
     """The hand-over between shifts (domain.md §6.4 日报)."""
     in_day = (Ticket.created_at >= day.start) & (Ticket.created_at < day.end)
-    done = func.coalesce(Ticket.finished_at, Ticket.closed_at)
     counted = Ticket.status.not_in(NOT_COUNTED)
     tonight = midnight(now) + timedelta(days=1)
     return Standing(
@@ -289,7 +287,7 @@ def standing(session: Session, scope: Scope, day: Period, now: datetime) -> Stan
         day=day,
         now=now,
         taken_in=_counts(session, scope, Ticket.kind, in_day, counted),
-        finished=_counts(session, scope, Ticket.kind, done >= day.start, done < day.end, counted),
+        finished=_counts(session, scope, Ticket.kind, done_between(day.start, day.end), counted),
         open=_counts(session, scope, Ticket.kind, Ticket.status.in_(lifecycle.OPEN)),
         open_levels=_counts(session, scope, Ticket.level, Ticket.status.in_(lifecycle.OPEN)),
         overdue=_tickets(session, scope, *overdue_conditions(now)),
@@ -361,13 +359,8 @@ def spot_check(session: Session, scope: Scope, period: Period) -> list[Ticket]:
 
 def tickets_of(session: Session, scope: Scope, span: Period) -> list[Ticket]:
     """What was reported or finished in a span: the rows of its workbook."""
-    done = func.coalesce(Ticket.finished_at, Ticket.closed_at)
-    query = select(Ticket).where(
-        *scope.conditions(),
-        or_(
-            (Ticket.created_at >= span.start) & (Ticket.created_at < span.end), (done >= span.start) & (done < span.end)
-        ),
-    )
+    reported = (Ticket.created_at >= span.start) & (Ticket.created_at < span.end)
+    query = select(Ticket).where(*scope.conditions(), reported | done_between(span.start, span.end))
     return list(session.scalars(query.order_by(Ticket.id)))
 
 

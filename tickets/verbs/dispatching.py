@@ -161,6 +161,7 @@ def send_card(session: Session, ticket: Ticket, staff: Staff, event: TicketEvent
         select(func.count())
         .select_from(Ticket)
         .where(
+            Ticket.community_id == ticket.community_id,
             Ticket.place_key == ticket.place_key,
             Ticket.code == ticket.code,
             Ticket.created_at > since,

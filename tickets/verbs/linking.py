@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from storage.models import Conversation, Follower, Household, Residency, Resident, Ticket, TicketEvent
@@ -54,12 +54,15 @@ def is_incident(ticket: Ticket) -> bool:
     return bool((ticket.detail or {}).get("incident"))
 
 
-def _alike(session: Session, ticket: Ticket, codes: tuple[str, ...], since: datetime) -> list[Ticket]:
+def _alike(
+    session: Session, ticket: Ticket, codes: tuple[str, ...], since: datetime, *conditions: ColumnElement[bool]
+) -> list[Ticket]:
     """Other reports with these codes since then, oldest first, that are real and stand for themselves."""
     query = (
         select(Ticket)
         .where(Ticket.community_id == ticket.community_id, Ticket.code.in_(codes), Ticket.created_at >= since)
         .where(Ticket.id != ticket.id, Ticket.kind == "BX", Ticket.status.not_in(("cancelled", "merged")))
+        .where(*conditions)
     )
     found = session.scalars(query.order_by(Ticket.id))
     return [one for one in found if not (one.detail or {}).get("false_alarm")]
@@ -319,7 +322,8 @@ def _watch_repeats(session: Session, ticket: Ticket, now: datetime) -> None:
     """The second time at one place is marked, the third makes a hidden danger of it, with the list (domain.md §2.8)."""
     since = now - timedelta(days=patterns().repeat_days)
     spot = _spot(ticket)
-    same = [one for one in _alike(session, ticket, (ticket.code,), since) if spot and _spot(one) == spot]
+    alike = _alike(session, ticket, (ticket.code,), since, _around(ticket, spot)) if spot else []
+    same = [one for one in alike if _spot(one) == spot]
     if not same:
         return
     ticket.detail = {**(ticket.detail or {}), "repeat": len(same) + 1}
@@ -334,6 +338,14 @@ def _spot(ticket: Ticket) -> str:
     if ticket.public_area or ticket.place_key.startswith("PUB:"):
         return part_of(ticket.place_key, "building") or ticket.place_key
     return ticket.place_key
+
+
+def _around(ticket: Ticket, spot: str) -> ColumnElement[bool]:
+    """The places whose spot can be this ticket's, so that not every report of the month is read."""
+    if spot == ticket.place_key:
+        return Ticket.place_key == spot
+    heads = (spot, f"PUB:{spot}")
+    return or_(Ticket.place_key.in_(heads), *(Ticket.place_key.startswith(f"{one}/", autoescape=True) for one in heads))
 
 
 def _raise_hazard(session: Session, ticket: Ticket, spot: str, times: int, numbers: str, now: datetime) -> None:
