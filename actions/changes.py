@@ -8,7 +8,7 @@ from datetime import timedelta
 from rasa_sdk import Tracker
 from rasa_sdk.events import FollowupAction
 
-from actions import drafts
+from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_question
 from actions.progress import meant
@@ -100,6 +100,8 @@ class Reschedule(DeskAction):
         return "action_reschedule"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if details.taken(desk):
+            return []
         tickets = [one for one in meant(desk, kinds=("BX",)) if one.status != "done"]
         if not tickets:
             raise NoTicket
@@ -132,7 +134,7 @@ class Deny(DeskAction):
         return "action_deny"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if not correct_latest(desk):
+        if not details.taken(desk) and not correct_latest(desk):
             desk.say("reply.denied")
         return []
 
@@ -250,7 +252,7 @@ class Inform(DeskAction):
         return "action_inform"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if correct_latest(desk) or time_for_latest(desk):
+        if details.taken(desk) or correct_latest(desk) or time_for_latest(desk):
             return []
         ticket = _correctable(desk)
         if ticket is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from rasa_sdk import Tracker
 from rasa_sdk.events import SlotSet
 
-from actions import drafts
+from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_beside
 from storage.models import Draft, Ticket
@@ -38,7 +38,7 @@ class ValidateRepairForm(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if drafts.interrupted(desk, tracker, INTERRUPTIONS):
             return []
-        if _feared(desk):
+        if _feared(desk) or _told_more(desk):
             return [SlotSet("symptom", "-"), SlotSet("location", "-"), SlotSet("requested_slot", None)]
         draft = drafts.begin(desk, "BX")
         _words_of_unsure(desk, draft)
@@ -70,6 +70,14 @@ def _feared(desk: Desk) -> bool:
     if draft is not None:
         drafts.save(desk, draft, {**draft.data, "held": True})
     desk.done()
+    return True
+
+
+def _told_more(desk: Desk) -> bool:
+    """Nothing new: more about what was just reported. The form ends and opens nothing."""
+    if not details.taken(desk):
+        return False
+    drafts.save(desk, drafts.begin(desk, "BX"), {"told": True})
     return True
 
 
@@ -167,6 +175,10 @@ class OpenRepair(DeskAction):
             return _cleared()
         if draft is None:
             desk.say("reply.ask_symptom")
+            return _cleared()
+        if draft.data.get("told"):
+            drafts.drop(desk)
+            desk.done()
             return _cleared()
         if drops_draft(desk.text) and not draft.data.get("faults"):
             drafts.drop(desk)

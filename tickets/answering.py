@@ -17,11 +17,13 @@ from nlu.expected_time import Window, format_window
 from nlu.slots import Scores, find_phone, find_salutation
 from storage.models import Conversation, Draft, Follower, OpenQuestion, Resident, Ticket
 from tickets import complaints, emergencies, finding, hearing, inquiries, notify, questions, talks, verbs
+from tickets.catalog import category
 from tickets.errors import DeskError
 from tickets.lifecycle import OPEN
 from tickets.people import Actor, leaders
 from tickets.places import read_place
 from tickets.texts import say, span
+from tickets.verbs.dispatching import trade_of
 from tickets.words import (
     all_of_them,
     asks,
@@ -32,6 +34,7 @@ from tickets.words import (
     failed_repair,
     gives_up,
     hides_name,
+    is_also,
     is_angry,
     is_grave,
     is_greeting,
@@ -53,6 +56,8 @@ from tickets.words import (
 )
 
 FRESH_DETAIL = timedelta(minutes=15)
+# 「马桶」「堵了」「没有」: too short to be a matter of its own.
+NO_MATTER = 4
 SHORT = 20
 READERS = frozenset(
     {"acceptance", "score", "appointment", "consent", "confirm_address", "detail", "solved", "safety", "phone"}
@@ -390,6 +395,39 @@ def _elsewhere(turn: Turn, ticket: Ticket) -> bool:
 
 
 def _detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
+    """What leaves no doubt about being a detail. Anything longer may as well be a new matter, which words alone do not tell:
+    the dialogue reads it first and comes back through `try_detail`."""
+    doubtless = answer.flags or answer.phone or answer.fresh or len(turn.text) <= NO_MATTER
+    return _note_detail(turn, question, answer) if doubtless else None
+
+
+def try_detail(turn: Turn, code: str = "", *, sure: bool = True) -> Outcome | None:
+    """Take a message that the model understood as a piece of information, or as a fault of category `code`, as more about the
+    ticket whose detail was just asked; None if nothing was, or if it is a matter of its own."""
+    if turn.actor.resident is None:
+        return None
+    for question in questions.waiting(turn.session, turn.actor.resident, turn.now):
+        if question.kind != "detail" or turn.now - question.asked_at > FRESH_DETAIL:
+            continue
+        ticket = _ticket(turn, question)
+        answer = read_answer("detail", turn.text, turn.now, about=ticket.symptom)
+        if ticket.status in OPEN and answer and not (code and sure and _another_matter(turn.text, ticket, code)):
+            return _note_detail(turn, question, answer)
+    return None
+
+
+def _another_matter(text: str, ticket: Ticket, code: str) -> bool:
+    """「停车位被人占了」 after a blocked toilet: names a thing of its own, and another trade or 也."""
+    named, told = things_in(text), category(code)
+    if not named or code == ticket.code:
+        return False
+    if told.zone == "common" and not ticket.public_area:
+        return True
+    other_trade = (told.trades or ("",))[0] != trade_of(ticket)
+    return not named & things_in(ticket.symptom) and (other_trade or is_also(text))
+
+
+def _note_detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
     ticket = _ticket(turn, question)
     if opens_another(turn.text) or _elsewhere(turn, ticket):
         return None

@@ -14,7 +14,7 @@ from tickets.texts import DATA
 
 @dataclass(frozen=True)
 class Category:
-    """One row of the taxonomy. `trades` in the order they are tried; `zone` 户 private, 公 common, 判 judged on site."""
+    """One row of the taxonomy. `trades` in the order they are tried; `zone` private (户), common (公) or judged on site (判)."""
 
     code: str
     name: str

@@ -191,6 +191,11 @@ def adds(text: str) -> bool:
     return _has("adds", text)
 
 
+def is_also(text: str) -> bool:
+    """也: the same trouble with another thing."""
+    return _has("also", text)
+
+
 def asks(text: str) -> bool:
     """A question of the resident's own, so not the answer to one of ours."""
     return _has("asks", text)
