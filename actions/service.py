@@ -103,12 +103,12 @@ class Unsure(DeskAction):
             str(one["name"]) for one in desk.message.get("intent_ranking") or [] if float(one["confidence"]) > LIKELY
         ]
         readings = [name for name in readings if name != "nlu_fallback"]
+        if readings[:1] == ["out_of_scope"]:
+            desk.say("reply.out_of_scope")
+            return []
         if readings[:1] and readings[0] in MORE and details.taken(desk):
             return []
         if correct_latest(desk) or time_for_latest(desk):
-            return []
-        if readings[:1] == ["out_of_scope"]:
-            desk.say("reply.out_of_scope")
             return []
         draft = drafts.begin(desk, "BX")
         if draft.data.get("unsure"):

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from nlu.words import pieces, word_known
 
 SIZE = 75
-DESCRIPTION = 3 * SIZE
-"""Numbers that describe a text: its mean direction, and the extremes of its words in every direction."""
+DESCRIPTION = 100
+"""Numbers that describe a text for the classifier, of three times `SIZE`; more say nothing and double the time of training."""
 
 _LONGEST = 5
 _EXTREMES = 0.7
@@ -40,13 +40,24 @@ class WordVectors:
         object.__setattr__(self, "_rows", {word: at for at, word in enumerate(self.words)})
 
     def describe(self, text: str) -> Floats:
-        """`DESCRIPTION` numbers for a text; zeros when it holds no known word."""
+        """Three times `SIZE` numbers: a text's mean direction, and the extremes of its words in every direction; zeros when
+        it holds no known word."""
         known = [row for word in pieces(text) if (row := self._rows.get(word)) is not None]
         if not known:
-            return np.zeros(DESCRIPTION, np.float32)
+            return np.zeros(3 * SIZE, np.float32)
         found = self.table[known].astype(np.float32)
         extremes = _unit(np.concatenate([found.max(0), found.min(0)]))
         return np.concatenate([_unit(found.sum(0)), extremes * np.float32(_EXTREMES)])
+
+
+def principal(described: Floats) -> Floats:
+    """The `DESCRIPTION` directions along which texts (a row each) differ most, a column each."""
+    wide = described.astype(np.float64)
+    directions = np.linalg.eigh(wide.T @ wide)[1][:, : -DESCRIPTION - 1 : -1]
+    # A direction has no sign of its own; the same texts shall give the same numbers everywhere.
+    signs = np.sign(directions[np.abs(directions).argmax(0), np.arange(DESCRIPTION)])
+    turn: Floats = (directions * signs).astype(np.float32)
+    return turn
 
 
 def _unit(vector: Floats) -> Floats:

@@ -411,20 +411,22 @@ def try_detail(turn: Turn, code: str = "", *, sure: bool = True) -> Outcome | No
             continue
         ticket = _ticket(turn, question)
         answer = read_answer("detail", turn.text, turn.now, about=ticket.symptom)
-        if ticket.status in OPEN and answer and not (code and sure and _another_matter(turn.text, ticket, code)):
+        if ticket.status in OPEN and answer and not (code and sure and _another_matter(turn, ticket, code)):
             return _note_detail(turn, question, answer)
     return None
 
 
-def _another_matter(text: str, ticket: Ticket, code: str) -> bool:
-    """「停车位被人占了」 after a blocked toilet: names a thing of its own, and another trade or 也."""
-    named, told = things_in(text), category(code)
+def _another_matter(turn: Turn, ticket: Ticket, code: str) -> bool:
+    """「快递柜打不开」 after a blocked toilet: names a thing of its own, and another trade, a place all share, or 也."""
+    named, told = things_in(turn.text), category(code)
     if not named or code == ticket.code:
         return False
     if told.zone == "common" and not ticket.public_area:
-        return True
+        place = read_place(turn.session, ticket.community_id, turn.text, resident=turn.actor.resident)
+        if place.public:
+            return True
     other_trade = (told.trades or ("",))[0] != trade_of(ticket)
-    return not named & things_in(ticket.symptom) and (other_trade or is_also(text))
+    return not named & things_in(ticket.symptom) and (other_trade or is_also(turn.text))
 
 
 def _note_detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:

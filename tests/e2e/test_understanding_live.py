@@ -91,6 +91,20 @@ def test_what_no_word_gives_away_the_model_fears(stack: Stack) -> None:
     assert unsure in alarmed.symptom
 
 
+def test_what_follows_a_report_is_read_for_itself(stack: Stack) -> None:
+    """More about the fault goes to its ticket; a grievance, a question or another fault does not (nobody saw these words)."""
+    person = stack.person("stranger:530")
+    person.say("二期3栋801马桶堵了 13900001234", "已登记")
+    assert "已补充" in person.say("师傅来的时候带把长一点的疏通器")
+    assert "已补充" in person.say("冲了好几回都下不去")
+    [ticket] = stack.tickets(kind="BX")
+    assert any("疏通器" in event.note for event in stack.history(ticket))
+    assert "已补充" not in person.say("明天股票涨不涨")
+    person.say("昨晚又有人在楼下烧纸，灰都飘到我家阳台上，你们保安也不管")
+    assert [one.kind for one in stack.tickets()] == ["BX", "TS"]
+    assert stack.tickets(kind="BX")[0].wanted_label == ""
+
+
 def test_a_new_model_takes_over_while_people_talk(stack: Stack) -> None:
     swapped: list[bool] = []
     model = training.model_path(stack.folder / "models")

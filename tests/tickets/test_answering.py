@@ -257,8 +257,8 @@ def test_a_question_about_the_price_is_no_consent(desk: Desk) -> None:
 # --- details, phone, solved -------------------------------------------------------------------------------------------
 
 
-def asked_detail(desk: Desk, code: str = "W04") -> Ticket:
-    ticket = desk.report(code, symptom="马桶堵了")
+def asked_detail(desk: Desk, code: str = "W04", symptom: str = "马桶堵了") -> Ticket:
+    ticket = desk.report(code, symptom=symptom)
     questions.ask(desk.session, desk.resident("王芳"), "detail", NOW, ticket=ticket)
     return ticket
 
@@ -302,6 +302,56 @@ def test_another_matter_is_no_detail(desk: Desk) -> None:
 def test_an_old_detail_question_explains_nothing_any_more(desk: Desk) -> None:
     asked_detail(desk)
     assert answer(desk, "家里有两个卫生间", NOW + answering.FRESH_DETAIL + timedelta(minutes=1)) is None
+
+
+def more(desk: Desk, text: str, code: str = "", *, sure: bool = True) -> Outcome | None:
+    """`text` as the dialogue hands it back: a piece of information, or a fault of category `code`."""
+    turn = Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), text, at("09:01"), f"test:{text}")
+    return answering.try_detail(turn, code, sure=sure)
+
+
+def test_words_alone_do_not_make_a_longer_text_a_detail(desk: Desk) -> None:
+    ticket = asked_detail(desk)
+    for text in ("昨晚有人在楼下烧纸，灰飘到我阳台", "明天股票涨不涨", "停车位被人占了"):
+        assert answer(desk, text, at("09:01")) is None
+    assert ticket.wanted_label == ""
+    assert answer(desk, "马桶", at("09:01")) is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "sure"),
+    [
+        ("师傅带个梯子来吧", "", True),
+        ("冲不下去水还往上冒", "W05", True),
+        ("小心点地上滑", "C05", True),
+        ("我家狗丢了", "M04", False),
+    ],
+)
+def test_what_names_no_other_thing_is_more_about_the_ticket(desk: Desk, text: str, code: str, sure: bool) -> None:
+    ticket = asked_detail(desk)
+    desk.seen()
+    assert more(desk, text, code, sure=sure) is not None
+    assert desk.told() == {"王师傅": ["detail_staff"]}
+    assert ticket.status == "assigned"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("快递柜打不开", "K04"), ("楼道的灯坏了", "E07"), ("厨房龙头也滴水", "W02")]
+)
+def test_another_thing_is_a_report_of_its_own(desk: Desk, text: str, code: str) -> None:
+    asked_detail(desk, "E04", symptom="客厅灯不亮") if code == "E07" else asked_detail(desk)
+    assert more(desk, text, code) is None
+
+
+def test_a_time_read_by_the_model_becomes_the_window(desk: Desk) -> None:
+    ticket = asked_detail(desk)
+    assert more(desk, "明天下午三点以后在家") is not None
+    assert ticket.wanted_label
+
+
+def test_nothing_is_a_detail_where_nothing_was_asked(desk: Desk) -> None:
+    desk.report("W04", symptom="马桶堵了")
+    assert more(desk, "师傅带个梯子来吧") is None
 
 
 def test_a_phone_is_stored_and_echoed_by_its_tail(desk: Desk) -> None:
