@@ -262,10 +262,11 @@ def false_alarms(session: Session, ids: Sequence[int]) -> set[int]:
 # --- complaints, questions, suggestions, praise -----------------------------------------------------------------------
 
 
-def matters_of(session: Session, scope: Scope, start: datetime, end: datetime) -> list[Matter]:
-    """Matters answered in [start, end), and those whose answer was due then and did not come."""
+def matters_of(session: Session, scope: Scope, start: datetime, end: datetime, now: datetime) -> list[Matter]:
+    """Matters answered in [start, end), and those whose answer was due then and has not come by `now`."""
+    past = min(end, now)
     answered = (Ticket.finished_at >= start) & (Ticket.finished_at < end)
-    missed = Ticket.finished_at.is_(None) & (Ticket.finish_by >= start) & (Ticket.finish_by < end)
+    missed = Ticket.finished_at.is_(None) & (Ticket.finish_by >= start) & (Ticket.finish_by < past)
     ended = Ticket.finished_at.is_(None) & (Ticket.closed_at >= start) & (Ticket.closed_at < end)
     query = select(Ticket).where(*scope.conditions(), Ticket.kind.in_(MATTERS), answered | missed | ended)
     tickets = list(session.scalars(query.order_by(Ticket.id)))

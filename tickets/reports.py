@@ -87,7 +87,7 @@ def build(session: Session, scope: Scope, span: Period, now: datetime) -> Report
     """The report of a span as far as it has gone by `now`."""
     counted = [job for job in jobs_taken_in(session, scope, span.start, span.end) if not job.excluded]
     done = base(jobs_finished(session, scope, span.start, span.end))
-    matters = matters_of(session, scope, span.start, span.end)
+    matters = matters_of(session, scope, span.start, span.end, now)
     answered = sum(one.answered_at is not None for one in matters if not one.excluded)
     new_matters = _matters_taken_in(session, scope, span)
     community = session.get_one(Community, scope.community_id)
@@ -123,7 +123,7 @@ def figures_of(session: Session, scope: Scope, span: Period, now: datetime) -> F
     """The figures of a span, as every answer, picture and table shows them."""
     return figures(
         jobs_finished(session, scope, span.start, span.end),
-        matters_of(session, scope, span.start, span.end),
+        matters_of(session, scope, span.start, span.end, now),
         talk_of(session, scope, span.start, span.end, now),
     )
 

@@ -128,12 +128,21 @@ def test_promises_and_complaints_of_a_period(desk: Desk) -> None:
     late = desk.report("T01", kind="TS", now=on(3, "09:00"))
     verbs.answer_matter(desk.session, late, desk.handler(late), "已整改", on(6, "10:00"))
     missed = desk.report("T01", kind="TS", now=on(9, "09:00"))
-    found = figures([], matters_of(desk.session, Scope(desk.community.id), JUNE, JULY))
+    found = figures([], matters_of(desk.session, Scope(desk.community.id), JUNE, JULY, JULY))
     assert missed.finish_by is not None
     assert found.complaints == 2
     assert found.complaints_in_time == Ratio(0, 2)
     assert found.answered_at_once == Ratio(1, 1)
     assert found.promises_kept == Ratio(1, 3)
+
+
+def test_a_complaint_of_this_minute_is_neither_in_time_nor_late(desk: Desk) -> None:
+    told = desk.report("T01", kind="TS", now=on(9, "09:00"))
+    assert told.finish_by is not None
+    fresh = matters_of(desk.session, Scope(desk.community.id), JUNE, JULY, on(9, "09:01"))
+    assert figures([], fresh).complaints_in_time == Ratio(0, 0)
+    late = matters_of(desk.session, Scope(desk.community.id), JUNE, JULY, told.finish_by + timedelta(minutes=1))
+    assert figures([], late).complaints_in_time == Ratio(0, 1)
 
 
 def test_what_a_leader_counts_is_what_their_role_may_see(desk: Desk) -> None:
