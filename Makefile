@@ -50,8 +50,6 @@ format: sync-dev ## put the code into its format, mend what can be mended
 	@$(BIN)/ruff format .
 
 soak: sync-dev ## long run: 200,000 steps of the desk, 10,000 damaged pushes a webhook, then load with processes being killed
-	@STEPS=200000 $(BIN)/python -m pytest tests/tickets/test_stateful.py
-	@DAMAGED=10000 $(BIN)/python -m pytest tests/channels
 	@exec $(BIN)/python benchmarks/soak.py
 
 bench: sync-dev ## measure with the scripts of benchmarks/ (without the long ones: soak, crash, scale, nlu)
