@@ -226,14 +226,29 @@ def _add_names(text: str, rows: list[list[str]]) -> None:
             rows[at].append("nameend")
 
 
-def train_tagger(examples: Iterable[tuple[str, tuple[tuple[int, int, str], ...]]]) -> Tagger:
-    """Fit on texts with (start, end, label) spans; the same examples give the same tagger in whatever order they come."""
+Marked = tuple[str, tuple[tuple[int, int, str], ...]]
+"""A text with its (start, end, label) spans."""
+
+
+def train_tagger(examples: Iterable[Marked]) -> Tagger:
+    """Fit on marked texts; the same examples give the same tagger in whatever order they come."""
+    return fit(observed(one) for one in sorted(set(examples)))
+
+
+def observed(marked: Marked) -> tuple[Any, list[str]]:
+    """What the model sees of a marked text, and the tags it shall learn; the slow half of the work."""
+    text, spans = marked
+    done = normalize(text[:MAX_CHARS])
+    return pycrfsuite.ItemSequence(_observations(done.text)), _tags(done, spans)
+
+
+def fit(lessons: Iterable[tuple[Any, list[str]]]) -> Tagger:
+    """Fit on what `observed` gave."""
     trainer: Any = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params({"c1": 0.05, "c2": 0.02, "max_iterations": 45, "feature.minfreq": 2})
-    for text, spans in sorted(set(examples)):
-        done = normalize(text[:MAX_CHARS])
-        if done.text:
-            trainer.append(_observations(done.text), _tags(done, spans))
+    for seen, tags in lessons:
+        if tags:
+            trainer.append(seen, tags)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "spans.crf"
         trainer.train(str(path))
