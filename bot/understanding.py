@@ -90,8 +90,7 @@ class Reader:
             told = [(code, 0, len(text))]
         found = [self._fault(text, *one, spans, now, alone=len(told) == 1) for one in told]
         if alarm is not None:
-            first = next((one for one in found if one["category"] in (alarm.code, code)), found[0])
-            first["category"], first["urgency"] = code, alarm.level
+            _alarmed(found, told, text.find(alarm.trigger), alarm, code)
         return found
 
     def _fault(
@@ -112,6 +111,17 @@ class Reader:
             return _levels(stated(text))
         found = resolve(text, self._register)
         return None if found.action == "none" else _levels(levels_of(found.key, self._register))
+
+
+def _alarmed(found: list[Json], told: Sequence[tuple[str, int, int]], at: int, alarm: Emergency, code: str) -> None:
+    """Give the alarm's class to the fault whose words (`told`) gave the alarm, at `at`, else to the one of its category."""
+    if len(found) > 1 and (
+        inside := [one for one, (_, start, end) in zip(found, told, strict=True) if start <= at < end]
+    ):
+        inside[0]["urgency"] = alarm.level
+        return
+    first = next((one for one in found if one["category"] in (alarm.code, code)), found[0])
+    first["category"], first["urgency"] = code, alarm.level
 
 
 def _beside(clause: Clause) -> Json:

@@ -343,10 +343,10 @@ _SURE_QUESTION = 0.8
 
 
 @cache
-def _families() -> dict[str, frozenset[int]]:
-    """For each repair code, the groups of codes that are often cause and effect of one another."""
+def _families(name: str) -> dict[str, frozenset[int]]:
+    """For each repair code, the groups of such codes that it belongs to."""
     found: dict[str, set[int]] = {}
-    for number, codes in enumerate(_lists()["families"]):
+    for number, codes in enumerate(_lists()[name]):
         for code in codes:
             found.setdefault(code, set()).add(number)
     return {code: frozenset(numbers) for code, numbers in found.items()}
@@ -407,7 +407,16 @@ class _Segments:
     def _judge(self, segment: _Segment) -> None:
         if len(segment.text) < _MIN_SEGMENT:
             return
-        read = self._model._read(_essence(segment.text))
+        self._read_into(segment, segment.text)
+        if segment.confidence < _SURE_CATEGORY and segment.places and not segment.shared:
+            # 「阳台门关不上」: the place says more than the thing; read again without it.
+            bare = replace(segment)
+            self._read_into(bare, _pattern("place").sub("", segment.text))
+            if bare.repair >= _SURE_REPAIR and bare.confidence >= _SURE_CATEGORY:
+                segment.category, segment.confidence = bare.category, bare.confidence
+
+    def _read_into(self, segment: _Segment, text: str) -> None:
+        read = self._model._read(_essence(text))
         names = self._model.intents
         segment.repair, segment.complaint, segment.question = (
             float(read.intents[names.index(name)]) if name in names else 0.0 for name in (REPAIR, COMPLAINT, QUESTION)
@@ -476,6 +485,7 @@ def _cut(done: Normalized) -> Iterator[_Segment]:
     text = done.text
     borders = {0, len(text), *done.breaks}
     borders.update(match.end() for match in _pattern("border").finditer(text))
+    borders.update(match.start() for match in _next_told().finditer(text))
     openers = {match.start(): match.end() for match in _pattern("openers").finditer(text)}
     borders.update(openers)
     ordered = sorted(borders)
@@ -485,16 +495,31 @@ def _cut(done: Normalized) -> Iterator[_Segment]:
             yield _Segment(start, end, body, start in openers)
 
 
+@cache
+def _next_told() -> re.Pattern[str]:
+    """Where one fault is told and another begins without a mark between them, or with that of a list."""
+    lists = _lists()
+    return re.compile(f"(?:{lists['told']})(?=、|(?:{lists['place']}|{lists['thing']})(?!{lists['effect']}))")
+
+
 def _is_another(head: _Segment, segment: _Segment) -> bool:
     """Whether a clause names a fault of its own, and not the cause, effect or detail of an earlier one."""
     apart = bool(head.places and segment.places and head.places.isdisjoint(segment.places))
     if head.category == segment.category:
         return segment.opened and apart and bool(_pattern("building").search(segment.text))
-    families = _families()
-    if families.get(head.category, frozenset()) & families.get(segment.category, frozenset()):
-        same_thing = set(_pattern("thing").findall(head.text)) & set(_pattern("thing").findall(segment.text))
-        return head.shared != segment.shared if same_thing else segment.opened or apart
+    told, here = (frozenset(_pattern("thing").findall(one.text)) for one in (head, segment))
+    if _related("families", head, segment):
+        if told & here:
+            return head.shared != segment.shared
+        return segment.opened or apart or bool(told and here and _pattern("also").search(segment.text))
+    if _related("alike", head, segment):
+        return segment.opened or apart or bool(told and here and not told & here)
     return True
+
+
+def _related(families: str, head: _Segment, segment: _Segment) -> bool:
+    found = _families(families)
+    return bool(found.get(head.category, frozenset()) & found.get(segment.category, frozenset()))
 
 
 # --- training ------------------------------------------------------------------------------------------------------

@@ -81,6 +81,12 @@ def lives_at(session: Session, resident: Resident, place_key: str) -> bool:
 
 def relations(session: Session, ticket: Ticket, actor: Actor) -> frozenset[str]:
     """In which relations of the lifecycle table `actor` stands to `ticket` (domain.md §9.3)."""
+    # Verbs ask in the middle of a step, when the ticket has a new handler and still its old status: not for the database yet.
+    with session.no_autoflush:
+        return frozenset(_relations(session, ticket, actor))
+
+
+def _relations(session: Session, ticket: Ticket, actor: Actor) -> set[str]:
     found: set[str] = set()
     if actor.resident:
         mine = ticket.reporter_id == actor.resident.id
@@ -97,7 +103,7 @@ def relations(session: Session, ticket: Ticket, actor: Actor) -> frozenset[str]:
             found.add(lifecycle.HELPER)
     else:
         found.add(lifecycle.SYSTEM)
-    return frozenset(found)
+    return found
 
 
 def helps(session: Session, ticket: Ticket, staff: Staff) -> bool:

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 from deskhelp import Desk, at
+from sqlalchemy import select
 
+from storage.models import Staff
 from tickets import finding, verbs
 from tickets.errors import BadInput, NotAllowed, WrongStatus
 from tickets.people import may_see
@@ -145,3 +147,20 @@ def test_a_neighbour_in_the_same_flat_cannot_settle_a_complaint_that_is_not_thei
     verbs.answer_matter(desk.session, ticket, desk.actor("李工"), "已处理", at("10:00"))
     with pytest.raises(NotAllowed):
         verbs.confirm(desk.session, ticket, desk.family("王小宝", "P1/3/2/1502"), at("10:05"))
+
+
+@pytest.mark.parametrize("verb", ["grab", "assign"])
+def test_a_matter_nobody_has_can_be_taken(desk: Desk, verb: str) -> None:
+    """Handler and status change in one step: the database must not see one without the other."""
+    away = desk.session.scalars(select(Staff).where(Staff.role != "worker")).all()
+    for one in away:
+        one.active = False
+    ticket = desk.report("B01", kind="BY")
+    assert (ticket.status, ticket.handler_id) == ("new", None)
+    for one in away:
+        one.active = True
+    if verb == "grab":
+        verbs.grab(desk.session, ticket, desk.actor("王师傅"), at("09:10"))
+    else:
+        verbs.assign(desk.session, ticket, desk.staff("王师傅"), desk.actor("李工"), at("09:10"), reason="他在场")
+    assert ticket.handler is not None and ticket.handler.name == "王师傅"
