@@ -14,10 +14,11 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -251,16 +252,16 @@ def judge_faults(reader: Reader, wrong: bool) -> None:
     print(f"\nSeveral faults: as many as wanted in {same}/{len(cases)}, all categories too in {right}/{len(cases)}")
 
 
-def judge_emergencies(wrong: bool) -> None:
+def judge_emergencies(title: str, verdict: Callable[[str], str], wrong: bool) -> None:
+    """`verdict` of a text: "alarm", "ask", or "" for nothing."""
     alarms, near = held_out("emergencies"), held_out("near_emergencies")
-    missed = [case for case in alarms if not _verdict(case["text"], ("alarm",))]
-    silent = [case for case in alarms if not _verdict(case["text"], ("alarm", "check", "advise"))]
-    false = [case for case in near if _verdict(case["text"], ("alarm",))]
-    asked = [case for case in near if not case.get("ask") and _verdict(case["text"], ("check",))]
-    print(
-        f"\nEmergencies: {len(alarms) - len(missed)}/{len(alarms)} raise the alarm, {len(missed) - len(silent)} ask first,"
-    )
-    print(f"{len(silent)} are missed. Near emergencies: {len(false)}/{len(near)} raise a false alarm (precision")
+    missed = [case for case in alarms if verdict(case["text"]) != "alarm"]
+    silent = [case for case in missed if not verdict(case["text"])]
+    false = [case for case in near if verdict(case["text"]) == "alarm"]
+    asked = [case for case in near if not case.get("ask") and verdict(case["text"]) == "ask"]
+    print(f"\nEmergencies {title}: {len(alarms) - len(missed)}/{len(alarms)} raise the alarm,")
+    print(f"{len(missed) - len(silent)} ask first, {len(silent)} are missed.")
+    print(f"Near emergencies: {len(false)}/{len(near)} raise a false alarm (precision")
     hits = len(alarms) - len(missed)
     print(f"{hits / max(hits + len(false), 1):.3f}), {len(asked)} are asked about for nothing.")
     if wrong:
@@ -269,9 +270,14 @@ def judge_emergencies(wrong: bool) -> None:
                 print(f"{title} {case.get('emergency') or ''}: {case['text']}")
 
 
-def _verdict(text: str, verdicts: tuple[str, ...]) -> bool:
+def by_words(text: str) -> str:
     found = detect(text)
-    return found is not None and found.verdict in verdicts
+    return "" if found is None else "alarm" if found.verdict == "alarm" else "ask"
+
+
+def by_both_nets(reader: Reader, text: str) -> str:
+    read = reader.read(text, NOW)
+    return "alarm" if read["emergency"] else "ask" if read["safety_question"] else ""
 
 
 def main() -> None:
@@ -293,7 +299,8 @@ def main() -> None:
         reader = Reader(*whole.result(), demo_register())
     judge_held_out(reader, not options.short, options.wrong)
     judge_faults(reader, options.wrong)
-    judge_emergencies(options.wrong)
+    judge_emergencies("by words alone", by_words, options.wrong)
+    judge_emergencies("with the model behind them", partial(by_both_nets, reader), options.wrong)
 
 
 if __name__ == "__main__":
