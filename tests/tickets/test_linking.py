@@ -73,6 +73,13 @@ def test_another_unit_is_another_matter(desk: Desk) -> None:
     assert other.status == "assigned"
 
 
+def test_what_was_merged_at_once_has_somebody_responsible_when_it_goes_on_alone(desk: Desk) -> None:
+    cut(desk)
+    child = desk.session.scalars(select(Ticket).where(Ticket.status == "merged").order_by(Ticket.id.desc())).first()
+    assert child is not None
+    assert child.owner == desk.staff("李工")
+
+
 def test_the_third_home_makes_a_suggestion_and_nothing_goes_out_unasked(desk: Desk) -> None:
     whole = cut(desk)
     desk.seen()

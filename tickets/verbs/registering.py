@@ -117,6 +117,9 @@ def register(session: Session, community_id: int, report: Report, now: datetime)
         owner=None,
     )
     ticket.contact_at = notify.next_contact(ticket, now)
+    if ticket.kind == "BX":
+        # Also for what is merged at once and may become a job of its own again.
+        ticket.owner = next(iter(leaders(session, community_id, ticket.department)), None)
     session.add(ticket)
     session.flush()
     return ticket
@@ -148,7 +151,6 @@ def _next_number(session: Session, name: str) -> int:
 
 def start_repair(session: Session, ticket: Ticket, event: TicketEvent, now: datetime) -> None:
     set_clocks(ticket, now)
-    ticket.owner = next(iter(leaders(session, ticket.community_id, ticket.department)), None)
     if ticket.level == "U0":
         ticket.contact_at = now + EMERGENCY_CONTACT
         alarm(session, ticket, event, now)
