@@ -20,6 +20,7 @@ from tickets.words import bare_request, drops_draft, gives_up, is_angry, is_grav
 INTERRUPTIONS = frozenset({"greet", "ask_question", "ask_progress", "bot_challenge", "cancel", "handoff"})
 LEAK_QUARREL, LEAK = "T18", "W03"
 MAX_QUESTIONS = 2
+SURE = 0.8
 ENOUGH_WORDS = 26
 
 
@@ -43,7 +44,7 @@ class ValidateComplaintForm(DeskAction):
                 answer_beside(desk)
             unsure = drafts.take_unsure(desk, draft, "file_complaint")
             data = {**draft.data, "seen": [*data.get("seen", []), desk.key]}
-            words = unsure or ("" if bare_request(desk.text) else desk.text)
+            words = unsure or ("" if bare_request(desk.text) or _off_the_point(desk) else desk.text)
             data["words"] = " ".join(filter(None, (data.get("words", ""), words)))
             if not data.get("code") and words:
                 data["code"] = desk.category if desk.category.startswith("T") else "T99"
@@ -56,6 +57,12 @@ class ValidateComplaintForm(DeskAction):
             SlotSet("detail", None if wanted else "-"),
             SlotSet("requested_slot", wanted),
         ]
+
+
+def _off_the_point(desk: Desk) -> bool:
+    """「明天油价涨不涨」 in the middle of a complaint is no part of it."""
+    ranking = [one for one in desk.message.get("intent_ranking") or [] if one["name"] != "nlu_fallback"]
+    return bool(ranking) and ranking[0]["name"] == "out_of_scope" and float(ranking[0]["confidence"]) >= SURE
 
 
 def _next_slot(desk: Desk, draft: Draft) -> str | None:
