@@ -22,7 +22,7 @@ ARGS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
 
 
 def chromium_path() -> Path | None:

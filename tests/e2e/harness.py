@@ -30,7 +30,7 @@ from storage.models import InboxMessage, OutboxMessage, Ticket, TicketEvent
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ZoneInfo("Asia/Shanghai")
 THURSDAY = datetime(2025, 6, 12, 9, 0, tzinfo=LOCAL)
-PATIENCE = 20.0
+PATIENCE = 30.0
 SETTLE = 0.4
 
 
