@@ -87,11 +87,8 @@ _ROOM = re.compile(r"(?<![\d:.])\d{3,4}(?![\d:.])")
 
 def _rest_of(desk: Desk) -> None:
     """「算了不报了 我想问下物业费怎么交」: the second half is answered too (SC03)."""
-    ranking = {
-        str(one.get("name")): float(one.get("confidence", 0)) for one in desk.message.get("intent_ranking") or []
-    }
     rest = desk.text.replace("，", " ").split()
-    if ranking.get("ask_question", 0) > 0.1 and len(rest) > 1:
+    if dict(desk.readings).get("ask_question", 0) > 0.1 and len(rest) > 1:
         answer_question(desk, rest[-1])
 
 

@@ -61,8 +61,7 @@ class ValidateComplaintForm(DeskAction):
 
 def _off_the_point(desk: Desk) -> bool:
     """「明天油价涨不涨」 in the middle of a complaint is no part of it."""
-    ranking = [one for one in desk.message.get("intent_ranking") or [] if one["name"] != "nlu_fallback"]
-    return bool(ranking) and ranking[0]["name"] == "out_of_scope" and float(ranking[0]["confidence"]) >= SURE
+    return any(name == "out_of_scope" and confidence >= SURE for name, confidence in desk.readings[:1])
 
 
 def _next_slot(desk: Desk, draft: Draft) -> str | None:

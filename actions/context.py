@@ -91,6 +91,12 @@ class Desk:
         return {str(one["name"]): self.confidence * float(one["confidence"]) for one in ranking}
 
     @property
+    def readings(self) -> list[tuple[str, float]]:
+        """What the message may want, likeliest first; the real classes, also behind a fallback."""
+        ranking = self.message.get("intent_ranking") or []
+        return [(str(one["name"]), float(one["confidence"])) for one in ranking if one["name"] != "nlu_fallback"]
+
+    @property
     def doubtful(self) -> bool:
         """Whether the model was not sure what the message wants."""
         return self.intent == "nlu_fallback" or self.confidence < DOUBT
@@ -99,8 +105,7 @@ class Desk:
         """Keep `words` until a person says what they mean (`guanjia nlu review`); numbers that name somebody are starred out."""
         if not words.strip():
             return
-        ranking = [one for one in self.message.get("intent_ranking") or [] if one["name"] != "nlu_fallback"]
-        best: dict[str, Any] = ranking[0] if ranking else {"name": self.intent, "confidence": 0.0}
+        intent, confidence = self.readings[0] if self.readings else (self.intent, 0.0)
         reviews.note(
             self.session,
             ReviewItem(
@@ -109,9 +114,9 @@ class Desk:
                 at=self.now,
                 text=mask_text(words),
                 why=why,
-                intent=str(best["name"]),
+                intent=intent,
                 category=self.category,
-                confidence=float(best["confidence"]),
+                confidence=confidence,
                 suggested=suggested,
             ),
         )

@@ -74,10 +74,10 @@ def _feared(desk: Desk) -> bool:
 
 
 def _told_more(desk: Desk) -> bool:
-    """Nothing new: more about what was just reported. The form ends and opens nothing."""
+    """Nothing new: more about what was just reported. The form ends and opens nothing for this message."""
     if not details.taken(desk):
         return False
-    drafts.save(desk, drafts.begin(desk, "BX"), {"told": True})
+    drafts.save(desk, drafts.begin(desk, "BX"), {"told": desk.key})
     return True
 
 
@@ -176,7 +176,7 @@ class OpenRepair(DeskAction):
         if draft is None:
             desk.say("reply.ask_symptom")
             return _cleared()
-        if draft.data.get("told"):
+        if draft.data.get("told") == desk.key:
             drafts.drop(desk)
             desk.done()
             return _cleared()

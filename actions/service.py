@@ -99,10 +99,7 @@ class Unsure(DeskAction):
             return []
         if form := form_asked_for(desk.text):
             return [FollowupAction(form)]
-        readings = [
-            str(one["name"]) for one in desk.message.get("intent_ranking") or [] if float(one["confidence"]) > LIKELY
-        ]
-        readings = [name for name in readings if name != "nlu_fallback"]
+        readings = [name for name, confidence in desk.readings if confidence > LIKELY]
         if readings[:1] == ["out_of_scope"]:
             desk.say("reply.out_of_scope")
             return []

@@ -127,7 +127,7 @@ def test_anger_from_the_first_word_to_the_closed_file(stack: Stack) -> None:
 def put_right(stack: Stack, resident: Person) -> None:
     """The next morning another worker comes, and it is accepted."""
     plumber = stack.person("孙师傅")
-    stack.at("08:55", day=FRIDAY)
+    # Before its time is up: in the night the job would go to another, if a sweep came before these words.
     plumber.say(f"接单 {stack.ticket(kind='BX').ticket_no}", "已接单")
     stack.at("09:00", day=FRIDAY)
     plumber.say("到场", "到场")
