@@ -26,7 +26,7 @@ from bot.making import Made
 from bot.rasa_client import RasaClient, RasaDown, Said, joined
 from bot.residents import press
 from bot.speech import Command, Context
-from nlu.emergency import detect
+from nlu.emergency import Emergency, detect
 from nlu.slots import mask_identity, mentions_id_number
 from storage import mailbox
 from storage.database import Sessions
@@ -37,7 +37,7 @@ from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError, NotAllowed
 from tickets.people import Actor, actor_of, prefer
 from tickets.texts import say
-from tickets.words import is_greeting
+from tickets.words import is_greeting, told_beside
 
 log = logging.getLogger(__name__)
 
@@ -218,7 +218,15 @@ class Gateway:
         if emergencies.screen(session, chat, actor, found, row.text, key, self._clock()):
             row.screened_at = row.done_at = self._clock()
             row.payload = {**row.payload, "emergency": found.kind}
+            self._keep_beside(row, found)
             talking.overhear(session, actor, row, self._clock())
+
+    def _keep_beside(self, row: InboxMessage, found: Emergency) -> None:
+        """Another fault told with a danger (「另外客厅灯也不亮」) is read by the dialogue once the alarm is out."""
+        beside = told_beside(row.text) if found.verdict == "alarm" else ""
+        if beside and detect(beside) is None:
+            row.done_at = None
+            row.payload = {**row.payload, "left": beside, "restart": True}
 
     def _is_no_report(self, session: Session, staff: Staff, text: str) -> bool:
         """A command, or a word to a resident (「您那边还有煤气味吗」): no danger a colleague tells of."""
@@ -500,7 +508,7 @@ class Gateway:
     def _screen_together(self, session: Session, chat: Conversation, rows: list[InboxMessage]) -> bool:
         """「煤气」「味好大」 in two messages is one danger: a burst is also screened as a whole."""
         actor = actor_of(chat.identity)
-        texts = [row.text for row in rows if row.text and not row.button]
+        texts = [row.text for row in rows if row.text and not row.button and "left" not in row.payload]
         if len(texts) < 2 or actor.staff:
             return False
         joined = "，".join(texts)

@@ -52,6 +52,7 @@ from tickets.words import (
     self_check_yes,
     shouts,
     things_in,
+    told_beside,
     yes_cancel,
 )
 
@@ -252,6 +253,9 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     clearer = emergencies.add_words(turn.session, ticket, turn.actor, place, turn.text, turn.now)
     if is_medical(turn.text):
         return Outcome(emergencies.someone_is_ill(ticket))
+    if beside := told_beside(turn.text, ticket.symptom):
+        # Another fault waits for its own ticket, not for the end of the danger.
+        return Outcome(emergencies.noted_text(turn.session, turn.actor, ticket, place), resume=beside)
     if clearer and emergencies.danger(ticket) not in emergencies.NO_FORM:
         wanted = emergencies.ask_phone(turn.session, turn.actor, ticket, turn.now)
         text = say("reply.emergency_registered", **notify.facts(ticket, turn.now))

@@ -12,6 +12,8 @@ from nlu.slots import find_phone
 from tickets.catalog import causes
 from tickets.texts import DATA
 
+_EDGES = " \t\r\n，。！？；、,.!?;:："
+
 
 @cache
 def _patterns() -> dict[str, re.Pattern[str]]:
@@ -244,6 +246,17 @@ def _things() -> re.Pattern[str]:
 def things_in(text: str) -> frozenset[str]:
     """The broken things a text names: 灯, 马桶, 门锁 …"""
     return frozenset(_things().findall(normalize(text).text))
+
+
+def told_beside(text: str, about: str = "") -> str:
+    """What a message tells of another thing behind 另外 or 顺便: 「客厅灯也不亮」 beside a smell of gas; "" if nothing.
+    `about`: what is known of the first matter already."""
+    for opener in _patterns()["beside"].finditer(text):
+        rest = text[opener.end() :].strip(_EDGES)
+        named = things_in(rest)
+        if named and named.isdisjoint(things_in(about + text[: opener.start()])):
+            return rest
+    return ""
 
 
 def list_named(text: str) -> str:

@@ -280,3 +280,41 @@ def _chat(door: Door, channel: str) -> int:
 @pytest.mark.parametrize("words", ["发这里", "以后发给我", "这里漏水", "以后再说", "以后都发这里漏水"])
 def test_other_words_are_no_wish_of_where_to_write(words: str) -> None:
     assert commands.preference(words) is None
+
+
+# --- another fault told with a danger --------------------------------------------------------------------------------
+
+
+def test_another_fault_beside_a_danger_is_read_after_the_alarm(door: Door) -> None:
+    door.bind("telegram", "42", Resident, "王芳")
+    door.take(message("厨房煤气味好大，另外客厅灯也坏了"))
+    assert any("燃气" in text or "煤气" in text for text in door.said("telegram"))
+    handed = door.local("telegram", "42")
+    assert handed is not None
+    assert (handed.text, handed.restart) == ("客厅灯也坏了", True)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "着火了 另外屋里还有老人",
+        "煤气味好大 顺便说一句煤气灶也关了",
+        "厨房煤气味好大，另外配电箱在冒烟",
+        "煤气漏了 对了我在3栋2单元1502",
+    ],
+)
+def test_what_belongs_to_the_danger_stays_with_it(door: Door, words: str) -> None:
+    door.bind("telegram", "42", Resident, "王芳")
+    door.take(message(words))
+    assert door.local("telegram", "42") is None
+
+
+def test_a_message_during_a_danger_may_open_another_matter(door: Door) -> None:
+    door.bind("telegram", "42", Resident, "王芳")
+    door.take(message("厨房煤气味好大"))
+    door.take(message("阀门关了 窗也开了", number="2"))
+    assert door.local("telegram", "42") is None
+    door.take(message("对了楼道灯也不亮了", number="3"))
+    handed = door.local("telegram", "42")
+    assert handed is not None
+    assert handed.text == "楼道灯也不亮了"
