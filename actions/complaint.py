@@ -11,7 +11,7 @@ from actions import drafts
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_beside
 from storage.models import Draft, Ticket
-from tickets import complaints, finding, hearing, notify, questions
+from tickets import complaints, emergencies, finding, hearing, notify, questions
 from tickets.catalog import category
 from tickets.texts import has_text, say
 from tickets.words import bare_request, drops_draft, gives_up, is_angry, is_grave, shouts
@@ -57,6 +57,9 @@ class ValidateComplaintForm(DeskAction):
             SlotSet("detail", None if wanted else "-"),
             SlotSet("requested_slot", wanted),
         ]
+
+    def give_way(self, desk: Desk) -> Events:
+        return [SlotSet("matter", "-"), SlotSet("detail", "-"), SlotSet("requested_slot", None)]
 
 
 def _off_the_point(desk: Desk) -> bool:
@@ -110,6 +113,9 @@ class OpenComplaint(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         draft = drafts.find(desk, "TS")
         cleared: Events = [SlotSet("matter", None), SlotSet("detail", None)]
+        if emergencies.taken_up(desk.session, desk.actor, desk.now):
+            desk.done()
+            return cleared
         words = draft.data.get("words", "") if draft else ""
         if drops_draft(desk.text) or not words:
             drafts.drop(desk)

@@ -22,7 +22,7 @@ from nlu.slots import mask_text
 from storage import mailbox, reviews
 from storage.database import Sessions, connect, sessions
 from storage.models import Community, Conversation, ReviewItem, Ticket
-from tickets import audit, questions
+from tickets import audit, emergencies, questions
 from tickets.errors import DeskError
 from tickets.notify import facts
 from tickets.people import Actor, actor_of
@@ -83,12 +83,9 @@ class Desk:
         return list(self.message.get("faults") or [])
 
     @property
-    def repair_chances(self) -> dict[str, float]:
-        """How likely each repair category is, for a message read as a repair."""
-        if self.intent != "report_repair":
-            return {}
-        ranking = self.message.get("category_ranking") or []
-        return {str(one["name"]): self.confidence * float(one["confidence"]) for one in ranking}
+    def dangers(self) -> dict[str, float]:
+        """How likely the message tells of each kind of danger."""
+        return {str(one["name"]): float(one["confidence"]) for one in self.message.get("dangers") or []}
 
     @property
     def readings(self) -> list[tuple[str, float]]:
@@ -157,6 +154,10 @@ class DeskAction(Action, ABC):  # type: ignore[misc]
     @abstractmethod
     def act(self, desk: Desk, tracker: Tracker) -> Events: ...
 
+    def give_way(self, desk: Desk) -> Events:
+        """What is left to do when the model fears a danger that no word gave away, and it was asked about or is an alarm."""
+        return []
+
     def run(self, dispatcher: CollectingDispatcher, tracker: Tracker, domain: dict[str, Any]) -> Events:
         message = tracker.latest_message
         about = message.get("metadata") or {}
@@ -182,6 +183,9 @@ class DeskAction(Action, ABC):  # type: ignore[misc]
     def _guarded(self, desk: Desk, tracker: Tracker) -> Events:
         try:
             with desk.session.begin_nested():
+                if _feared(desk):
+                    desk.done()
+                    return self.give_way(desk)
                 return self.act(desk, tracker)
         except DeskError as error:
             audit.refused(desk.session, desk.community_id, desk.actor, error, desk.now)
@@ -193,6 +197,12 @@ class DeskAction(Action, ABC):  # type: ignore[misc]
             dispatcher.utter_message(**_part(*answer))
         if desk.handled and not desk.answers:
             dispatcher.utter_message(json_message={"handled": True})
+
+
+def _feared(desk: Desk) -> bool:
+    """The second net (domain.md §3.1)."""
+    args = (desk.session, desk.conversation, desk.actor, desk.dangers, desk.text, desk.category, desk.key, desk.now)
+    return emergencies.second_look(*args)
 
 
 def _part(text: str, buttons: Buttons) -> dict[str, Any]:

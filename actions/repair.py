@@ -38,8 +38,8 @@ class ValidateRepairForm(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if drafts.interrupted(desk, tracker, INTERRUPTIONS):
             return []
-        if _feared(desk) or _told_more(desk):
-            return [SlotSet("symptom", "-"), SlotSet("location", "-"), SlotSet("requested_slot", None)]
+        if _told_more(desk):
+            return _ended()
         draft = drafts.begin(desk, "BX")
         _words_of_unsure(desk, draft)
         if desk.intent == "report_repair" and desk.key not in draft.data.get("seen", []):
@@ -59,18 +59,17 @@ class ValidateRepairForm(DeskAction):
             SlotSet("requested_slot", wanted),
         ]
 
+    def give_way(self, desk: Desk) -> Events:
+        """What was told so far waits for the answer."""
+        draft = drafts.find(desk, "BX")
+        if draft is not None:
+            drafts.save(desk, draft, {**draft.data, "held": True})
+        return _ended()
 
-def _feared(desk: Desk) -> bool:
-    """The second net: the model fears a danger no word gave away. What was told so far waits for the answer."""
-    if not emergencies.second_look(
-        desk.session, desk.conversation, desk.actor, desk.repair_chances, desk.text, desk.key, desk.now
-    ):
-        return False
-    draft = drafts.find(desk, "BX")
-    if draft is not None:
-        drafts.save(desk, draft, {**draft.data, "held": True})
-    desk.done()
-    return True
+
+def _ended() -> Events:
+    """The form asks nothing more."""
+    return [SlotSet("symptom", "-"), SlotSet("location", "-"), SlotSet("requested_slot", None)]
 
 
 def _told_more(desk: Desk) -> bool:

@@ -87,6 +87,17 @@ class OptOut(DeskAction):
         return []
 
 
+class Chitchat(DeskAction):
+    """Small talk; an action and no response, so that the second net for dangers hangs under it too."""
+
+    def name(self) -> str:
+        return "action_chitchat"
+
+    def act(self, desk: Desk, tracker: Tracker) -> Events:
+        desk.say("reply.chitchat")
+        return []
+
+
 class Unsure(DeskAction):
     """Not understood: first the two likeliest readings as buttons, the second time a person with a ticket; never a loop."""
 

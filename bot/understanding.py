@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from nlu.address import Levels, levels_of, resolve, stated
-from nlu.classifier import COMPLAINT, QUESTION, RANKED, REPAIR, Clause, Model, Prediction
+from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Clause, Model, Prediction
 from nlu.emergency import Emergency, detect, suspect
 from nlu.expected_time import Window, parse_window
 from nlu.register import Register
@@ -50,7 +50,7 @@ class Reader:
         """What `text` means; offsets refer to it as it was given. Total: any string gives an answer."""
         said = self._model.predict(text)
         spans = self._tagger.find(text, expected_of(said.intent))
-        danger = detect(text) or suspect(_repair_chances(said), text)
+        danger = detect(text) or suspect(dict(said.dangers), text, said.category)
         alarm = danger if danger and danger.verdict == "alarm" else None
         code = _danger_code(said, alarm)
         faults = self._faults(text, said.faults, spans, alarm, code, now)
@@ -126,12 +126,6 @@ def _alarmed(found: list[Json], told: Sequence[tuple[str, int, int]], at: int, a
 
 def _beside(clause: Clause) -> Json:
     return {"text": clause.text, "category": clause.category}
-
-
-def _repair_chances(said: Prediction) -> dict[str, float]:
-    if said.intent != REPAIR:
-        return {}
-    return {code: chance * said.confidence for code, chance in said.category_ranking[:RANKED]}
 
 
 def _danger_code(said: Prediction, alarm: Emergency | None) -> str:

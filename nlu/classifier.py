@@ -8,10 +8,9 @@ category within it, and all (intent, category) pairs side by side. How this desi
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import combinations, pairwise
@@ -33,10 +32,7 @@ COMPLAINT = "file_complaint"
 QUESTION = "ask_question"
 OUT_OF_SCOPE = "out_of_scope"
 CATEGORY_INTENTS = (REPAIR, COMPLAINT, QUESTION)
-RANKED = 10
-"""How many of the likeliest categories are handed on; the second net for dangers adds up what it fears among them."""
-
-FEATURES_VERSION = 5
+FEATURES_VERSION = 6
 MAX_CHARS = 800
 """A message is read this far; a pasted book must not cost a second."""
 
@@ -47,6 +43,8 @@ _BLOCK_WEIGHTS = (1.0, 0.5, 0.1)
 _VECTOR_WEIGHT = 0.6
 _INTENT = "intent"
 _PAIR = "pair"
+_DANGER = "danger"
+NO_DANGER = "none"
 
 Floats = npt.NDArray[np.float32]
 Chances = npt.NDArray[np.float64]
@@ -54,12 +52,14 @@ Chances = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One training message; spans are (start, end, label) in `text`."""
+    """One training message; spans are (start, end, label) in `text`. `danger`: the kind it tells of, NO_DANGER, or "" where
+    nobody said, so that its category has to tell."""
 
     text: str
     intent: str
     category: str = ""
     spans: tuple[tuple[int, int, str], ...] = ()
+    danger: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,8 @@ class Prediction:
     """Matters of their own beside the faults of a repair that are complaints, not blame for these faults."""
     questions: tuple[Clause, ...] = ()
     """What is asked beside the faults of a repair or the matter of a complaint."""
+    dangers: tuple[tuple[str, float], ...] = ()
+    """Kinds of danger (domain.md §3.2) the message may tell of, likeliest first; what is left to 1 says that there is none."""
 
 
 # --- features ------------------------------------------------------------------------------------------------------
@@ -180,6 +182,7 @@ class _Reading:
 
     intents: Chances
     categories: dict[str, Chances]
+    dangers: Chances
 
 
 @dataclass
@@ -208,7 +211,8 @@ class Model:
         intent, confidence = ranking[0]
         categories = self._categories(intent, read)
         category, category_confidence = categories[0] if categories else ("", 0.0)
-        said = Prediction(intent, confidence, ranking, category, category_confidence, categories)
+        dangers = tuple(one for one in _ranked(self.heads[_DANGER].labels, read.dangers) if one[0] != NO_DANGER)
+        said = Prediction(intent, confidence, ranking, category, category_confidence, categories, dangers=dangers)
         if intent not in CATEGORY_INTENTS:
             return said
         segments = _Segments(self, done)
@@ -287,7 +291,8 @@ class Model:
             own = _softmax(scores[places[intent]])
             total = within.sum()
             categories[intent] = (own + within / total) / 2 if total > 0 else own
-        return _Reading((_softmax(scores[places[_INTENT]]) + by_pair) / 2, categories)
+        dangers = _softmax(scores[places[_DANGER]])
+        return _Reading((_softmax(scores[places[_INTENT]]) + by_pair) / 2, categories, dangers)
 
     def save(self, path: Path) -> None:
         """Write one compressed npz with the names as JSON inside; nothing executable."""
@@ -545,30 +550,38 @@ class _Row:
     category: str
     group: int
     whole: bool
+    danger: str = ""
 
     @property
     def pair(self) -> str:
         return f"{self.intent}/{self.category}"
 
 
-def train(examples: Iterable[Example]) -> Model:
-    """Fit every head; the same examples give the same model, in whatever order they come."""
-    rows = list(_rows(sorted(set(examples), key=lambda one: (one.text, one.intent, one.category, one.spans))))
+def train(examples: Iterable[Example], temperatures: Mapping[str, float] | None = None) -> Model:
+    """Fit every head; the same examples give the same model, in whatever order they come. `temperatures`: those of a model
+    that was trained on much the same, so that a third of the work need not be done again."""
+    rows = list(_rows(sorted(set(examples), key=_order)))
     if not rows:
         raise ValueError("no training examples")
     model = _vocabulary(rows)
     table = _table(model, rows)
-    from joblib import Parallel, delayed
+    from joblib import Parallel, cpu_count, delayed
 
     # The fitting library keeps one random state per process: side by side only in processes of their own.
-    jobs = os.cpu_count() if len(rows) >= _MANY_ROWS else 1
+    jobs = cpu_count() if len(rows) >= _MANY_ROWS else 1
     tasks = list(_tasks(rows))
-    fits = [fit for _, at, labels in tasks for fit in _fits(table[at], [rows[n] for n in at], labels)]
+    pairs = [(name, _fits(table[at], [rows[n] for n in at], labels)) for name, at, labels in tasks]
+    fits = [fit for _, pair in pairs for fit in (pair if temperatures is None else pair[:1])]
     found = iter(Parallel(n_jobs=jobs, max_nbytes=None)(delayed(function)(*arguments) for function, *arguments in fits))
     for name, _, labels in tasks:
-        (weights, bias), temperature = next(found), next(found)
+        weights, bias = next(found)
+        temperature = next(found) if temperatures is None else temperatures[name]
         model.heads[name] = Head(tuple(sorted(set(labels))), weights.astype(np.float16), bias, temperature)
     return model
+
+
+def _order(one: Example) -> tuple[Any, ...]:
+    return one.text, one.intent, one.category, one.spans, one.danger
 
 
 def _tasks(rows: Sequence[_Row]) -> Iterator[tuple[str, list[int], list[str]]]:
@@ -581,12 +594,14 @@ def _tasks(rows: Sequence[_Row]) -> Iterator[tuple[str, list[int], list[str]]]:
         numbers = [number for number, row in enumerate(rows) if row.intent == intent and row.category]
         if numbers:
             yield intent, numbers, [rows[at].category for at in numbers]
+    known = [number for number, row in enumerate(rows) if row.danger]
+    yield _DANGER, known, [rows[at].danger for at in known]
 
 
 def _rows(examples: Sequence[Example]) -> Iterator[_Row]:
     """Messages, and the clauses of long repairs and complaints that hold a marked symptom."""
     for group, one in enumerate(examples):
-        yield _Row(prepare(one.text), one.intent, one.category, group, True)
+        yield _Row(prepare(one.text), one.intent, one.category, group, True, _danger(one))
         if one.intent not in (REPAIR, COMPLAINT):
             continue
         clauses = list(_CROP_BORDER.finditer(one.text))
@@ -594,6 +609,13 @@ def _rows(examples: Sequence[Example]) -> Iterator[_Row]:
             inside = any(clause.start() <= s and e <= clause.end() for s, e, label in one.spans if label == "symptom")
             if inside and len(clause.group()) >= _MIN_CROP:
                 yield _Row(prepare(clause.group()), one.intent, one.category, group, False)
+
+
+def _danger(one: Example) -> str:
+    """The kind of danger, NO_DANGER, or "" where neither the writer of the example nor its category tells."""
+    if one.danger or one.category in _lists()["unclear_dangers"]:
+        return one.danger
+    return str(_lists()["dangers"].get(one.category, NO_DANGER))
 
 
 def _vocabulary(rows: Sequence[_Row]) -> Model:
@@ -618,14 +640,13 @@ def _table(model: Model, rows: Sequence[_Row]) -> Any:
     return csr_matrix((values, columns, starts), shape=(len(rows), len(model.vocabulary) + DESCRIPTION))
 
 
-def _fits(table: Any, rows: Sequence[_Row], labels: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+def _fits(table: Any, rows: Sequence[_Row], labels: Sequence[str]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """The two pieces of work that one head takes: its weights, and how honest they are."""
     names = sorted(set(labels))
     number = {name: place for place, name in enumerate(names)}
     wanted = np.array([number[label] for label in labels])
     judged = np.array([(row.group % _FOLDS, row.whole) for row in rows])
-    yield fit_linear, table, wanted, len(names)
-    yield _temperature, table, judged, wanted, len(names)
+    return (fit_linear, table, wanted, len(names)), (_temperature, table, judged, wanted, len(names))
 
 
 def fit_linear(table: Any, wanted: npt.NDArray[Any], size: int) -> tuple[Floats, Floats]:
@@ -683,11 +704,12 @@ def read_examples(folder: Path) -> list[Example]:
 
 
 def _block_examples(block: dict[str, Any]) -> Iterator[Example]:
-    category = str(block.get("metadata", {}).get("category", ""))
+    about = block.get("metadata", {})
+    category, danger = str(about.get("category", "")), str(about.get("danger", ""))
     for line in block["examples"].splitlines():
         if line.startswith("- "):
             text, spans = parse_markup(line[2:].strip())
-            yield Example(text, block["intent"], category, spans)
+            yield Example(text, block["intent"], category, spans, danger)
 
 
 def parse_markup(line: str) -> tuple[str, tuple[tuple[int, int, str], ...]]:

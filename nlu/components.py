@@ -28,6 +28,7 @@ FALLBACK_INTENT = "nlu_fallback"
 _MODEL_FILE = "model.npz"
 _TAGGER_FILE = "spans.crf"
 _RANKING_LENGTH = 10
+_DANGERS = 5
 _CODE = (classifier, spans, normalize, slots, vectors, words)
 _DIGITS = 4
 
@@ -134,9 +135,10 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
         message.set("entities", message.get("entities", []) + entities, add_to_output=True)
         message.set(
             "category_ranking",
-            [_named(*entry) for entry in meaning.category_ranking[: classifier.RANKED]],
+            [_named(*entry) for entry in meaning.category_ranking[:_RANKING_LENGTH]],
             add_to_output=True,
         )
+        message.set("dangers", [_named(*entry) for entry in meaning.dangers[:_DANGERS]], add_to_output=True)
         message.set("faults", [_clause(clause) for clause in meaning.faults], add_to_output=True)
         message.set("grievance", meaning.grievance, add_to_output=True)
         message.set("complaints", [_clause(clause) for clause in meaning.complaints], add_to_output=True)
@@ -219,4 +221,5 @@ def _example(message: Message) -> Example:
     found = tuple(
         sorted((entity["start"], entity["end"], entity["entity"]) for entity in message.get("entities") or ())
     )
-    return Example(message.get("text") or "", message.get("intent"), category, found)
+    danger = str(metadata.get("danger", ""))
+    return Example(message.get("text") or "", message.get("intent"), category, found, danger)

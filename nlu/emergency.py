@@ -96,6 +96,12 @@ class Kind:
     refinements: tuple[Refinement, ...]
     yields_to: frozenset[str]
 
+    @property
+    def codes(self) -> frozenset[str]:
+        """Every category a ticket of this kind can have."""
+        more = {*(one.code for one in self.triggers), *(one.code for one in self.refinements)}
+        return frozenset({self.code, *more} - {""})
+
 
 @dataclass(frozen=True, slots=True)
 class Guard:
@@ -140,8 +146,6 @@ class EmergencyRules:
     mask: re.Pattern[str]
     breaks: re.Pattern[str]
     staff_test: re.Pattern[str]
-    suspects: Mapping[str, str]
-    """Repair codes that are a danger by themselves, with their kind."""
 
 
 def load_rules(path: Path = RULES_PATH) -> EmergencyRules:
@@ -155,7 +159,6 @@ def load_rules(path: Path = RULES_PATH) -> EmergencyRules:
         mask=compiler.any_of(raw["not_triggers"]),
         breaks=compiler.any_of(raw["clause_words"]),
         staff_test=compiler.regex(raw["staff_test"]),
-        suspects=dict(raw["suspects"]),
     )
 
 
@@ -266,23 +269,26 @@ def detect(text: str, rules: EmergencyRules | None = None) -> Emergency | None:
     return main
 
 
-# The model of a whole message is the second net, behind the words: below `_ASK` it says nothing, from `_SURE` on it is believed.
-_ASK, _SURE = 0.5, 0.75
+# The model is the second net, behind the words: below `_ASK` it says nothing, from `_SURE` on it is believed.
+_ASK, _SURE = 0.3, 0.6
 
 
-def suspect(chances: Mapping[str, float], text: str, rules: EmergencyRules | None = None) -> Emergency | None:
-    """What the trained model takes for a danger although no trigger did: `chances` of each repair code for this message.
+def suspect(
+    dangers: Mapping[str, float], text: str, category: str = "", rules: EmergencyRules | None = None
+) -> Emergency | None:
+    """What the trained model takes for a danger although no trigger did: `dangers` is the chance of each kind for this message,
+    `category` what it takes to be broken.
 
     Nothing is lost by it: it can ask or raise an alarm, never call one off (domain.md §3.1).
     """
-    rules = rules if rules is not None else _default_rules()
-    feared = {code: chance for code, chance in chances.items() if code in rules.suspects}
-    if sum(feared.values()) < _ASK:
+    if not dangers or sum(dangers.values()) < _ASK:
         return None
-    code = max(feared, key=lambda one: feared[one])
-    kind = next(one for one in rules.kinds if one.name == rules.suspects[code])
-    sure = sum(feared.values()) >= _SURE
+    rules = rules if rules is not None else _default_rules()
+    name = max(dangers, key=lambda one: dangers[one])
+    kind = next(one for one in rules.kinds if one.name == name)
+    sure = sum(dangers.values()) >= _SURE
     question = "" if sure else f"{kind.name}.default"
+    code = category if category in kind.codes else kind.code
     return Emergency(kind.name, "alarm" if sure else "check", code, kind.level, text, "model", question)
 
 

@@ -76,19 +76,21 @@ def second_look(
     session: Session,
     conversation: Conversation,
     actor: Actor,
-    chances: Mapping[str, float],
+    dangers: Mapping[str, float],
     text: str,
+    category: str,
     source_key: str,
     now: datetime,
 ) -> bool:
     """The trained model's fear for a message in which no word gave the alarm: one safety question, or the alarm when it is sure.
+    `dangers`: how likely it tells of each kind; `category`: what the model takes to be broken.
 
     Whoever has just been asked is not asked again. Returns whether the message is dealt with.
     """
     person = actor.resident
     if person is None or questions.asked_since(session, person, ("safety", "emergency"), now - JUST_ASKED):
         return False
-    found = suspect(chances, text)
+    found = suspect(dangers, text, category)
     return found is not None and screen(session, conversation, actor, found, text, source_key, now)
 
 

@@ -13,6 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nlu.classifier import LISTS_PATH, NO_DANGER, read_examples
+from nlu.data_check import DATA as DATA_DIR
 from nlu.emergency import MESSAGES_PATH, RULES_PATH, detect, load_rules, playbook, question_text, suspect
 
 CASES = Path(__file__).parent / "cases"
@@ -359,7 +361,7 @@ FAR = "，one two three four five six seven eight nine ten，"
 def test_classes_side_by_side_are_found_in_any_order_and_only_nearby(tmp_path: Path) -> None:
     other = tmp_path / "rules.yml"
     other.write_text(
-        "version: t\nwords: {}\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\nsuspects: {}\n"
+        "version: t\nwords: {}\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
         "kinds: {FIRE: {code: F01, level: U0, alarm: [{any: [smoke], with: [door, hot], unless: steam}]}}\n",
         encoding="utf-8",
     )
@@ -374,7 +376,7 @@ def test_word_lists_find_every_beginning(tmp_path: Path) -> None:
     """The look at the first character must not cost a word, however the item is written."""
     other = tmp_path / "rules.yml"
     other.write_text(
-        "version: t\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\nsuspects: {}\n"
+        "version: t\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
         "words: {plain: [ab, '[12]c', '(?<!q)de'], named: ['{plain}f', g], either: [hi|jk, lm], maybe: ['n?o', p]}\n"
         "kinds: {FIRE: {code: F01, level: U0, alarm: ['({named}|{either}|{maybe})w']}}\n",
         encoding="utf-8",
@@ -389,7 +391,7 @@ def test_rules_are_data(tmp_path: Path) -> None:
     """The code holds no trigger of its own: another file, another language of danger."""
     other = tmp_path / "rules.yml"
     other.write_text(
-        "version: t\nwords: {}\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\nsuspects: {}\n"
+        "version: t\nwords: {}\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
         "kinds: {FIRE: {code: F01, level: U0, alarm: [fuego]}}\n",
         encoding="utf-8",
     )
@@ -403,22 +405,28 @@ def test_rules_are_data(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("chances", "verdict", "kind"),
     [
-        ({"M01": 0.9}, "alarm", "MED"),
-        ({"M01": 0.4, "M03": 0.2}, "check", "MED"),
-        ({"G01": 0.5, "G03": 0.3}, "alarm", "GAS"),
-        ({"M01": 0.3}, "", ""),
-        ({"W02": 0.99}, "", ""),
+        ({"MED": 0.9}, "alarm", "MED"),
+        ({"MED": 0.4, "SELF": 0.1}, "check", "MED"),
+        ({"GAS": 0.5, "CO": 0.3}, "alarm", "GAS"),
+        ({"MED": 0.2}, "", ""),
         ({}, "", ""),
     ],
 )
 def test_the_second_net_asks_or_alarms_by_how_sure_the_model_is(
     chances: dict[str, float], verdict: str, kind: str
 ) -> None:
-    found = suspect(chances, "words", RULES)
+    found = suspect(chances, "words", rules=RULES)
     assert (found.verdict, found.kind) == (verdict, kind) if verdict else found is None
     if found is not None and found.verdict == "check":
         assert question_text(found.question)
 
 
-def test_every_suspect_is_a_code_of_a_kind_with_a_playbook() -> None:
-    assert {playbook(kind).kind for kind in RULES.suspects.values()} <= set(KINDS)
+def test_the_model_says_what_is_broken_if_a_ticket_of_that_kind_can_have_it() -> None:
+    told = {code: suspect({"ELEC": 0.9}, "words", code, RULES) for code in ("E09", "W02", "")}
+    assert {code: one.code for code, one in told.items() if one} == {"E09": "E09", "W02": "E01", "": "E01"}
+
+
+def test_kinds_that_the_model_learns_are_those_of_the_rules() -> None:
+    lists = yaml.safe_load(LISTS_PATH.read_text("utf-8"))
+    told = {one.danger for one in read_examples(DATA_DIR / "nlu")} - {"", NO_DANGER}
+    assert {*lists["dangers"].values(), *told} <= set(KINDS)

@@ -16,9 +16,9 @@ from tickets.places import read_place
 WORDS = "她歪在沙发上嘴是斜的"
 
 
-def look(desk: Desk, chances: dict[str, float], now: datetime = NOW, *, by: str = "王芳") -> bool:
+def look(desk: Desk, dangers: dict[str, float], now: datetime = NOW, *, by: str = "王芳") -> bool:
     key = f"web:{now.isoformat()}"
-    return emergencies.second_look(desk.session, desk.chat(by), desk.actor(by), chances, WORDS, key, now)
+    return emergencies.second_look(desk.session, desk.chat(by), desk.actor(by), dangers, WORDS, "M01", key, now)
 
 
 def emergency(desk: Desk) -> Ticket | None:
@@ -26,7 +26,7 @@ def emergency(desk: Desk) -> Ticket | None:
 
 
 def test_a_sure_model_raises_the_alarm(desk: Desk) -> None:
-    assert look(desk, {"M01": 0.9})
+    assert look(desk, {"MED": 0.9})
     ticket = emergency(desk)
     assert ticket is not None
     assert (ticket.code, ticket.place_key, ticket.symptom) == ("M01", "P1/3/2/1502", WORDS)
@@ -35,16 +35,16 @@ def test_a_sure_model_raises_the_alarm(desk: Desk) -> None:
 
 
 def test_a_doubting_model_asks_once_and_a_no_lets_the_words_go_on(desk: Desk) -> None:
-    assert look(desk, {"M01": 0.6})
+    assert look(desk, {"MED": 0.4})
     assert emergency(desk) is None
     outcome = try_answer(Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), "没有", NOW, "web:2"))
     assert outcome is not None
     assert outcome.resume == WORDS
-    assert not look(desk, {"M01": 0.6}, NOW + timedelta(minutes=1))
+    assert not look(desk, {"MED": 0.4}, NOW + timedelta(minutes=1))
 
 
 def test_an_unanswered_doubt_reaches_the_duty_people(desk: Desk) -> None:
-    look(desk, {"M01": 0.6})
+    look(desk, {"MED": 0.4})
     desk.seen()
     desk.sweep(NOW + timedelta(minutes=3))
     [told] = desk.fresh("马经理")
@@ -52,14 +52,14 @@ def test_an_unanswered_doubt_reaches_the_duty_people(desk: Desk) -> None:
 
 
 def test_ordinary_faults_and_colleagues_are_left_alone(desk: Desk) -> None:
-    assert not look(desk, {"W02": 0.99, "M01": 0.01})
-    assert not look(desk, {"M01": 0.9}, by="王师傅")
+    assert not look(desk, {"MED": 0.01})
+    assert not look(desk, {"MED": 0.9}, by="王师傅")
     assert not emergencies.taken_up(desk.session, desk.actor("王芳"), NOW)
 
 
 def test_pieces_of_a_place_told_during_an_emergency_are_put_together(desk: Desk) -> None:
     """「8栋」「12A」."""
-    assert look(desk, {"M01": 0.9}, by="王芳")
+    assert look(desk, {"MED": 0.9}, by="王芳")
     ticket = emergency(desk)
     assert ticket is not None
     ticket.place_key, ticket.place_text = "", ""
