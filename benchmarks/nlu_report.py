@@ -14,7 +14,7 @@ import os
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,8 +30,8 @@ sys.path.insert(0, str(ROOT))
 from bot.demo import demo_register  # noqa: E402
 from bot.understanding import Reader  # noqa: E402
 from nlu import spans  # noqa: E402
-from nlu.classifier import Example, Model, read_examples, train  # noqa: E402
-from nlu.emergency import detect  # noqa: E402
+from nlu.classifier import COMPLAINT, NO_DANGER, REPAIR, Example, read_examples, train  # noqa: E402
+from nlu.emergency import ASK, SURE, detect  # noqa: E402
 from nlu.spans import Tagger  # noqa: E402
 
 HELD_OUT = ROOT / "tests" / "nlu" / "held_out"
@@ -154,30 +154,25 @@ def show_calibration(rows: Sequence[tuple[float, bool]]) -> None:
 
 @dataclass
 class Judged:
-    """What models that had not seen the messages said of them: (wanted, said), (confidence, right), spans."""
+    """What models that had not seen the messages said of them: (wanted, said), (confidence, right), (a danger, chance of one)."""
 
     intents: list[tuple[str, str]] = field(default_factory=list)
     codes: list[tuple[str, str]] = field(default_factory=list)
     sure: list[tuple[float, bool]] = field(default_factory=list)
-    spans: list[tuple[Spans, Spans]] = field(default_factory=list)
+    dangers: list[tuple[bool, float]] = field(default_factory=list)
 
 
 # What the taggers learn from, made once: the processes that learn are forks of the one that has it.
 _lessons: dict[Example, Any] = {}
 
 
-def learn(examples: Sequence[Example]) -> tuple[Model, Tagger]:
-    return train(examples), learn_spans(examples)
-
-
 def learn_spans(examples: Sequence[Example]) -> Tagger:
     return spans.fit(_lessons[one] for one in sorted(set(examples), key=lambda one: (one.text, one.spans)))
 
 
-def judge_fold(known: Sequence[Example], fold: int, folds: int) -> Judged:
-    learned = [one for at, one in enumerate(known) if at % folds != fold]
-    model = train(learned)
-    tagger = learn_spans(learned) if fold < SPAN_FOLDS else None
+def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold: int, folds: int) -> Judged:
+    """Confidences are made honest once, by the model of all messages: a temperature is one number a head."""
+    model = train([one for at, one in enumerate(known) if at % folds != fold], temperatures)
     judged = Judged()
     for one in known[fold::folds]:
         said = model.predict(one.text)
@@ -185,25 +180,47 @@ def judge_fold(known: Sequence[Example], fold: int, folds: int) -> Judged:
         judged.sure.append((said.confidence, said.intent == one.intent))
         if one.category:
             judged.codes.append((one.category, said.category if said.intent == one.intent else "other intent"))
-        if tagger and one.intent in ("report_repair", "file_complaint"):
-            found = tagger.find(one.text, spans.expected_of(said.intent))
-            judged.spans.append(({*one.spans}, {(span.start, span.end, span.label) for span in found}))
+        if one.danger:
+            feared = sum(chance for _, chance in said.dangers)
+            judged.dangers.append((one.danger != NO_DANGER, feared))
     print(f"fold {fold + 1} of {folds} read", file=sys.stderr)
     return judged
 
 
-def show_folds(found: Sequence[Judged], rows: bool) -> None:
+def judge_spans(known: Sequence[Example], fold: int, folds: int) -> SpanCount:
+    """Of messages whose intent is known: whether it is read right, the other table tells."""
+    tagger = learn_spans([one for at, one in enumerate(known) if at % folds != fold])
+    count = SpanCount()
+    for one in known[fold::folds]:
+        if one.intent in (REPAIR, COMPLAINT):
+            found = tagger.find(one.text, spans.expected_of(one.intent))
+            count.add({*one.spans}, {(span.start, span.end, span.label) for span in found})
+    print(f"spans of fold {fold + 1} read", file=sys.stderr)
+    return count
+
+
+def show_folds(found: Sequence[Judged], marked_too: Sequence[SpanCount], rows: bool) -> None:
     print(f"\n## {len(found)} folds of the training messages")
     show_labels("Intents", [pair for one in found for pair in one.intents], rows=rows)
     show_confused([pair for one in found for pair in one.intents])
     show_labels("Categories", [pair for one in found for pair in one.codes], rows=rows)
     show_confused([pair for one in found for pair in one.codes])
     show_calibration([pair for one in found for pair in one.sure])
+    show_dangers([pair for one in found for pair in one.dangers])
     _span_head()
     count = SpanCount()
-    for pair in (pair for one in found for pair in one.spans):
-        count.add(*pair)
+    for one in marked_too:
+        count.counts.update(one.counts)
     count.show("folds")
+
+
+def show_dangers(pairs: Sequence[tuple[bool, float]]) -> None:
+    """Messages written about danger and near it: how many the model fears, without any word of the rules."""
+    alarms, near = ([feared for is_one, feared in pairs if is_one is wanted] for wanted in (True, False))
+    if alarms and near:
+        print(f"\nDangers by the model alone, of {len(alarms)} messages about one and {len(near)} near one:")
+        for floor, name in ((ASK, "asked about"), (SURE, "alarm")):
+            print(f"{sum(one >= floor for one in alarms)} and {sum(one >= floor for one in near)} {name}")
 
 
 def _span_head() -> None:
@@ -286,6 +303,11 @@ def by_both_nets(reader: Reader, text: str) -> str:
     return "alarm" if read["emergency"] else "ask" if read["safety_question"] else ""
 
 
+def _alone() -> None:
+    """A fold has one core; the heads of its model are fitted one after the other."""
+    os.environ["LOKY_MAX_CPU_COUNT"] = "1"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folds", type=int, default=5, help="0 leaves cross-validation out")
@@ -297,12 +319,17 @@ def main() -> None:
     known = sorted(set(examples), key=lambda one: (one.text, one.intent, one.category))
     random.Random(1).shuffle(known)
     _lessons.update((one, spans.observed((one.text, one.spans))) for one in known)
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        whole = pool.submit(learn, examples)
-        folds = [pool.submit(judge_fold, known, fold, options.folds) for fold in range(options.folds)]
+    model = train(examples)
+    temperatures = {name: head.temperature for name, head in model.heads.items()}
+    with ProcessPoolExecutor(os.cpu_count(), initializer=_alone) as pool:
+        tagger = pool.submit(learn_spans, examples)
+        tagged = [
+            pool.submit(judge_spans, known, fold, options.folds) for fold in range(min(SPAN_FOLDS, options.folds))
+        ]
+        folds = [pool.submit(judge_fold, known, temperatures, fold, options.folds) for fold in range(options.folds)]
         if folds:
-            show_folds([fold.result() for fold in folds], not options.short)
-        reader = Reader(*whole.result(), demo_register())
+            show_folds([one.result() for one in folds], [one.result() for one in tagged], not options.short)
+        reader = Reader(model, tagger.result(), demo_register())
     judge_held_out(reader, not options.short, options.wrong)
     judge_faults(reader, options.wrong)
     judge_emergencies("by words alone", by_words, options.wrong)

@@ -269,8 +269,8 @@ def detect(text: str, rules: EmergencyRules | None = None) -> Emergency | None:
     return main
 
 
-# The model is the second net, behind the words: below `_ASK` it says nothing, from `_SURE` on it is believed.
-_ASK, _SURE = 0.3, 0.6
+ASK, SURE = 0.3, 0.6
+"""The model is the second net, behind the words: below `ASK` it says nothing, from `SURE` on it is believed."""
 
 
 def suspect(
@@ -281,12 +281,12 @@ def suspect(
 
     Nothing is lost by it: it can ask or raise an alarm, never call one off (domain.md §3.1).
     """
-    if not dangers or sum(dangers.values()) < _ASK:
+    if not dangers or sum(dangers.values()) < ASK:
         return None
     rules = rules if rules is not None else _default_rules()
     name = max(dangers, key=lambda one: dangers[one])
     kind = next(one for one in rules.kinds if one.name == name)
-    sure = sum(dangers.values()) >= _SURE
+    sure = sum(dangers.values()) >= SURE
     question = "" if sure else f"{kind.name}.default"
     code = category if category in kind.codes else kind.code
     return Emergency(kind.name, "alarm" if sure else "check", code, kind.level, text, "model", question)

@@ -245,7 +245,7 @@ def observed(marked: Marked) -> tuple[Any, list[str]]:
 def fit(lessons: Iterable[tuple[Any, list[str]]]) -> Tagger:
     """Fit on what `observed` gave."""
     trainer: Any = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
-    trainer.set_params({"c1": 0.05, "c2": 0.02, "max_iterations": 45, "feature.minfreq": 2})
+    trainer.set_params({"c1": 1.0, "c2": 0.3, "max_iterations": 80, "feature.minfreq": 2})
     for seen, tags in lessons:
         if tags:
             trainer.append(seen, tags)
