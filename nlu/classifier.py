@@ -343,7 +343,7 @@ _MIN_SEGMENT = 3
 _SURE_REPAIR = 0.4
 _SURE_CATEGORY = 0.5
 _BESIDE_COMPLAINT = 0.75
-_SURE_BLAME = 0.7
+_SURE_BLAME, _OPENED_BLAME = 0.7, 0.5
 _SURE_QUESTION = 0.8
 
 
@@ -441,10 +441,13 @@ class _Segments:
 
     def complaints(self) -> Iterator[Clause]:
         """Clauses that complain of something else than the faults; blame for the faults is a grievance."""
+        told: list[str] = []
         for segment in self._all:
-            sure = segment.complaint >= _SURE_BLAME and segment.complaint_confidence >= _SURE_CATEGORY
-            if sure and not segment.accuses:
-                code, confidence = segment.complaint_category, segment.complaint_confidence
+            floor = _OPENED_BLAME if segment.opened else _SURE_BLAME
+            sure = segment.complaint >= floor and segment.complaint_confidence >= _SURE_CATEGORY
+            code, confidence = segment.complaint_category, segment.complaint_confidence
+            if sure and not segment.accuses and told[-1:] != [code]:
+                told.append(code)
                 yield self._clause(segment.start, segment.end, code, confidence)
 
     def questions(self, *, opened: bool) -> Iterator[Clause]:
