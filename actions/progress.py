@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from rasa_sdk import Tracker
+from rasa_sdk.events import FollowupAction
 from sqlalchemy import select
 
 from actions import details, drafts
@@ -13,7 +14,7 @@ from storage.models import OpenQuestion, Staff, Ticket
 from tickets import asking, desk_lists, finding, notify, verbs
 from tickets.people import staff_named
 from tickets.texts import clock, has_text, say
-from tickets.words import list_named
+from tickets.words import list_named, wants_complaint
 
 SHOWN = 4
 SURE = 0.8
@@ -66,6 +67,8 @@ class Progress(DeskAction):
         return "action_progress"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if desk.actor.resident and wants_complaint(desk.text):
+            return [FollowupAction("complaint_form")]
         # 「师傅来的时候带个梯子」 speaks of the visit and asks nothing.
         if desk.confidence < SURE and details.taken(desk):
             return []

@@ -13,9 +13,10 @@ from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_beside
 from storage.models import Draft, Ticket
-from tickets import emergencies, notify, questions, talks, verbs
+from tickets import emergencies, finding, notify, questions, talks, verbs
 from tickets.catalog import category
 from tickets.people import follows
+from tickets.places import part_of
 from tickets.texts import has_text, say
 from tickets.verbs import Report
 from tickets.words import drops_draft, gives_up, is_angry
@@ -23,6 +24,7 @@ from tickets.words import drops_draft, gives_up, is_angry
 GRIEVANCE = "T02"
 # How long somebody may think about whether a neighbour's report is the same as theirs.
 JOIN_WAIT = timedelta(minutes=10)
+SAME_TELLING = timedelta(hours=2)
 # Each has a rule in data/rules/forms.yml.
 INTERRUPTIONS = frozenset(
     {"greet", "ask_question", "ask_progress", "bot_challenge", "urge", "cancel", "handoff", "file_complaint"}
@@ -197,7 +199,7 @@ def _open_all(desk: Desk, draft: Draft) -> list[Ticket]:
     own: list[Ticket] = []
     tickets: list[Ticket] = []
     for index, fault in enumerate(_faults(draft)):
-        ticket = _shared(desk, draft, fault, index)
+        ticket = _told_again(desk, fault) or _shared(desk, draft, fault, index)
         if ticket is None:
             ticket = _open(desk, draft, fault, index)
             if ticket.status == "merged":
@@ -231,6 +233,22 @@ def _open(desk: Desk, draft: Draft, fault: dict[str, Any], index: int) -> Ticket
     )
     ticket, _ = verbs.open_ticket(desk.session, desk.community_id, report, desk.now)
     return ticket
+
+
+def _told_again(desk: Desk, fault: dict[str, Any]) -> Ticket | None:
+    """The ticket of this person's own that a public fault told a second time belongs to; a lift is the same on every floor."""
+    key = fault.get("place_key", "")
+    part = part_of(key, "unit")
+    for own in finding.open_of(desk.session, desk.actor, kinds=("BX",)):
+        lift = category(own.code).trades[:1] == ("lift",) and part and part_of(own.place_key, "unit") == part
+        same = own.public_area and own.code == fault["code"] and (lift or own.place_key == key)
+        before = not str(own.source_key).startswith(f"{desk.key}:") and desk.now - own.created_at <= SAME_TELLING
+        if same and before and desk.actor.resident:
+            ticket = verbs.load(desk.session, own.id)
+            verbs.comment(desk.session, ticket, desk.actor, fault["words"], desk.now)
+            desk.say("reply.told_again", **notify.facts(ticket, desk.now))
+            return ticket
+    return None
 
 
 def _shared(desk: Desk, draft: Draft, fault: dict[str, Any], index: int) -> Ticket | None:

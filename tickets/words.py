@@ -146,6 +146,11 @@ def form_asked_for(text: str) -> str:
     return "complaint_form" if _has("bare_complaint", text) else "repair_form"
 
 
+def wants_complaint(text: str) -> bool:
+    """「我要投诉」, whatever else is said."""
+    return _has("wants_complaint", text)
+
+
 def is_vulnerable(text: str) -> bool:
     """Someone is affected who cannot help themselves (domain.md §3.5)."""
     return _has("vulnerable", text)
