@@ -59,6 +59,7 @@ class ValidateComplaintForm(DeskAction):
         ]
 
     def give_way(self, desk: Desk) -> Events:
+        """The form ends; what was told before this message is registered."""
         return [SlotSet("matter", "-"), SlotSet("detail", "-"), SlotSet("requested_slot", None)]
 
 
@@ -113,7 +114,7 @@ class OpenComplaint(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         draft = drafts.find(desk, "TS")
         cleared: Events = [SlotSet("matter", None), SlotSet("detail", None)]
-        if emergencies.taken_up(desk.session, desk.actor, desk.now):
+        if draft is None and emergencies.taken_up(desk.session, desk.actor, desk.now):
             desk.done()
             return cleared
         words = draft.data.get("words", "") if draft else ""

@@ -28,7 +28,6 @@ FALLBACK_INTENT = "nlu_fallback"
 _MODEL_FILE = "model.npz"
 _TAGGER_FILE = "spans.crf"
 _RANKING_LENGTH = 10
-_DANGERS = 5
 _CODE = (classifier, spans, normalize, slots, vectors, words)
 _DIGITS = 4
 
@@ -138,7 +137,7 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
             [_named(*entry) for entry in meaning.category_ranking[:_RANKING_LENGTH]],
             add_to_output=True,
         )
-        message.set("dangers", [_named(*entry) for entry in meaning.dangers[:_DANGERS]], add_to_output=True)
+        message.set("dangers", [_named(*entry) for entry in meaning.dangers], add_to_output=True)
         message.set("faults", [_clause(clause) for clause in meaning.faults], add_to_output=True)
         message.set("grievance", meaning.grievance, add_to_output=True)
         message.set("complaints", [_clause(clause) for clause in meaning.complaints], add_to_output=True)

@@ -93,7 +93,7 @@ def test_what_no_word_gives_away_the_model_fears(stack: Stack) -> None:
 
 
 def test_another_fault_told_with_a_danger_has_a_ticket_of_its_own(stack: Stack) -> None:
-    person = stack.person("王芳")
+    person = stack.person("王女士")
     person.say("厨房煤气味好大，另外客厅灯也坏了", "客厅")
     gas, lamp = stack.tickets()
     assert (gas.code, gas.level, lamp.code, lamp.place_key) == ("G01", "U0", "E04", gas.place_key)
