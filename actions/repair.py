@@ -237,13 +237,15 @@ def _open(desk: Desk, draft: Draft, fault: dict[str, Any], index: int) -> Ticket
 
 def _told_again(desk: Desk, fault: dict[str, Any]) -> Ticket | None:
     """The ticket of this person's own that a public fault told a second time belongs to; a lift is the same on every floor."""
+    if desk.actor.resident is None:
+        return None
     key = fault.get("place_key", "")
     part = part_of(key, "unit")
     for own in finding.open_of(desk.session, desk.actor, kinds=("BX",)):
         lift = category(own.code).trades[:1] == ("lift",) and part and part_of(own.place_key, "unit") == part
         same = own.public_area and own.code == fault["code"] and (lift or own.place_key == key)
         before = not str(own.source_key).startswith(f"{desk.key}:") and desk.now - own.created_at <= SAME_TELLING
-        if same and before and desk.actor.resident:
+        if same and before:
             ticket = verbs.load(desk.session, own.id)
             verbs.comment(desk.session, ticket, desk.actor, fault["words"], desk.now)
             desk.say("reply.told_again", **notify.facts(ticket, desk.now))

@@ -573,8 +573,8 @@ def train(examples: Iterable[Example], temperatures: Mapping[str, float] | None 
     # The fitting library keeps one random state per process: side by side only in processes of their own.
     jobs = cpu_count() if len(rows) >= _MANY_ROWS else 1
     tasks = list(_tasks(rows))
-    pairs = [(name, _fits(table[at], [rows[n] for n in at], labels)) for name, at, labels in tasks]
-    fits = [fit for _, pair in pairs for fit in (pair if temperatures is None else pair[:1])]
+    wanted = 2 if temperatures is None else 1
+    fits = [fit for _, at, labels in tasks for fit in _fits(table[at], [rows[n] for n in at], labels)[:wanted]]
     found = iter(Parallel(n_jobs=jobs, max_nbytes=None)(delayed(function)(*arguments) for function, *arguments in fits))
     for name, _, labels in tasks:
         weights, bias = next(found)

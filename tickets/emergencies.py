@@ -87,11 +87,13 @@ def second_look(
 
     Whoever has just been asked is not asked again. Returns whether the message is dealt with.
     """
-    person = actor.resident
-    if person is None or questions.asked_since(session, person, ("safety", "emergency"), now - JUST_ASKED):
+    person, found = actor.resident, suspect(dangers, text, category)
+    # Every action of every turn comes by here: nearly all are done before the database is asked.
+    if person is None or found is None:
         return False
-    found = suspect(dangers, text, category)
-    return found is not None and screen(session, conversation, actor, found, text, source_key, now)
+    if questions.asked_since(session, person, ("safety", "emergency"), now - JUST_ASKED):
+        return False
+    return screen(session, conversation, actor, found, text, source_key, now)
 
 
 def taken_up(session: Session, actor: Actor, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from e2e.harness import ROOT, Stack
 from sqlalchemy import select
 
 from bot import training
-from nlu.emergency import detect, playbook
+from nlu.emergency import detect, load_rules, playbook
 from storage.models import OutboxMessage, ReviewItem
 
 pytestmark = pytest.mark.e2e
@@ -78,7 +78,8 @@ def test_what_no_word_gives_away_the_model_fears(stack: Stack) -> None:
     sure, unsure = feared(stack, alarm=True), feared(stack, alarm=False)
     stack.person("stranger:520").say(sure)
     [ticket] = stack.tickets()
-    assert ticket.level in ("U0", "U1")
+    levels = {kind.name: kind.level for kind in load_rules().kinds}
+    assert ticket.level == levels[ticket.detail["danger"]]
     advice = playbook(ticket.detail["danger"]).advice(gas_phone="0571-5555-0177", duty_phone="0571-5555-0100")
     with stack.session() as session:
         assert advice in session.scalars(select(OutboxMessage.text)).all()
@@ -88,7 +89,7 @@ def test_what_no_word_gives_away_the_model_fears(stack: Stack) -> None:
     person.press("是")
     alarmed = stack.tickets()[-1]
     assert len(stack.tickets()) == 2
-    assert alarmed.level in ("U0", "U1")
+    assert alarmed.level == levels[alarmed.detail["danger"]]
     assert unsure in alarmed.symptom
 
 

@@ -1,0 +1,60 @@
+"""A public fault that its reporter tells a second time is one ticket; another lamp, another stairs, another day are not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from deskhelp import NOW, at
+from deskhelp import Desk as Community
+from sqlalchemy import select
+
+from actions.context import Desk
+from actions.repair import _told_again
+from storage.models import TicketEvent
+
+LIFT, LAMP = "PUB:P1/3/2/-/LIFT", "PUB:P1/3/2/11/STAIRS"
+
+
+def again(desk: Community, code: str, key: str, now: datetime, by: str = "王芳") -> list[str]:
+    """The numbers of the tickets that the words went to, and that they stand in its history."""
+    message: dict[str, Any] = {"intent": {"name": "report_repair", "confidence": 0.9}}
+    found = Desk(desk.session, desk.chat(by), desk.actor(by), now, "web:2", "光说来了来了", message)
+    ticket = _told_again(found, {"code": code, "place_key": key, "words": found.text})
+    if ticket is None:
+        return []
+    assert [text for text, _ in found.answers if ticket.ticket_no in text]
+    query = select(TicketEvent.note).where(TicketEvent.ticket_id == ticket.id)
+    assert found.text in list(desk.session.scalars(query))
+    return [ticket.ticket_no]
+
+
+def test_the_same_lift_on_another_floor_is_the_same(desk: Community) -> None:
+    ticket = desk.report("L03", place_key=LIFT, public_area=True)
+    assert again(desk, "L03", "PUB:P1/3/2/11/LIFT", at("09:05")) == [ticket.ticket_no]
+
+
+@pytest.mark.parametrize(
+    ("code", "key", "now"),
+    [
+        ("L03", "PUB:P1/3/1/-/LIFT", at("09:05")),
+        ("L04", LIFT, at("09:05")),
+        ("L03", LIFT, at("11:30")),
+    ],
+)
+def test_another_lift_fault_or_time_is_not(desk: Community, code: str, key: str, now: datetime) -> None:
+    desk.report("L03", place_key=LIFT, public_area=True)
+    assert again(desk, code, key, now) == []
+
+
+def test_a_lamp_is_the_same_on_its_own_floor_only(desk: Community) -> None:
+    ticket = desk.report("E07", place_key=LAMP, public_area=True)
+    assert again(desk, "E07", LAMP, at("09:05")) == [ticket.ticket_no]
+    assert again(desk, "E07", "PUB:P1/3/2/8/STAIRS", at("09:05")) == []
+
+
+def test_what_one_message_tells_twice_and_what_colleagues_tell_is_kept_apart(desk: Community) -> None:
+    desk.report("E07", place_key=LAMP, public_area=True, source_key="web:2:0")
+    assert again(desk, "E07", LAMP, NOW) == []
+    assert again(desk, "E07", LAMP, at("09:05"), by="王师傅") == []
