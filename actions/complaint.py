@@ -11,10 +11,10 @@ from actions import drafts
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_beside
 from storage.models import Draft, Ticket
-from tickets import complaints, emergencies, finding, hearing, notify, questions
+from tickets import complaints, emergencies, finding, hearing, notify, questions, verbs
 from tickets.catalog import category
 from tickets.texts import has_text, say
-from tickets.words import bare_request, drops_draft, gives_up, is_angry, is_grave, shouts
+from tickets.words import bare_request, bare_threat, drops_draft, gives_up, is_angry, is_grave, shouts
 
 # Each has a rule in data/rules/forms.yml.
 INTERRUPTIONS = frozenset({"greet", "ask_question", "ask_progress", "bot_challenge", "cancel", "handoff"})
@@ -122,6 +122,11 @@ class OpenComplaint(DeskAction):
             drafts.drop(desk)
             desk.say("reply.draft_dropped")
             return cleared
+        if pressed := _pressed(desk, words):
+            drafts.drop(desk)
+            verbs.urge(desk.session, pressed, desk.actor, words, desk.now)
+            desk.tell(hearing.answer_anger(desk.session, pressed, desk.now))
+            return cleared
         assert draft is not None
         angry = bool(draft.data.get("angry"))
         ticket = open_complaint(desk, words, draft.data.get("code") or "T99")
@@ -135,6 +140,14 @@ class OpenComplaint(DeskAction):
         if not angry:
             ask_phone(desk, ticket)
         return cleared
+
+
+def _pressed(desk: Desk, words: str) -> Ticket | None:
+    """The complaint still open that a threat and nothing else is about: pressed, not told a second time."""
+    if not bare_threat(words):
+        return None
+    own = finding.open_of(desk.session, desk.actor, kinds=("TS",))
+    return verbs.load(desk.session, own[0].id) if own else None
 
 
 def _answer(desk: Desk, ticket: Ticket, *, angry: bool) -> None:

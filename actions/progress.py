@@ -69,6 +69,9 @@ class Progress(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if desk.actor.resident and wants_complaint(desk.text):
             return [FollowupAction("complaint_form")]
+        if desk.actor.staff and desk.actor.staff.role != "worker":
+            desk.tell(_of_community(desk, desk.actor.staff))
+            return []
         # 「师傅来的时候带个梯子」 speaks of the visit and asks nothing.
         if desk.confidence < SURE and details.taken(desk):
             return []
@@ -84,6 +87,14 @@ class Progress(DeskAction):
             return []
         desk.tell("\n".join(progress_line(desk, one) for one in tickets[:SHOWN]))
         return []
+
+
+def _of_community(desk: Desk, leader: Staff) -> str:
+    """「电梯那个事谁在跟」: the open tickets about what a leader names, with every step if it is one, else the day's counts."""
+    named = finding.about(desk_lists.chosen(desk.session, leader, "open_jobs", desk.now), desk.text)
+    if len(named) == 1:
+        return desk_lists.timeline(desk.session, named[0], desk.now, leader)
+    return desk_lists.lines(named, desk.now) or desk_lists.today(desk.session, leader, desk.now)
 
 
 def progress_line(desk: Desk, ticket: Ticket) -> str:

@@ -8,7 +8,7 @@ from datetime import datetime
 from nlu.answers import read_answer
 from tickets.catalog import category
 from tickets.sla import raise_level
-from tickets.words import is_vulnerable, no_hurry
+from tickets.words import is_vulnerable, no_hurry, only_drips
 
 # Facts of an answer that raise a class by one, with the category families they say anything about ("" = all).
 RAISING = {
@@ -49,4 +49,7 @@ def facts_in(text: str, now: datetime) -> dict[str, bool]:
         found["vulnerable"] = True
     if no_hurry(text):
         found["no_hurry"] = True
+    if only_drips(text):
+        # That a dripping tap does not close is the fault itself, nothing worse.
+        found.pop("cannot_shut", None)
     return found

@@ -78,6 +78,11 @@ def is_grave(text: str) -> bool:
     return bool(grave_reason(text))
 
 
+def bare_threat(text: str) -> bool:
+    """「你们管不管 不管我打12345了」: chases what was complained of, and names nothing new."""
+    return grave_reason(text) == "threat" and _whole("bare_threat", text)
+
+
 def failed_repair(text: str) -> bool:
     """Speaks of a repair that was done in vain or not at all."""
     return _has("failed_repair", text)
@@ -158,6 +163,11 @@ def is_vulnerable(text: str) -> bool:
 
 def no_hurry(text: str) -> bool:
     return _has("no_hurry", text)
+
+
+def only_drips(text: str) -> bool:
+    """Water in drops, and none that runs."""
+    return _has("drips", text) and not _has("runs", text)
 
 
 def drops_draft(text: str) -> bool:

@@ -12,6 +12,7 @@ from tickets import complaints, desk_lists, finding, hearing, report_book, verbs
 from tickets.answering import Turn, try_answer
 from tickets.errors import Accused, CallbackNeeded, CauseNeeded, DeskError, NotAllowed, NotFound, WrongStatus
 from tickets.people import Actor, may_see
+from tickets.words import bare_threat
 
 SC05 = "你们是死人吗！！漏了半个月来了两次都没修好，物业费养猪呢 再不解决我打12345"
 
@@ -211,6 +212,31 @@ def test_chasing_it_twice_is_telling_it_three_times(desk: Desk) -> None:
     desk.seen()
     verbs.urge(desk.session, ticket, desk.actor("王芳"), "没人管吗", at("12:00"))
     assert "c1" not in desk.told().get("马经理", [])
+
+
+def test_a_threat_after_it_makes_it_grave_at_once(desk: Desk) -> None:
+    ticket = file(desk, desk.actor("王芳"), "T09")
+    desk.seen()
+    verbs.urge(desk.session, ticket, desk.actor("王芳"), "你们管不管 不管我打12345了", at("09:05"))
+    assert (ticket.level, ticket.detail["grave"], ticket.urge_count) == ("C1", "threat", 1)
+    assert "c1" in desk.told()["马经理"]
+
+
+@pytest.mark.parametrize(
+    ("words", "bare"),
+    [
+        ("你们管不管 不管我打12345了", True),
+        ("再没人理我就找记者曝光！！", True),
+        ("等着 法院见吧 我去起诉", False),
+        ("不给说法我投诉到信访局", True),
+        ("楼上又在砸墙 再不管我打12345", False),
+        ("门卫骂人 我要曝光", False),
+        ("你们到底管不管", False),
+        ("12345", True),
+    ],
+)
+def test_a_threat_that_names_nothing_new(words: str, bare: bool) -> None:
+    assert bare_threat(words) is bare
 
 
 def test_open_for_thirty_days_it_is_grave(desk: Desk) -> None:

@@ -19,6 +19,7 @@ from tickets.texts import clock, say, span
 from tickets.verbs.grave import call_by, caller_of, number_for, tell_grave
 from tickets.verbs.registering import Report, register, start_desk_matter
 from tickets.verbs.steps import end_assignments, move, record, staff_of
+from tickets.words import grave_reason
 
 MATTERS = ("TS", "ZX", "JY", "BY")
 DAY = timedelta(days=1)
@@ -84,11 +85,14 @@ def _told(session: Session, ticket: Ticket, now: datetime) -> int:
     return int(count) + int(urged)
 
 
-def chased(session: Session, ticket: Ticket, now: datetime) -> None:
-    """催 of a complaint is telling it again; the third time it is the manager's (domain.md §2.2)."""
-    if ticket.kind != "TS" or _told(session, ticket, now) < complaint_rules().told_times:
+def chased(session: Session, ticket: Ticket, words: str, now: datetime) -> None:
+    """催 of a complaint is telling it again; the third time it is the manager's, and so it is when 12345 or the press is
+    threatened (domain.md §2.2)."""
+    if ticket.kind != "TS":
         return
-    if make_grave(session, ticket, "told", now):
+    told = _told(session, ticket, now) >= complaint_rules().told_times
+    reason = "told" if told else grave_reason(words)
+    if reason and make_grave(session, ticket, reason, now):
         tell_grave(session, ticket, now)
 
 

@@ -173,7 +173,7 @@ def urge(session: Session, ticket: Ticket, actor: Actor, words: str, now: dateti
         told = [*told, *managers(session, ticket.community_id)]
     for leader in each_once(told):
         notify.tell_staff(session, leader, ticket, event, "push.urged_leader", now, count=ticket.urge_count)
-    chased(session, ticket, now)
+    chased(session, ticket, words, now)
 
 
 def answer_urge_by(now: datetime) -> datetime:

@@ -1,0 +1,34 @@
+"""A leader who asks in passing how something stands means the community's tickets, not their own."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from deskhelp import NOW
+from deskhelp import Desk as Community
+from rasa_sdk import Tracker
+
+from actions.context import Desk
+from actions.progress import Progress
+
+
+def asked(desk: Community, text: str, by: str = "马经理") -> str:
+    message: dict[str, Any] = {"intent": {"name": "ask_progress", "confidence": 0.9}}
+    found = Desk(desk.session, desk.chat(by), desk.actor(by), NOW, "web:9", text, message)
+    Progress().act(found, cast("Tracker", None))
+    return "\n".join(words for words, _ in found.answers)
+
+
+def test_the_one_ticket_about_it_is_shown_with_its_steps(desk: Community) -> None:
+    lift = desk.report("L03", place_key="PUB:P1/3/2/-/LIFT", public_area=True, symptom="电梯不动")
+    lamp = desk.report("E07", place_key="PUB:P1/3/2/11/STAIRS", public_area=True, symptom="楼道灯不亮")
+    told = asked(desk, "电梯那个事谁在跟")
+    assert lift.ticket_no in told and "\n" in told
+    assert lamp.ticket_no not in told
+
+
+def test_several_are_listed_and_nothing_named_gives_the_day(desk: Community) -> None:
+    for floor in ("11", "12"):
+        desk.report("E07", place_key=f"PUB:P1/3/2/{floor}/STAIRS", public_area=True, symptom="楼道灯不亮")
+    assert len(asked(desk, "楼道灯的事怎么样了").splitlines()) == 2
+    assert "2" in asked(desk, "那些事怎么样了")

@@ -1,0 +1,27 @@
+"""The class of a repair by what is said of it (domain.md §3.5)."""
+
+from __future__ import annotations
+
+import pytest
+from deskhelp import NOW
+
+from tickets.urgency import facts_in, level_for
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "level"),
+    [
+        ("W02", "厨房龙头滴水", "U3"),
+        ("W02", "龙头关不严，滴滴答答的，哪天来都行", "U3"),
+        ("W02", "角阀关不死，水越滴越快", "U2"),
+        ("W02", "水龙头关不上，哗哗往外流", "U2"),
+        ("W02", "洗衣机龙头接口渗水，垫了块抹布", "U3"),
+        ("W02", "水滴到插座上了", "U0"),
+        ("W04", "洗衣机里的水排不下去", "U2"),
+        ("E02", "没冒烟没糊味，就是整屋没电", "U2"),
+        ("E02", "没电了，电箱有糊味", "U0"),
+        ("E04", "灯不亮 急急急", "U2"),
+    ],
+)
+def test_what_is_said_moves_the_class(code: str, text: str, level: str) -> None:
+    assert level_for(code, facts_in(text, NOW), urgent_said="急" in text) == level
