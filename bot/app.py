@@ -28,6 +28,8 @@ from bot.gateway import Gateway
 from bot.jobs import Jobs
 from bot.rasa_client import RasaClient
 from bot.settings import Settings
+from bot.training import model_path
+from bot.understanding import TrainedFear
 from storage.database import Sessions, connect, read_sessions, sessions
 from storage.models import Community, Counter, InboxMessage, OutboxMessage, Ticket
 from tickets import audit, lifecycle
@@ -68,6 +70,7 @@ class Bot:
             self.channels["telegram"] = self.telegram
         others, self._others_routes = channels_of(settings, self.sessions, self.clock, community_id)
         self.channels.update({channel.name: channel for channel in others})
+        self.fear = TrainedFear(model_path(settings.data_dir / "models"))
         self.delivery = Delivery(self.sessions, self.channels, self.clock, settings.data_dir)
         self.gateway = Gateway(
             self.sessions,
@@ -84,6 +87,7 @@ class Bot:
             address=settings.links_address,
             on_used=self._used,
             reads=self.reads,
+            fear=self.fear,
         )
         self.jobs = Jobs(
             self.sessions, self.reads, self.clock, self.gateway.recover, self.delivery.wake, settings.data_dir
@@ -130,6 +134,8 @@ class Bot:
     @contextlib.asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         self._loop = asyncio.get_running_loop()
+        # Read now, not when the first doubtful message is being stored.
+        await asyncio.to_thread(self.fear, "")
         delivering = asyncio.create_task(self.delivery.run())
         for channel in self.channels.values():
             await channel.start(self.gateway.receive)

@@ -26,7 +26,7 @@ from bot.making import Made
 from bot.rasa_client import RasaClient, RasaDown, Said, joined
 from bot.residents import press
 from bot.speech import Command, Context
-from nlu.emergency import Emergency, detect
+from nlu.emergency import Emergency, Fear, detect
 from nlu.slots import mask_identity, mentions_id_number
 from storage import mailbox
 from storage.database import Sessions
@@ -90,16 +90,16 @@ class Gateway:
         address: str = "",
         on_used: Callable[[str, str, str, str], None] = lambda _channel, _chat, _card, _words: None,
         reads: Sessions | None = None,
+        fear: Fear | None = None,
     ) -> None:
-        self._sessions, self._clock, self._rasa = sessions, clock, rasa
+        self._sessions, self._clock, self._rasa, self._fear = sessions, clock, rasa, fear
         self._reads = reads or sessions
         self._made: dict[int, dict[int, Made]] = {}
         self._reports_asked: set[int] = set()
         self._community_id, self._files, self._max_photo_bytes = community_id, files, max_photo_bytes
         self._quiet, self._max = quiet_seconds, max_seconds
         self._on_outbox, self._on_typing, self._on_bound, self._on_used = on_outbox, on_typing, on_bound, on_used
-        self._address = address
-        self._owner = uuid.uuid4().hex
+        self._address, self._owner = address, uuid.uuid4().hex
         self._guesses = logins.Guesses()
         self._bursts: dict[int, Burst] = {}
         self._restarts: set[asyncio.Task[None]] = set()
@@ -206,10 +206,10 @@ class Gateway:
             )
 
     def _screen(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> None:
-        """Danger first, in the same transaction and without any model (domain.md §3.1)."""
+        """Danger first, in the same transaction and by words; a model is asked about loose ones only (domain.md §3.1)."""
         if not row.text or (actor.staff and self._is_no_report(session, actor.staff, row.text)):
             return
-        found = detect(row.text)
+        found = detect(row.text, fear=self._fear)
         if found is None:
             return
         key = f"{row.channel}:{row.message_id}"
@@ -224,7 +224,7 @@ class Gateway:
     def _keep_beside(self, row: InboxMessage, found: Emergency) -> None:
         """Another fault told with a danger (「另外客厅灯也不亮」) is read by the dialogue once the alarm is out."""
         beside = told_beside(row.text) if found.verdict == "alarm" else ""
-        if beside and detect(beside) is None:
+        if beside and detect(beside, fear=self._fear) is None:
             row.done_at = None
             row.payload = {**row.payload, "left": beside, "restart": True}
 
@@ -512,7 +512,7 @@ class Gateway:
         if len(texts) < 2 or actor.staff:
             return False
         joined = "，".join(texts)
-        found = detect(joined)
+        found = detect(joined, fear=self._fear)
         if found is None or found.verdict != "alarm":
             return False
         key = f"{rows[-1].channel}:{rows[-1].message_id}:burst"

@@ -6,11 +6,15 @@ product uses the same parts: the model inside Rasa, danger in the gateway, place
 
 from __future__ import annotations
 
+import logging
 import tarfile
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Any
 
 from nlu.address import Levels, levels_of, resolve, stated
@@ -29,15 +33,60 @@ _DIGITS = 4
 
 Json = dict[str, Any]
 
+log = logging.getLogger(__name__)
+
 
 def load_trained(archive: Path) -> tuple[Model, Tagger]:
     """Classifier and span tagger of a trained model. Raises FileNotFoundError if nothing was trained yet."""
+    with _unpacked(archive, "model.npz", "spans.crf") as (model, tagger):
+        return Model.load(model), Tagger.load(tagger)
+
+
+@contextmanager
+def _unpacked(archive: Path, *names: str) -> Iterator[list[Path]]:
     with tarfile.open(archive) as packed, TemporaryDirectory() as folder:
-        for name in ("model.npz", "spans.crf"):
-            source = packed.extractfile(NODE + name)
+        paths = [Path(folder) / name for name in names]
+        for path in paths:
+            source = packed.extractfile(NODE + path.name)
             assert source is not None
-            (Path(folder) / name).write_bytes(source.read())
-        return Model.load(Path(folder) / "model.npz"), Tagger.load(Path(folder) / "spans.crf")
+            path.write_bytes(source.read())
+        yield paths
+
+
+class TrainedFear:
+    """How likely a text tells of a danger, by the newest trained model: what loose words of `nlu.emergency` are weighed with.
+
+    While there is no model the answer is 1, so that words are believed. Called from worker threads.
+    """
+
+    def __init__(self, archive: Path) -> None:
+        self._archive, self._lock = archive, Lock()
+        self._read_at = 0
+        self._model: Model | None = None
+
+    def __call__(self, text: str) -> float:
+        model = self._newest()
+        return model.fear(text) if model else 1.0
+
+    def _newest(self) -> Model | None:
+        with self._lock:
+            try:
+                written_at = self._archive.stat().st_mtime_ns
+            except FileNotFoundError:
+                return self._model
+            if written_at != self._read_at:
+                self._read_at = written_at
+                self._model = self._load() or self._model
+            return self._model
+
+    def _load(self) -> Model | None:
+        try:
+            with _unpacked(self._archive, "model.npz") as (path,):
+                return Model.load(path, only_dangers=True)
+        except (OSError, EOFError, KeyError, ValueError, tarfile.TarError, zlib.error) as error:
+            # Half written or of another version; the whole one will have a time of its own.
+            log.warning("fear.model_unreadable error=%s", type(error).__name__)
+            return None
 
 
 class Reader:
@@ -50,7 +99,7 @@ class Reader:
         """What `text` means; offsets refer to it as it was given. Total: any string gives an answer."""
         said = self._model.predict(text)
         spans = self._tagger.find(text, expected_of(said.intent))
-        danger = detect(text) or suspect(dict(said.dangers), text, said.category)
+        danger = detect(text, fear=self._model.fear) or suspect(dict(said.dangers), text, said.category)
         alarm = danger if danger and danger.verdict == "alarm" else None
         code = _danger_code(said, alarm)
         faults = self._faults(text, said.faults, spans, alarm, code, now)

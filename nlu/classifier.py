@@ -97,6 +97,9 @@ class Prediction:
 
 # --- features ------------------------------------------------------------------------------------------------------
 
+_SENTENCES = re.compile(r"[。！？!?\n]+")
+_LONG = 50
+_MIN_PASSAGE = 4
 _ADDRESS_MARK = "\x04"
 _PHONE_MARK = "\x05"
 _MIN_ESSENCE = 4
@@ -211,8 +214,9 @@ class Model:
         intent, confidence = ranking[0]
         categories = self._categories(intent, read)
         category, category_confidence = categories[0] if categories else ("", 0.0)
-        dangers = tuple(one for one in _ranked(self.heads[_DANGER].labels, read.dangers) if one[0] != NO_DANGER)
-        said = Prediction(intent, confidence, ranking, category, category_confidence, categories, dangers=dangers)
+        dangers = max((read.dangers, *self._passages(text)), key=self._fear)
+        feared = tuple(one for one in _ranked(self.heads[_DANGER].labels, dangers) if one[0] != NO_DANGER)
+        said = Prediction(intent, confidence, ranking, category, category_confidence, categories, dangers=feared)
         if intent not in CATEGORY_INTENTS:
             return said
         segments = _Segments(self, done)
@@ -221,6 +225,26 @@ class Model:
             return replace(said, faults=tuple(segments.faults(None)))
         faults = tuple(segments.faults(categories[0] if categories else None))
         return replace(said, faults=faults, grievance=segments.blame(), complaints=tuple(segments.complaints()))
+
+    def fear(self, text: str) -> float:
+        """How likely the text, or a sentence of it, tells of a danger; needs no head but that for dangers."""
+        return max(self._fear(chances) for chances in (self._dangers(text), *self._passages(text)))
+
+    def _fear(self, dangers: Chances) -> float:
+        labels = self.heads[_DANGER].labels
+        return sum(float(chance) for label, chance in zip(labels, dangers, strict=True) if label != NO_DANGER)
+
+    def _dangers(self, text: str) -> Chances:
+        head = self.heads[_DANGER]
+        columns, values = self.vector(prepare(text))
+        scores = values @ head.weights[columns].astype(np.float32) + head.bias
+        return _softmax((scores / head.temperature).astype(np.float64))
+
+    def _passages(self, text: str) -> Iterator[Chances]:
+        """What the sentences of a long message tell of: a danger in the middle of a letter is lost in the whole."""
+        passages = [one for one in _SENTENCES.split(text[:MAX_CHARS]) if len(one) >= _MIN_PASSAGE]
+        if len(text) > _LONG and len(passages) > 1:
+            yield from (self._dangers(passage) for passage in passages[:_MAX_SEGMENTS])
 
     def split_faults(self, text: str) -> list[Clause]:
         """The faults of a message taken as a repair, in its order; a single one spans the whole text."""
@@ -308,8 +332,8 @@ class Model:
             np.savez_compressed(target, **arrays)
 
     @staticmethod
-    def load(path: Path) -> Model:
-        """Read what `save` wrote."""
+    def load(path: Path, *, only_dangers: bool = False) -> Model:
+        """Read what `save` wrote. `only_dangers`: a small part that answers `fear` and nothing else."""
         with np.load(path, allow_pickle=False) as stored:
             names = json.loads(stored["names"].tobytes().decode())
             if names["version"] != FEATURES_VERSION:
@@ -319,6 +343,7 @@ class Model:
                     tuple(about["labels"]), stored[f"weights:{name}"], stored[f"bias:{name}"], about["temperature"]
                 )
                 for name, about in names["heads"].items()
+                if name == _DANGER or not only_dangers
             }
             vectors = WordVectors(tuple(names["words"]), stored["vectors"])
             return Model(tuple(names["vocabulary"]), stored["idf"], vectors, stored["turn"], heads)
@@ -345,6 +370,7 @@ _SURE_CATEGORY = 0.5
 _BESIDE_COMPLAINT = 0.75
 _SURE_BLAME, _OPENED_BLAME = 0.7, 0.5
 _SURE_QUESTION = 0.8
+_FEARED = 0.1
 
 
 @cache
@@ -374,6 +400,7 @@ class _Segment:
     question: float = 0.0
     question_category: str = ""
     question_confidence: float = 0.0
+    fear: float = 0.0
 
     @property
     def accuses(self) -> bool:
@@ -382,6 +409,8 @@ class _Segment:
     def names_fault(self, floor: float) -> bool:
         """Whether these words alone report a fault; the first ones, and those that change the matter, may be vague."""
         if self.repair < floor or self.confidence < _SURE_CATEGORY:
+            return False
+        if self.category in _lists()["dangers"] and self.fear < _FEARED:
             return False
         return self.start == 0 or self.opened or bool(_pattern("thing").search(self.text))
 
@@ -423,6 +452,7 @@ class _Segments:
     def _read_into(self, segment: _Segment, text: str) -> None:
         read = self._model._read(_essence(text))
         names = self._model.intents
+        segment.fear = self._model._fear(read.dangers)
         segment.repair, segment.complaint, segment.question = (
             float(read.intents[names.index(name)]) if name in names else 0.0 for name in (REPAIR, COMPLAINT, QUESTION)
         )
@@ -602,16 +632,20 @@ def _tasks(rows: Sequence[_Row]) -> Iterator[tuple[str, list[int], list[str]]]:
 
 
 def _rows(examples: Sequence[Example]) -> Iterator[_Row]:
-    """Messages, and the clauses of long repairs and complaints that hold a marked symptom."""
+    """Messages, and of long repairs and complaints the one clause that tells the symptom. Where several tell one, each may be
+    a fault of its own, and the category of the whole message would be wrong for the others."""
     for group, one in enumerate(examples):
         yield _Row(prepare(one.text), one.intent, one.category, group, True, _danger(one))
-        if one.intent not in (REPAIR, COMPLAINT):
-            continue
-        clauses = list(_CROP_BORDER.finditer(one.text))
-        for clause in clauses if len(clauses) > 1 else ():
-            inside = any(clause.start() <= s and e <= clause.end() for s, e, label in one.spans if label == "symptom")
-            if inside and len(clause.group()) >= _MIN_CROP:
-                yield _Row(prepare(clause.group()), one.intent, one.category, group, False)
+        if one.intent in (REPAIR, COMPLAINT):
+            clauses = list(_CROP_BORDER.finditer(one.text))
+            telling = [clause.group() for clause in clauses if _tells_symptom(one, clause)]
+            if len(telling) == 1 < len(clauses) and len(telling[0]) >= _MIN_CROP:
+                yield _Row(prepare(telling[0]), one.intent, one.category, group, False)
+
+
+def _tells_symptom(one: Example, clause: re.Match[str]) -> bool:
+    inside = ((start, end) for start, end, label in one.spans if label == "symptom")
+    return any(clause.start() <= start and end <= clause.end() for start, end in inside)
 
 
 def _danger(one: Example) -> str:

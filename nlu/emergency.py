@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -43,6 +43,16 @@ _LIST_NAME = re.compile(r"\{([a-z_]+)\}(?![?*{])")
 _PLAIN_START = re.compile(r"(?:[\u3400-\u9fff\U00020000-\U0003ffff0-9a-z]|\[[\u3400-\u9fff0-9]+\])(?![?*{+])")
 
 
+Fear = Callable[[str], float]
+"""How likely a text tells of a danger, by the trained model."""
+
+NOTHING, DOUBT, DOUBT_PLAIN = 0.005, 0.05, 0.01
+"""Loose words of which the model fears less than `NOTHING` are harmless, and an alarm they give is asked about below `DOUBT`;
+one that plain words give is asked about below `DOUBT_PLAIN`."""
+MOST_ASKED = 30
+"""Passages of one message."""
+
+
 @dataclass(frozen=True, slots=True)
 class Emergency:
     """What was found, how sure we are, and which question settles the doubt."""
@@ -58,6 +68,10 @@ class Emergency:
     """Key for `question_text`; empty when the verdict is alarm."""
     also: tuple[Emergency, ...] = ()
     """Other kinds in the same message, most dangerous first."""
+    loose: bool = False
+    """These words are often harmless, so that a model that is sure of it may call them off."""
+    around: str = ""
+    """The trigger in its sentence, as written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +86,7 @@ class Trigger:
     level: str
     unless: re.Pattern[str] | None
     soften: re.Pattern[str] | None
+    loose: bool = False
     beside: tuple[re.Pattern[str], ...] = ()
     """What must also be said nearby, in whatever order; `unless` then looks as far."""
 
@@ -95,6 +110,8 @@ class Kind:
     triggers: tuple[Trigger, ...]
     refinements: tuple[Refinement, ...]
     yields_to: frozenset[str]
+    believed: bool
+    """No model may doubt its words."""
 
     @property
     def codes(self) -> frozenset[str]:
@@ -219,6 +236,7 @@ class _Compiler:
             triggers=tuple(self._triggers(name, item)),
             refinements=tuple(refinements),
             yields_to=frozenset(item.get("yields_to", ())),
+            believed=bool(item.get("believed")),
         )
 
     def _triggers(self, kind: str, item: Mapping[str, Any]) -> Iterator[Trigger]:
@@ -236,6 +254,7 @@ class _Compiler:
             level=item.get("level", ""),
             unless=self.optional(item.get("unless")),
             soften=self.optional(item.get("soften")),
+            loose=bool(item.get("loose")),
             beside=tuple(self.regex(pattern) for pattern in item.get("with", ())),
         )
 
@@ -253,11 +272,13 @@ def _default_rules() -> EmergencyRules:
     return load_rules()
 
 
-def detect(text: str, rules: EmergencyRules | None = None) -> Emergency | None:
-    """The most dangerous thing one message says, or None. Never raises, whatever the text."""
+def detect(text: str, rules: EmergencyRules | None = None, *, fear: Fear | None = None) -> Emergency | None:
+    """The most dangerous thing one message says, or None. Never raises, whatever the text. `fear`, if there is a model, may
+    doubt an alarm; without one words are believed."""
     rules = rules if rules is not None else _default_rules()
     message = _Message.read(normalize(text), rules)
-    found = [hit for kind in rules.kinds if (hit := _strongest(kind, message))]
+    fear = None if fear is None else _patient(fear)
+    found = [hit for kind in rules.kinds if (hit := _strongest(kind, message, text, fear))]
     found = _without_yielding(found, rules)
     if not found:
         return None
@@ -267,6 +288,28 @@ def detect(text: str, rules: EmergencyRules | None = None) -> Emergency | None:
         # Whether the sender may run a test is the caller's knowledge; the verdict stands until it says so.
         return replace(main, guard="staff_test")
     return main
+
+
+def _patient(fear: Fear) -> Fear:
+    """The same, asked once a passage, and not about every line of a pasted book."""
+    known: dict[str, float] = {}
+
+    def ask(text: str) -> float:
+        if text not in known and len(known) < MOST_ASKED:
+            known[text] = fear(text)
+        return known.get(text, 0.0)
+
+    return ask
+
+
+def _weighed(hit: Emergency, text: str, fear: Fear) -> Emergency | None:
+    """What the words say, and what the model makes of the message and of the sentence they stand in."""
+    feared = max(fear(text), fear(hit.around))
+    if hit.loose and feared < NOTHING:
+        return None
+    if hit.verdict == "alarm" and feared < (DOUBT if hit.loose else DOUBT_PLAIN):
+        return replace(hit, verdict="check", guard="model", question=f"{hit.kind}.default")
+    return hit
 
 
 ASK, SURE = 0.3, 0.6
@@ -316,6 +359,7 @@ class _Context:
     sentence: str
     clause: str
     near: str  # both sides, across punctuation
+    span: tuple[int, int]  # of the sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,14 +384,15 @@ class _Message:
         right = self.text[end : end + _CONTEXT_CHARS]
         clause_left = _tail(left, _CLAUSE_END)
         clause_right = _head(right, _CLAUSE_END)
-        after = _head(right, _SENTENCE_END, keep_end=True)
+        before, after = _tail(left, _SENTENCE_END), _head(right, _SENTENCE_END, keep_end=True)
         return _Context(
             trigger=match.group(),
             before=clause_left[len(clause_left) - self._since_break(start, len(clause_left)) :],
             after=after,
-            sentence=_tail(left, _SENTENCE_END) + match.group() + after,
+            sentence=before + match.group() + after,
             clause=clause_left + match.group() + clause_right,
             near=self.plain[max(0, start - _NEAR_CHARS) : end + _NEAR_CHARS],
+            span=(start - len(before), end + len(after)),
         )
 
     def _since_break(self, start: int, limit: int) -> int:
@@ -363,9 +408,10 @@ class _Message:
         start, end = match.span()
         return self.text[max(0, start - _BESIDE_CHARS) : end + _BESIDE_CHARS]
 
-    def words(self, match: re.Match[str]) -> str:
-        start, end = self.source.source_span(*match.span())
-        return self.source.original[start:end]
+    def words(self, start: int, end: int) -> str:
+        """As they were written."""
+        first, last = self.source.source_span(start, end)
+        return self.source.original[first:last]
 
 
 def _tail(text: str, border: re.Pattern[str]) -> str:
@@ -380,11 +426,13 @@ def _head(text: str, border: re.Pattern[str], *, keep_end: bool = False) -> str:
     return text[: match.end() if keep_end else match.start()]
 
 
-def _strongest(kind: Kind, message: _Message) -> Emergency | None:
+def _strongest(kind: Kind, message: _Message, text: str, fear: Fear | None) -> Emergency | None:
     best: Emergency | None = None
     for trigger in kind.triggers:
         for match in trigger.pattern.finditer(message.text):
             hit = _judge(kind, trigger, match, message)
+            if hit is not None and hit.verdict != "advise" and fear is not None and not kind.believed:
+                hit = _weighed(hit, text, fear)
             if hit is not None and (best is None or _STRENGTH[hit.verdict] < _STRENGTH[best.verdict]):
                 best = hit
                 if hit.verdict == "alarm":
@@ -418,7 +466,8 @@ def _judge(kind: Kind, trigger: Trigger, match: re.Match[str], message: _Message
     code, level = _category(kind, trigger, context)
     if verdict == "alarm":
         question = ""
-    return Emergency(kind.name, verdict, code, level, message.words(match), name, question)
+    words, around = message.words(*match.span()), message.words(*context.span)
+    return Emergency(kind.name, verdict, code, level, words, name, question, loose=trigger.loose, around=around)
 
 
 def _category(kind: Kind, trigger: Trigger, context: _Context) -> tuple[str, str]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from datetime import datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trained import trained_models
 
 from bot.demo import demo_register
 from bot.training import model_path
-from bot.understanding import Reader, load_trained
+from bot.understanding import Reader, TrainedFear, load_trained
+from nlu.emergency import detect
 
 NOW = datetime(2025, 6, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
 FIELDS = {
@@ -89,3 +94,34 @@ def test_any_text_gives_an_answer(text: str) -> None:
         assert set(found) == FIELDS
         for span in (*found["location"], *found["symptom"]):
             assert text[span["start"] : span["end"]] == span["text"]
+
+
+def test_fear_is_that_of_the_newest_model_and_believes_everything_without_one(tmp_path: Path) -> None:
+    text, archive = "厨房好像有股煤气味", tmp_path / "guanjia.tar.gz"
+    fear = TrainedFear(archive)
+    assert fear(text) == 1.0
+    shutil.copy(model_path(trained_models()), archive)
+    own = parts()[0].fear(text)
+    assert fear(text) == own < 1.0
+    # Half written, then whole again: the old one goes on answering.
+    archive.write_bytes(archive.read_bytes()[:100_000])
+    os.utime(archive, ns=(1, 1))
+    assert fear(text) == own
+    archive.unlink()
+    assert fear(text) == own
+
+
+def test_the_model_takes_no_danger_of_the_bank_away() -> None:
+    """Every phrase of appendix A.1 still raises the alarm when the model may doubt it; of the others few are asked about and
+    none goes unheard."""
+    bank = yaml.safe_load((Path(__file__).parents[1] / "nlu" / "cases" / "emergency.yml").read_text("utf-8"))
+    fear = parts()[0].fear
+
+    def verdicts(section: str) -> list[str]:
+        said = (detect(text, fear=fear) for row in bank[section] for text in row["say"])
+        return [found.verdict if found else "" for found in said]
+
+    assert set(verdicts("appendix_a1")) == {"alarm"}
+    others = verdicts("alarms")
+    assert others.count("alarm") >= 0.97 * len(others)
+    assert "" not in others

@@ -93,6 +93,29 @@ def test_what_no_word_gives_away_the_model_fears(stack: Stack) -> None:
     assert unsure in alarmed.symptom
 
 
+def test_words_that_are_often_harmless_raise_no_alarm_against_the_model(stack: Stack) -> None:
+    """A plunger that 捅, a clerk who 翻白眼: read by words alone both would page everybody on duty."""
+    blocked, rude = "二期3栋801马桶堵了 拿皮搋子捅了半天还是不下水 13900001234", "前台那个女的翻白眼给谁看啊 我要投诉她"
+    for text in (blocked, rude):
+        found = detect(text)
+        assert found is not None and (found.verdict, found.loose) == ("alarm", True)
+    stack.person("stranger:540").say(blocked, "已登记")
+    stack.person("stranger:541").say(rude)
+    assert [(one.kind, one.level) for one in stack.tickets(kind="BX")] == [("BX", "U2")]
+    with stack.session() as session:
+        keys = session.scalars(select(OutboxMessage.dedupe_key)).all()
+    assert not [key for key in keys if ":push.alarm" in key]
+
+
+def test_a_threat_after_a_complaint_presses_it_and_opens_no_second(stack: Stack) -> None:
+    person = stack.person("李先生")
+    person.say("东门保安态度很差 昨晚骂我老公 希望道歉")
+    [before] = stack.tickets(kind="TS")
+    person.say("你们管不管 不管我打12345了", "马经理")
+    [after] = stack.tickets(kind="TS")
+    assert (before.level, after.level, after.urge_count) == ("C2", "C1", 1)
+
+
 def test_another_fault_told_with_a_danger_has_a_ticket_of_its_own(stack: Stack) -> None:
     person = stack.person("王女士")
     person.say("厨房煤气味好大，另外客厅灯也坏了", "家里灯")

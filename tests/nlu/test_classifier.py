@@ -144,6 +144,23 @@ def test_two_faults_in_one_breath(model: Model) -> None:
     assert (said.intent, [clause.category for clause in said.faults]) == ("report_repair", ["E07", "W04"])
 
 
+def test_a_clause_means_what_it_says_and_not_what_often_stands_beside_it(model: Model) -> None:
+    """A blocked toilet told next to a power cut was learned as one, and 「马桶也堵了」 alone read as 停电."""
+    assert model.predict("卫生间马桶也堵了").category == "W04"
+    said = model.predict("屋里没电，卫生间马桶也堵了")
+    assert [clause.category for clause in said.faults] == ["E02", "W04"]
+
+
+def test_a_danger_in_the_middle_of_a_long_letter_is_feared(model: Model) -> None:
+    letter = "我们小区的快递柜这个月坏了三次。客服电话总是占线，取件码也收不到。"
+    danger = "我爸刚才倒在卫生间里，怎么叫都没反应。"
+    assert model.fear(letter * 2) < 0.05
+    assert model.fear(letter + danger + letter) >= 0.6
+    said = model.predict(letter + danger + letter)
+    assert said.dangers[0][0] == "MED"
+    assert sum(chance for _, chance in said.dangers) == pytest.approx(model.fear(letter + danger + letter), abs=1e-4)
+
+
 def test_a_single_fault_keeps_the_category_of_the_message(model: Model) -> None:
     said = model.predict("卫生间的灯一闪一闪的")
     assert [(clause.category, clause.text) for clause in said.faults] == [(said.category, "卫生间的灯一闪一闪的")]
@@ -181,8 +198,11 @@ def test_saved_and_loaded_is_the_same(model: Model, tmp_path: Path) -> None:
     model.save(path)
     again = Model.load(path)
     assert path.stat().st_size < 40_000_000
+    fears = Model.load(path, only_dangers=True)
+    assert list(fears.heads) == ["danger"]
     for text in ("楼道灯坏了好几天了 还有我家马桶堵了 急", "物业费怎么交", "好的", ""):
         assert again.predict(text) == model.predict(text)
+        assert fears.fear(text) == model.fear(text)
 
 
 def test_order_of_examples_does_not_matter() -> None:

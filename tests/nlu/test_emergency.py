@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 
 from nlu.classifier import LISTS_PATH, NO_DANGER, read_examples
 from nlu.data_check import DATA as DATA_DIR
-from nlu.emergency import MESSAGES_PATH, RULES_PATH, detect, load_rules, playbook, question_text, suspect
+from nlu.emergency import (
+    MESSAGES_PATH,
+    RULES_PATH,
+    EmergencyRules,
+    detect,
+    load_rules,
+    playbook,
+    question_text,
+    suspect,
+)
 
 CASES = Path(__file__).parent / "cases"
 BANK: dict[str, Any] = yaml.safe_load((CASES / "emergency.yml").read_text(encoding="utf-8"))
@@ -430,3 +439,66 @@ def test_kinds_that_the_model_learns_are_those_of_the_rules() -> None:
     lists = yaml.safe_load(LISTS_PATH.read_text("utf-8"))
     told = {one.danger for one in read_examples(DATA_DIR / "nlu")} - {"", NO_DANGER}
     assert {*lists["dangers"].values(), *told} <= set(KINDS)
+
+
+LOOSE = (
+    "version: t\nwords: {}\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
+    "kinds: {FIRE: {code: F01, level: U0, alarm: [flames, {any: [hot], loose: true}], check: [{any: [warm], loose: true}, mild]},\n"
+    "        SELF: {code: M03, level: U0, believed: true, alarm: [die]}}\n"
+)
+
+
+@pytest.fixture
+def loose(tmp_path: Path) -> EmergencyRules:
+    path = tmp_path / "rules.yml"
+    path.write_text(LOOSE, encoding="utf-8")
+    return load_rules(path)
+
+
+@pytest.mark.parametrize(
+    ("say", "fear", "verdict"),
+    [
+        ("it is hot", 0.9, "alarm"),
+        ("it is hot", 0.02, "check"),
+        ("it is hot", 0.001, ""),
+        ("it is warm", 0.02, "check"),
+        ("it is warm", 0.001, ""),
+        ("it is mild", 0.001, "check"),
+        # Plain words are never called off, and some are not even doubted.
+        ("it is hot, flames", 0.02, "alarm"),
+        ("it is hot, flames", 0.0, "check"),
+        ("let me die", 0.0, "alarm"),
+    ],
+)
+def test_a_model_may_doubt_words_and_call_off_loose_ones(
+    loose: EmergencyRules, say: str, fear: float, verdict: str
+) -> None:
+    found = detect(say, loose, fear=lambda _text: fear)
+    assert (found.verdict if found else "") == verdict
+    if found and verdict == "check" and found.guard:
+        assert found.question == "FIRE.default"
+
+
+def test_words_are_believed_without_a_model(loose: EmergencyRules) -> None:
+    found = detect("it is hot", loose)
+    assert found is not None and found.verdict == "alarm"
+
+
+def test_loose_words_are_weighed_in_their_sentence_too(loose: EmergencyRules) -> None:
+    """A long letter around them must not drown them."""
+    letter = "The lamp is broken。" * 10
+    text = f"{letter}It is hot。{letter}"
+    found = detect(text, loose, fear=lambda passage: 0.0 if passage == text else 0.9)
+    assert found is not None
+    assert (found.verdict, found.around) == ("alarm", "It is hot。")
+
+
+def test_a_pasted_book_of_loose_words_asks_the_model_thirty_times(loose: EmergencyRules) -> None:
+    asked: list[str] = []
+
+    def fear(text: str) -> float:
+        asked.append(text)
+        return 0.0
+
+    assert detect("".join(f"hot {page}。" for page in range(1000)), loose, fear=fear) is None
+    assert len(asked) == len(set(asked)) == 30
