@@ -164,12 +164,8 @@ class Judged:
     dangers: list[tuple[bool, float]] = field(default_factory=list)
 
 
-# What the taggers learn from, made once: the processes that learn are forks of the one that has it.
-_lessons: dict[Example, Any] = {}
-
-
 def learn_spans(examples: Sequence[Example]) -> Tagger:
-    return spans.fit(_lessons[one] for one in sorted(set(examples), key=lambda one: (one.text, one.spans)))
+    return spans.train_tagger((one.text, one.spans) for one in examples)
 
 
 def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold: int, folds: int) -> Judged:
@@ -177,7 +173,7 @@ def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold
     model = train([one for at, one in enumerate(known) if at % folds != fold], temperatures)
     judged = Judged()
     for one in known[fold::folds]:
-        said = model.predict(one.text)
+        said = model.classify(one.text)
         judged.intents.append((one.intent, said.intent))
         judged.sure.append((said.confidence, said.intent == one.intent))
         if one.category:
@@ -298,12 +294,12 @@ def judge_emergencies(title: str, verdict: Callable[[str], str], wrong: bool) ->
 def judge_ordinary(title: str, verdict: Callable[[str], str], wrong: bool) -> None:
     """False alarms where nobody went looking for them: everything held out but the urgent repairs."""
     cases = [case for name in FILES for case in held_out(name) if case.get("urgency") not in ("U0", "U1")]
-    alarms = [case for case in cases if verdict(case["text"]) == "alarm"]
-    asked = sum(verdict(case["text"]) == "ask" for case in cases)
+    said = [(verdict(case["text"]), case["text"]) for case in cases]
+    alarms = [text for what, text in said if what == "alarm"]
+    asked = sum(what == "ask" for what, _ in said)
     print(f"\nOrdinary messages {title}: {len(alarms)} of {len(cases)} raise a false alarm, {asked} are asked about.")
     if wrong:
-        for case in alarms:
-            print(f"false alarm: {case['text']}")
+        print("\n".join(f"false alarm: {text}" for text in alarms))
 
 
 def by_words(text: str) -> str:
@@ -331,24 +327,22 @@ def main() -> None:
     print(f"{len(examples)} training messages")
     known = sorted(set(examples), key=lambda one: (one.text, one.intent, one.category))
     random.Random(1).shuffle(known)
-    _lessons.update((one, spans.observed((one.text, one.spans))) for one in known)
-    model = train(examples)
-    temperatures = {name: head.temperature for name, head in model.heads.items()}
     with ProcessPoolExecutor(os.cpu_count(), initializer=_alone) as pool:
         tagger = pool.submit(learn_spans, examples)
-        tagged = [
-            pool.submit(judge_spans, known, fold, options.folds) for fold in range(min(SPAN_FOLDS, options.folds))
-        ]
+        model = train(examples)
+        temperatures = {name: head.temperature for name, head in model.heads.items()}
+        # The longest first: no core shall wait for the last one.
+        tagged = [pool.submit(judge_spans, known, fold, options.folds) for fold in range(SPAN_FOLDS) if options.folds]
         folds = [pool.submit(judge_fold, known, temperatures, fold, options.folds) for fold in range(options.folds)]
+        reader = Reader(model, tagger.result(), demo_register())
+        judge_held_out(reader, not options.short, options.wrong)
+        judge_faults(reader, options.wrong)
+        judge_emergencies("by words alone", by_words, options.wrong)
+        judge_emergencies("with the model", partial(by_both_nets, reader), options.wrong)
+        judge_ordinary("by words alone", by_words, options.wrong)
+        judge_ordinary("with the model", partial(by_both_nets, reader), options.wrong)
         if folds:
             show_folds([one.result() for one in folds], [one.result() for one in tagged], not options.short)
-        reader = Reader(model, tagger.result(), demo_register())
-    judge_held_out(reader, not options.short, options.wrong)
-    judge_faults(reader, options.wrong)
-    judge_emergencies("by words alone", by_words, options.wrong)
-    judge_emergencies("with the model behind them", partial(by_both_nets, reader), options.wrong)
-    judge_ordinary("by words alone", by_words, options.wrong)
-    judge_ordinary("with the model", partial(by_both_nets, reader), options.wrong)
 
 
 if __name__ == "__main__":

@@ -206,6 +206,21 @@ class Model:
     def predict(self, text: str) -> Prediction:
         """Everything about one message. Total: any string gives an answer."""
         done = normalize(text[:MAX_CHARS])
+        said = self._classify(text, done)
+        if said.intent not in CATEGORY_INTENTS:
+            return said
+        segments = _Segments(self, done)
+        said = replace(said, questions=tuple(segments.questions(opened=said.intent == COMPLAINT)))
+        if said.intent != REPAIR:
+            return replace(said, faults=tuple(segments.faults(None)))
+        faults = tuple(segments.faults(said.category_ranking[0] if said.category_ranking else None))
+        return replace(said, faults=faults, grievance=segments.blame(), complaints=tuple(segments.complaints()))
+
+    def classify(self, text: str) -> Prediction:
+        """What the message as a whole means, without the several matters it may hold."""
+        return self._classify(text, normalize(text[:MAX_CHARS]))
+
+    def _classify(self, text: str, done: Normalized) -> Prediction:
         if not done.text.strip():
             # Nothing to read, also where the characters are such as nobody sees.
             return Prediction(OUT_OF_SCOPE, 1.0, ((OUT_OF_SCOPE, 1.0),))
@@ -216,15 +231,7 @@ class Model:
         category, category_confidence = categories[0] if categories else ("", 0.0)
         dangers = max((read.dangers, *self._passages(text)), key=self._fear)
         feared = tuple(one for one in _ranked(self.heads[_DANGER].labels, dangers) if one[0] != NO_DANGER)
-        said = Prediction(intent, confidence, ranking, category, category_confidence, categories, dangers=feared)
-        if intent not in CATEGORY_INTENTS:
-            return said
-        segments = _Segments(self, done)
-        said = replace(said, questions=tuple(segments.questions(opened=intent == COMPLAINT)))
-        if intent != REPAIR:
-            return replace(said, faults=tuple(segments.faults(None)))
-        faults = tuple(segments.faults(categories[0] if categories else None))
-        return replace(said, faults=faults, grievance=segments.blame(), complaints=tuple(segments.complaints()))
+        return Prediction(intent, confidence, ranking, category, category_confidence, categories, dangers=feared)
 
     def fear(self, text: str) -> float:
         """How likely the text, or a sentence of it, tells of a danger; needs no head but that for dangers."""
@@ -619,9 +626,9 @@ def _order(one: Example) -> tuple[Any, ...]:
 
 def _tasks(rows: Sequence[_Row]) -> Iterator[tuple[str, list[int], list[str]]]:
     """Every head: its name, the rows it learns from, and their labels; the longest first."""
-    yield _PAIR, list(range(len(rows))), [row.pair for row in rows]
     # A clause out of its message is no model of a short answer: without it fewer answers are taken for faults.
     whole = [number for number, row in enumerate(rows) if row.whole]
+    yield _PAIR, whole, [rows[at].pair for at in whole]
     yield _INTENT, whole, [rows[at].intent for at in whole]
     for intent in CATEGORY_INTENTS:
         numbers = [number for number, row in enumerate(rows) if row.intent == intent and row.category]

@@ -31,6 +31,7 @@ from nlu.classifier import (
     read_examples,
     train,
 )
+from nlu.emergency import ASK
 
 ROOT = Path(__file__).resolve().parents[2]
 HELD_OUT = Path(__file__).parent / "held_out"
@@ -153,12 +154,13 @@ def test_a_clause_means_what_it_says_and_not_what_often_stands_beside_it(model: 
 
 def test_a_danger_in_the_middle_of_a_long_letter_is_feared(model: Model) -> None:
     letter = "我们小区的快递柜这个月坏了三次。客服电话总是占线，取件码也收不到。"
-    danger = "我爸刚才倒在卫生间里，怎么叫都没反应。"
+    danger = "我爸刚才倒在卫生间里，怎么叫都没反应"
+    text = f"{letter}{danger}。{letter}"
     assert model.fear(letter * 2) < 0.05
-    assert model.fear(letter + danger + letter) >= 0.6
-    said = model.predict(letter + danger + letter)
+    assert model.fear(text) == pytest.approx(model.fear(danger)) and model.fear(danger) >= ASK
+    said = model.predict(text)
     assert said.dangers[0][0] == "MED"
-    assert sum(chance for _, chance in said.dangers) == pytest.approx(model.fear(letter + danger + letter), abs=1e-4)
+    assert sum(chance for _, chance in said.dangers) == pytest.approx(model.fear(text), abs=1e-4)
 
 
 def test_a_single_fault_keeps_the_category_of_the_message(model: Model) -> None:
