@@ -14,7 +14,7 @@ from storage.models import OpenQuestion, Staff, Ticket
 from tickets import asking, desk_lists, finding, notify, verbs
 from tickets.people import staff_named
 from tickets.texts import clock, has_text, say
-from tickets.words import list_named, wants_complaint
+from tickets.words import list_named, things_in, wants_complaint
 
 SHOWN = 4
 SURE = 0.8
@@ -94,7 +94,10 @@ def _of_community(desk: Desk, leader: Staff) -> str:
     named = finding.about(desk_lists.chosen(desk.session, leader, "open_jobs", desk.now), desk.text)
     if len(named) == 1:
         return desk_lists.timeline(desk.session, named[0], desk.now, leader)
-    return desk_lists.lines(named, desk.now) or desk_lists.today(desk.session, leader, desk.now)
+    if named:
+        return desk_lists.lines(named, desk.now)
+    today = desk_lists.today(desk.session, leader, desk.now)
+    return f"{say('staff.none_about')}\n{today}" if things_in(desk.text) else today
 
 
 def progress_line(desk: Desk, ticket: Ticket) -> str:

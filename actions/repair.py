@@ -151,7 +151,8 @@ def place_question(fault: dict[str, Any]) -> str:
     """Words for what is wrong with, or missing from, the place told so far."""
     problem = fault.get("problem") or {}
     if problem:
-        key = f"place_problem.{problem.get('what', 'other')}"
+        what = problem.get("what", "other")
+        key = "place_problem.no_units" if what == "unit" and not problem.get("have") else f"place_problem.{what}"
         return say(key if has_text(key) else "place_problem.other", **{**_NO_PROBLEM, **problem})
     options = [label for label, _ in fault.get("options", [])]
     if options:

@@ -132,6 +132,8 @@ def _fold(char: str) -> str:
     return "".join(_simplifier().convert(c) for c in kept)
 
 
+# Every reader of a message begins here, one after the other with the same text.
+@lru_cache(maxsize=32)
 def normalize(text: str) -> Normalized:
     """Fold width, script, noise characters, repeats and homophones. Total and linear for any str."""
     cells = _collapse(_fold_all(text))

@@ -31,4 +31,5 @@ def test_several_are_listed_and_nothing_named_gives_the_day(desk: Community) -> 
     for floor in ("11", "12"):
         desk.report("E07", place_key=f"PUB:P1/3/2/{floor}/STAIRS", public_area=True, symptom="楼道灯不亮")
     assert len(asked(desk, "楼道灯的事怎么样了").splitlines()) == 2
-    assert "2" in asked(desk, "那些事怎么样了")
+    assert "未完2" in asked(desk, "那些事怎么样了")
+    assert "没有这方面未完的单" in asked(desk, "电梯那个事谁在跟")
