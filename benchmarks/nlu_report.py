@@ -164,7 +164,7 @@ class Judged:
     dangers: list[tuple[bool, float]] = field(default_factory=list)
 
 
-def learn_spans(examples: Sequence[Example]) -> Tagger:
+def learn_spans(examples: Iterable[Example]) -> Tagger:
     return spans.train_tagger((one.text, one.spans) for one in examples)
 
 
@@ -187,7 +187,7 @@ def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold
 
 def judge_spans(known: Sequence[Example], fold: int, folds: int) -> SpanCount:
     """Of messages whose intent is known: whether it is read right, the other table tells."""
-    tagger = learn_spans([one for at, one in enumerate(known) if at % folds != fold])
+    tagger = learn_spans(one for at, one in enumerate(known) if at % folds != fold)
     count = SpanCount()
     for one in known[fold::folds]:
         if one.intent in (REPAIR, COMPLAINT):

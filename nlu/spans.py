@@ -232,23 +232,12 @@ Marked = tuple[str, tuple[tuple[int, int, str], ...]]
 
 def train_tagger(examples: Iterable[Marked]) -> Tagger:
     """Fit on marked texts; the same examples give the same tagger in whatever order they come."""
-    return fit(observed(one) for one in sorted(set(examples)))
-
-
-def observed(marked: Marked) -> tuple[Any, list[str]]:
-    """What the model sees of a marked text, and the tags it shall learn; the slow half of the work."""
-    text, spans = marked
-    done = normalize(text[:MAX_CHARS])
-    return pycrfsuite.ItemSequence(_observations(done.text)), _tags(done, spans)
-
-
-def fit(lessons: Iterable[tuple[Any, list[str]]]) -> Tagger:
-    """Fit on what `observed` gave."""
     trainer: Any = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params({"c1": 1.0, "c2": 0.3, "max_iterations": 80, "feature.minfreq": 2})
-    for seen, tags in lessons:
-        if tags:
-            trainer.append(seen, tags)
+    for text, spans in sorted(set(examples)):
+        done = normalize(text[:MAX_CHARS])
+        if tags := _tags(done, spans):
+            trainer.append(pycrfsuite.ItemSequence(_observations(done.text)), tags)
     with TemporaryDirectory() as folder:
         path = Path(folder) / "spans.crf"
         trainer.train(str(path))
