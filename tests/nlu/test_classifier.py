@@ -31,7 +31,7 @@ from nlu.classifier import (
     read_examples,
     train,
 )
-from nlu.emergency import ASK
+from nlu.emergency import SURE
 
 ROOT = Path(__file__).resolve().parents[2]
 HELD_OUT = Path(__file__).parent / "held_out"
@@ -154,10 +154,10 @@ def test_a_clause_means_what_it_says_and_not_what_often_stands_beside_it(model: 
 
 def test_a_danger_in_the_middle_of_a_long_letter_is_feared(model: Model) -> None:
     letter = "我们小区的快递柜这个月坏了三次。客服电话总是占线，取件码也收不到。"
-    danger = "我爸刚才倒在卫生间里，怎么叫都没反应"
+    danger = "有个老人摔在台阶下面，头上流了好多血，起不来"
     text = f"{letter}{danger}。{letter}"
     assert model.fear(letter * 2) < 0.05
-    assert model.fear(text) == pytest.approx(model.fear(danger)) and model.fear(danger) >= ASK
+    assert model.fear(text) == pytest.approx(model.fear(danger)) and model.fear(danger) >= SURE
     said = model.predict(text)
     assert said.dangers[0][0] == "MED"
     assert sum(chance for _, chance in said.dangers) == pytest.approx(model.fear(text), abs=1e-4)
