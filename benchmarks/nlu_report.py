@@ -337,10 +337,9 @@ def main() -> None:
         reader = Reader(model, tagger.result(), demo_register())
         judge_held_out(reader, not options.short, options.wrong)
         judge_faults(reader, options.wrong)
-        judge_emergencies("by words alone", by_words, options.wrong)
-        judge_emergencies("with the model", partial(by_both_nets, reader), options.wrong)
-        judge_ordinary("by words alone", by_words, options.wrong)
-        judge_ordinary("with the model", partial(by_both_nets, reader), options.wrong)
+        for title, verdict in (("by words alone", by_words), ("with the model", partial(by_both_nets, reader))):
+            judge_emergencies(title, verdict, options.wrong)
+            judge_ordinary(title, verdict, options.wrong)
         if folds:
             show_folds([one.result() for one in folds], [one.result() for one in tagged], not options.short)
 

@@ -54,7 +54,7 @@ def _unpacked(archive: Path, *names: str) -> Iterator[list[Path]]:
 
 
 class TrainedFear:
-    """How likely a text tells of a danger, by the newest trained model: what loose words of `nlu.emergency` are weighed with.
+    """How likely a text tells of a danger, by the newest trained model: what an alarm by words is weighed with (`nlu.emergency`).
 
     While there is no model the answer is 1, so that words are believed. Called from worker threads.
     """

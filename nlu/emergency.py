@@ -278,7 +278,7 @@ def detect(text: str, rules: EmergencyRules | None = None, *, fear: Fear | None 
     rules = rules if rules is not None else _default_rules()
     message = _Message.read(normalize(text), rules)
     fear = None if fear is None else _patient(fear)
-    found = [hit for kind in rules.kinds if (hit := _strongest(kind, message, text, fear))]
+    found = [hit for kind in rules.kinds if (hit := _strongest(kind, message, None if kind.believed else fear))]
     found = _without_yielding(found, rules)
     if not found:
         return None
@@ -304,6 +304,8 @@ def _patient(fear: Fear) -> Fear:
 
 def _weighed(hit: Emergency, text: str, fear: Fear) -> Emergency | None:
     """What the words say, and what the model makes of the message and of the sentence they stand in."""
+    if hit.verdict == "advise" or (hit.verdict == "check" and not hit.loose):
+        return hit
     feared = max(fear(text), fear(hit.around))
     if hit.loose and feared < NOTHING:
         return None
@@ -426,13 +428,13 @@ def _head(text: str, border: re.Pattern[str], *, keep_end: bool = False) -> str:
     return text[: match.end() if keep_end else match.start()]
 
 
-def _strongest(kind: Kind, message: _Message, text: str, fear: Fear | None) -> Emergency | None:
+def _strongest(kind: Kind, message: _Message, fear: Fear | None) -> Emergency | None:
     best: Emergency | None = None
     for trigger in kind.triggers:
         for match in trigger.pattern.finditer(message.text):
             hit = _judge(kind, trigger, match, message)
-            if hit is not None and hit.verdict != "advise" and fear is not None and not kind.believed:
-                hit = _weighed(hit, text, fear)
+            if hit is not None and fear is not None:
+                hit = _weighed(hit, message.source.original, fear)
             if hit is not None and (best is None or _STRENGTH[hit.verdict] < _STRENGTH[best.verdict]):
                 best = hit
                 if hit.verdict == "alarm":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tarfile
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -18,7 +19,8 @@ from trained import trained_models
 
 from bot.demo import demo_register
 from bot.training import model_path
-from bot.understanding import Reader, TrainedFear, load_trained
+from bot.understanding import NODE, Reader, TrainedFear, load_trained
+from nlu.classifier import Example, train
 from nlu.emergency import detect
 
 NOW = datetime(2025, 6, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -100,10 +102,16 @@ def test_fear_is_that_of_the_newest_model_and_believes_everything_without_one(tm
     text, archive = "厨房好像有股煤气味", tmp_path / "guanjia.tar.gz"
     fear = TrainedFear(archive)
     assert fear(text) == 1.0
+    older = train([Example("煤气漏了", "report_repair", "G01"), Example("你好", "greet")])
+    older.save(tmp_path / "model.npz")
+    with tarfile.open(archive, "w:gz") as packed:
+        packed.add(tmp_path / "model.npz", NODE + "model.npz")
+    assert fear(text) == older.fear(text)
     shutil.copy(model_path(trained_models()), archive)
     own = parts()[0].fear(text)
     assert fear(text) == own < 1.0
-    # Half written, then whole again: the old one goes on answering.
+    assert own != older.fear(text)
+    # Half written, or gone: the last one goes on answering.
     archive.write_bytes(archive.read_bytes()[:100_000])
     os.utime(archive, ns=(1, 1))
     assert fear(text) == own

@@ -86,8 +86,8 @@ def _told(session: Session, ticket: Ticket, now: datetime) -> int:
 
 
 def chased(session: Session, ticket: Ticket, words: str, now: datetime) -> None:
-    """催 of a complaint is telling it again; the third time it is the manager's, and so it is when 12345 or the press is
-    threatened (domain.md §2.2)."""
+    """催 of a complaint is telling it again; the third time it is the manager's, and so it is at once with words
+    that make a complaint a C1 (domain.md §2.2)."""
     if ticket.kind != "TS":
         return
     told = _told(session, ticket, now) >= complaint_rules().told_times
