@@ -79,7 +79,7 @@ def hand(text: str) -> Iterator[str]:
 
 
 def concepts(text: str) -> Iterator[str]:
-    return c._concept_counts(text).elements()
+    return iter(c._concepts(text))
 
 
 def size(text: str) -> Iterator[str]:
@@ -271,9 +271,10 @@ class Shipped:
         self.intents = list(self._model.intents)
 
     def chances(self, texts: Sequence[str]) -> tuple[Any, dict[str, tuple[list[str], Any]]]:
-        read = [self._model._read(c.prepare(text)) for text in texts]
+        read = self._model._read([c.prepare(text) for text in texts])
+        chances = self._model._category_chances
         codes = {
-            intent: (list(self._model.heads[intent].labels), np.array([one.categories[intent] for one in read]))
+            intent: (list(self._model.heads[intent].labels), np.array([chances(intent, one) for one in read]))
             for intent in c.CATEGORY_INTENTS
         }
         return np.array([one.intents for one in read]), codes
@@ -353,7 +354,7 @@ def latency(examples: Sequence[c.Example]) -> None:
     model = c.train(examples)
     print(f"\ntraining: {time.perf_counter() - started:.1f} s, {len(model.vocabulary)} features")
     started = time.perf_counter()
-    tagger = train_tagger((one.text, one.spans) for one in examples)
+    tagger = train_tagger(examples)
     print(f"span tagger: {time.perf_counter() - started:.1f} s")
     for where in SETS:
         texts = [text for text, _, _ in held_out(where)]
@@ -367,33 +368,11 @@ def latency(examples: Sequence[c.Example]) -> None:
             print(f"{where} {name}: median {np.median(times):.2f} ms, 95th {np.percentile(times, 95):.2f} ms")
 
 
-def spans(examples: Sequence[c.Example]) -> None:
-    """Exact and overlapping hits of the span tagger on every seventh message."""
-    known = sorted({(one.text, one.spans) for one in examples})
-    tagger = train_tagger(pair for at, pair in enumerate(known) if at % 7)
-    exact: Counter[str] = Counter()
-    touched: Counter[str] = Counter()
-    wanted: Counter[str] = Counter()
-    said: Counter[str] = Counter()
-    for text, marked in known[::7]:
-        found = [(span.start, span.end, span.label) for span in tagger.find(text)]
-        said.update(label for _, _, label in found)
-        for start, end, label in marked:
-            wanted[label] += 1
-            exact[label] += (start, end, label) in found
-            touched[label] += any(label == other and s < end and start < e for s, e, other in found)
-    print("\n| span | precision | recall | recall, any overlap | marked |\n|---|---|---|---|---|")
-    for label in sorted(wanted):
-        precision, recall = exact[label] / max(said[label], 1), exact[label] / wanted[label]
-        print(f"| {label} | {precision:.2f} | {recall:.2f} | {touched[label] / wanted[label]:.2f} | {wanted[label]} |")
-
-
 def main(arguments: Sequence[str]) -> None:
     examples = c.read_examples(ROOT / "data" / "nlu")
     print(f"{len(examples)} training messages, threshold {THRESHOLD}\n")
     compare(examples, [word for word in arguments if not word.startswith("-")], "--cv" in arguments)
     latency(examples)
-    spans(examples)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,6 @@ from bot.understanding import Reader  # noqa: E402
 from nlu import spans  # noqa: E402
 from nlu.classifier import COMPLAINT, NO_DANGER, REPAIR, Example, read_examples, train  # noqa: E402
 from nlu.emergency import ASK, SURE, detect  # noqa: E402
-from nlu.spans import Tagger  # noqa: E402
 
 HELD_OUT = ROOT / "tests" / "nlu" / "held_out"
 NOW = datetime(2025, 6, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -164,10 +163,6 @@ class Judged:
     dangers: list[tuple[bool, float]] = field(default_factory=list)
 
 
-def learn_spans(examples: Iterable[Example]) -> Tagger:
-    return spans.train_tagger((one.text, one.spans) for one in examples)
-
-
 def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold: int, folds: int) -> Judged:
     """Confidences are made honest once, by the model of all messages: a temperature is one number a head."""
     model = train([one for at, one in enumerate(known) if at % folds != fold], temperatures)
@@ -187,7 +182,7 @@ def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold
 
 def judge_spans(known: Sequence[Example], fold: int, folds: int) -> SpanCount:
     """Of messages whose intent is known: whether it is read right, the other table tells."""
-    tagger = learn_spans(one for at, one in enumerate(known) if at % folds != fold)
+    tagger = spans.train_tagger(one for at, one in enumerate(known) if at % folds != fold)
     count = SpanCount()
     for one in known[fold::folds]:
         if one.intent in (REPAIR, COMPLAINT):
@@ -328,7 +323,7 @@ def main() -> None:
     known = sorted(set(examples), key=lambda one: (one.text, one.intent, one.category))
     random.Random(1).shuffle(known)
     with ProcessPoolExecutor(os.cpu_count(), initializer=_alone) as pool:
-        tagger = pool.submit(learn_spans, examples)
+        tagger = pool.submit(spans.train_tagger, examples)
         model = train(examples)
         temperatures = {name: head.temperature for name, head in model.heads.items()}
         # The longest first: no core shall wait for the last one.

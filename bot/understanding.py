@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import tarfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -54,9 +54,10 @@ def _unpacked(archive: Path, *names: str) -> Iterator[list[Path]]:
 
 
 class TrainedFear:
-    """How likely a text tells of a danger, by the newest trained model: what an alarm by words is weighed with (`nlu.emergency`).
+    """How likely a text tells of each danger, by the newest trained model: what an alarm by words is weighed with (`nlu.emergency`).
 
-    While there is no model the answer is 1, so that words are believed. Called from worker threads.
+    While there is no model everything is feared for sure, as no kind in particular, so that words are believed. Called from
+    worker threads.
     """
 
     def __init__(self, archive: Path) -> None:
@@ -64,9 +65,9 @@ class TrainedFear:
         self._read_at = 0
         self._model: Model | None = None
 
-    def __call__(self, text: str) -> float:
+    def __call__(self, text: str) -> Mapping[str, float]:
         model = self._newest()
-        return model.fear(text) if model else 1.0
+        return model.fear(text) if model else {"": 1.0}
 
     def _newest(self) -> Model | None:
         with self._lock:

@@ -30,6 +30,7 @@ _TAGGER_FILE = "spans.crf"
 _RANKING_LENGTH = 10
 _CODE = (classifier, spans, normalize, slots, vectors, words)
 _DIGITS = 4
+_WORTH_SAYING = 0.001
 
 
 @DefaultV1Recipe.register(
@@ -103,7 +104,7 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
         known = [_example(message) for message in training_data.intent_examples]
         # Not forked: Rasa's libraries have started threads.
         with ProcessPoolExecutor(1, get_context("spawn")) as beside:
-            tagging = beside.submit(spans.train_tagger, [(example.text, example.spans) for example in known])
+            tagging = beside.submit(spans.train_tagger, known)
             self._model = classifier.train(known)
             self._tagger = tagging.result()
         with self._storage.write_to(self._resource) as folder:
@@ -137,7 +138,8 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
             [_named(*entry) for entry in meaning.category_ranking[:_RANKING_LENGTH]],
             add_to_output=True,
         )
-        message.set("dangers", [_named(*entry) for entry in meaning.dangers], add_to_output=True)
+        dangers = [_named(*entry) for entry in meaning.dangers if entry[1] >= _WORTH_SAYING]
+        message.set("dangers", dangers, add_to_output=True)
         message.set("faults", [_clause(clause) for clause in meaning.faults], add_to_output=True)
         message.set("grievance", meaning.grievance, add_to_output=True)
         message.set("complaints", [_clause(clause) for clause in meaning.complaints], add_to_output=True)

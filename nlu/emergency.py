@@ -43,12 +43,15 @@ _LIST_NAME = re.compile(r"\{([a-z_]+)\}(?![?*{])")
 _PLAIN_START = re.compile(r"(?:[\u3400-\u9fff\U00020000-\U0003ffff0-9a-z]|\[[\u3400-\u9fff0-9]+\])(?![?*{+])")
 
 
-Fear = Callable[[str], float]
-"""How likely a text tells of a danger, by the trained model."""
+Fear = Callable[[str], Mapping[str, float]]
+"""How likely a text tells of each kind of danger, by the trained model; what is left to 1 says that there is none."""
 
 NOTHING, DOUBT, DOUBT_PLAIN = 0.005, 0.05, 0.01
 """Loose words of which the model fears less than `NOTHING` are harmless, and an alarm they give is asked about below `DOUBT`;
 one that plain words give is asked about below `DOUBT_PLAIN`."""
+LIKELIEST, HARDLY_THIS, NOT_THIS = 0.5, 0.05, 0.01
+"""An alarm goes out as another kind than its words say where the model finds that one likelier than `LIKELIEST` and the one of
+the words less likely than `HARDLY_THIS`; than `NOT_THIS` where the other is the lesser danger."""
 MOST_ASKED = 30
 """Passages of one message."""
 
@@ -274,7 +277,7 @@ def _default_rules() -> EmergencyRules:
 
 def detect(text: str, rules: EmergencyRules | None = None, *, fear: Fear | None = None) -> Emergency | None:
     """The most dangerous thing one message says, or None. Never raises, whatever the text. `fear`, if there is a model, may
-    doubt an alarm; without one words are believed."""
+    doubt an alarm, or take it for one of another kind; without one words are believed."""
     rules = rules if rules is not None else _default_rules()
     message = _Message.read(normalize(text), rules)
     fear = None if fear is None else _patient(fear)
@@ -283,6 +286,8 @@ def detect(text: str, rules: EmergencyRules | None = None, *, fear: Fear | None 
     if not found:
         return None
     found.sort(key=lambda hit: (_STRENGTH[hit.verdict], hit.level))
+    if fear is not None:
+        found = _of_likely_kind(found, fear(text), rules)
     main = replace(found[0], also=tuple(found[1:]))
     if not main.guard and rules.staff_test.search(message.text):
         # Whether the sender may run a test is the caller's knowledge; the verdict stands until it says so.
@@ -292,12 +297,12 @@ def detect(text: str, rules: EmergencyRules | None = None, *, fear: Fear | None 
 
 def _patient(fear: Fear) -> Fear:
     """The same, asked once a passage, and not about every line of a pasted book."""
-    known: dict[str, float] = {}
+    known: dict[str, Mapping[str, float]] = {}
 
-    def ask(text: str) -> float:
+    def ask(text: str) -> Mapping[str, float]:
         if text not in known and len(known) < MOST_ASKED:
             known[text] = fear(text)
-        return known.get(text, 0.0)
+        return known.get(text, {})
 
     return ask
 
@@ -306,12 +311,27 @@ def _weighed(hit: Emergency, text: str, fear: Fear) -> Emergency | None:
     """What the words say, and what the model makes of the message and of the sentence they stand in."""
     if hit.verdict == "advise" or (hit.verdict == "check" and not hit.loose):
         return hit
-    feared = max(fear(text), fear(hit.around))
+    feared = max(sum(fear(passage).values()) for passage in (text, hit.around))
     if hit.loose and feared < NOTHING:
         return None
     if hit.verdict == "alarm" and feared < (DOUBT if hit.loose else DOUBT_PLAIN):
         return replace(hit, verdict="check", guard="model", question=f"{hit.kind}.default")
     return hit
+
+
+def _of_likely_kind(found: list[Emergency], dangers: Mapping[str, float], rules: EmergencyRules) -> list[Emergency]:
+    """An alarm of another kind before them, where the model knows better what the words of the first tell of (a tap that hisses
+    beside the stove is no gas)."""
+    first, kinds = found[0], {kind.name: kind for kind in rules.kinds}
+    name = max(dangers, key=lambda one: dangers[one], default="")
+    if first.verdict != "alarm" or kinds[first.kind].believed or name not in kinds or dangers[name] <= LIKELIEST:
+        return found
+    lesser = kinds[name].level > kinds[first.kind].level
+    if name == first.kind or dangers.get(first.kind, 0.0) >= (NOT_THIS if lesser else HARDLY_THIS):
+        return found
+    told = next((hit for hit in found if hit.kind == name), None)
+    main = told or replace(first, kind=name, code=kinds[name].code, level=kinds[name].level)
+    return [replace(main, verdict="alarm", question=""), *(hit for hit in found if hit is not told)]
 
 
 ASK, SURE = 0.3, 0.6

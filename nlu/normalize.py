@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,14 @@ HOMOPHONES_PATH = Path(__file__).resolve().parents[1] / "data" / "dict" / "homop
 # Sentence punctuation is kept full-width (one set for every later pattern); everything else is folded to half-width.
 _TO_FULL_WIDTH = {",": "，", "!": "！", "?": "？", ";": "；"}
 _KEPT_WIDE = frozenset("，！？；…")
+# 「①3栋」 is the first of a list, not building 13.
+_LIST_NUMBERS = {char: f"{number}、" for number, char in enumerate("①②③④⑤⑥⑦⑧⑨⑩", 1)}
 _DROPPED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Mn", "Me"})
 _COLLAPSED_TO_ONE = frozenset("，！？；,!?;。、…~～-—=_*.·|/\\ \n")
 _CHINESE = re.compile(
     r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U000323af\u3001-\u3003\u3008-\u3011，！？；…“”‘’]"
 )
+_LOOKBEHIND = re.compile(r"\(\?<[!=](?:[^()]|\([^()]*\))*\)")
 _KEPT_RUN = 2
 _CONTEXT_CHARS = 16
 
@@ -76,14 +79,21 @@ class Homophone:
         return self.to
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HomophoneTable:
     """Corrections in file order, and characters the traditional-simplified table must leave alone."""
 
     entries: tuple[Homophone, ...]
     keep_characters: frozenset[str]
 
+    @cached_property
+    def _any(self) -> re.Pattern[str]:
+        """All of them without what must stand before: such a pattern finds nothing in an ordinary text very fast."""
+        return re.compile("|".join(_LOOKBEHIND.sub("", entry.pattern.pattern) for entry in self.entries))
+
     def apply(self, text: str) -> str:
+        if not self._any.search(text):
+            return text
         for entry in self.entries:
             text = entry.apply(text)
         return text
@@ -125,6 +135,8 @@ def _fold(char: str) -> str:
     """Fold one character alone, so its offset is never lost; an empty result removes it."""
     if char.isspace():
         return "\n" if char in "\n\r\u2028\u2029" else " "
+    if number := _LIST_NUMBERS.get(char):
+        return number
     if char in _KEPT_WIDE or char in _default_homophones().keep_characters:
         return char
     folded = unicodedata.normalize("NFKC", char)

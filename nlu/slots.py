@@ -126,6 +126,8 @@ def _read_units(word: str, digits: dict[str, int], units: dict[str, int]) -> int
 def find_phone(text: str) -> str | None:
     """The first mobile number (11 digits) or landline with area code (0571-88886666)."""
     body = readable(text)
+    if not _lex().rx("numeral").search(body):
+        return None
     mobile = _lex().rx("phone.mobile").search(body)
     if mobile:
         return "".join(mobile.groups())
@@ -143,6 +145,8 @@ def find_ticket_no(text: str) -> str | None:
     """`BX20250612-0007`, or a kind with its tail `ZX0004`, or the tail alone padded to four digits `0007`."""
     body = readable(text).upper()
     lex = _lex()
+    if not lex.rx("numeral").search(body):
+        return None
     if full := lex.rx("ticket.full").search(body):
         kind, day, tail = full.groups()
         return f"{kind}{day}-{tail}"

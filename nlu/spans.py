@@ -17,7 +17,7 @@ from typing import Any
 import pycrfsuite
 import yaml
 
-from nlu.classifier import COMPLAINT, REPAIR
+from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Example
 from nlu.normalize import Normalized, normalize
 from nlu.words import DICT_DIR, cut, find_concepts
 
@@ -78,12 +78,23 @@ class Tagger:
         self._crf.set(_observations(done.text))
         found = [
             self._span(done, start, end, label, chance)
-            for label, begin, inside in self._labels
-            for start, end, chance in _named(
-                self._chances(begin, len(done.text)), self._chances(inside, len(done.text)), must=label == expected
-            )
+            for label, chances in self._chances(len(done.text), _LIKELIEST if expected else _SURE)
+            for start, end, chance in _named(*chances, must=label == expected)
         ]
         return _apart(found)
+
+    def _chances(self, size: int, floor: float) -> Iterator[tuple[str, tuple[list[float], list[float]]]]:
+        """For each label, how likely a span begins at and goes on over each character; only where it more likely than `floor`
+        belongs to any span."""
+        marginal = self._crf.marginal
+        told = [at for at in range(size) if 1 - marginal(_OUTSIDE, at) > floor] if self._labels else []
+        if not told:
+            return
+        for label, *tags in self._labels:
+            begins, goes_on = ([0.0] * size for _ in tags)
+            for at in told:
+                begins[at], goes_on[at] = (marginal(tag, at) if tag else 0.0 for tag in tags)
+            yield label, (begins, goes_on)
 
     @cached_property
     def _labels(self) -> tuple[tuple[str, str, str], ...]:
@@ -92,10 +103,6 @@ class Tagger:
         names = sorted({tag[2:] for tag in tags if tag != _OUTSIDE})
         pairs = ((name, f"B-{name}", f"I-{name}") for name in names)
         return tuple((name, begin, inside if inside in tags else "") for name, begin, inside in pairs if begin in tags)
-
-    def _chances(self, tag: str, size: int) -> list[float]:
-        marginal = self._crf.marginal
-        return [marginal(tag, at) for at in range(size)] if tag else [0.0] * size
 
     def _span(self, done: Normalized, start: int, end: int, label: str, chance: float) -> Span:
         first, last = done.source_span(start, end)
@@ -150,7 +157,7 @@ def _observations(text: str) -> list[list[str]]:
 
 
 def _char_observations(text: str) -> list[list[str]]:
-    """Single characters up to two away, pairs and triples around it."""
+    """Single characters up to two away, and pairs of them; triples say nothing more and are slow."""
     shaped = [_shape(char) for char in text]
     padded = [_EDGE, _EDGE, *shaped, _EDGE, _EDGE]
     rows: list[list[str]] = []
@@ -167,9 +174,6 @@ def _char_observations(text: str) -> list[list[str]]:
                 f"6{here}{a1}",
                 f"7{b2}{b1}",
                 f"8{a1}{a2}",
-                f"9{b2}{b1}{here}",
-                f"x{b1}{here}{a1}",
-                f"y{here}{a1}{a2}",
             ]
         )
     return rows
@@ -177,31 +181,28 @@ def _char_observations(text: str) -> list[list[str]]:
 
 def _add_words(text: str, rows: list[list[str]]) -> None:
     """The word around a character, where in it the character stands, and the words before and after."""
-    words = list(cut(text))
+    words = cut(text)
     at = 0
     for before, word, after in zip([_EDGE, *words], words, [*words[1:], _EDGE], strict=False):
+        shared = (f"word{word}", f"wordbefore{before}", f"wordafter{after}", f"{before}|{word}", f"{word}||{after}")
         for place in range(len(word)):
             part = "s" if len(word) == 1 else "b" if place == 0 else "e" if place == len(word) - 1 else "m"
-            rows[at] += [
-                f"part{part}",
-                f"word{word}",
-                f"wordbefore{before}",
-                f"wordafter{after}",
-                f"{before}|{word}",
-                f"{word}||{after}",
-            ]
+            rows[at] += (f"part{part}", *shared)
             at += 1
 
 
 def _add_concepts(text: str, rows: list[list[str]]) -> None:
-    marks: list[set[str]] = [set() for _ in text]
+    """What the words stand for that reach over a character, or over one up to two away."""
+    marks: dict[int, set[str]] = {}
     for start, end, concept in find_concepts(text):
         for at in range(start, end):
-            marks[at].add(("B" if at == start else "I") + concept)
-    for at, row in enumerate(rows):
+            marks.setdefault(at, set()).add(("B" if at == start else "I") + concept)
+    last = len(rows) - 1
+    for at, found in marks.items():
+        ordered = sorted(found)
         for distance in (-2, -1, 0, 1, 2):
-            if 0 <= at + distance < len(text):
-                row += [f"k{distance}{mark}" for mark in sorted(marks[at + distance])]
+            if 0 <= at - distance <= last:
+                rows[at - distance] += [f"k{distance}{mark}" for mark in ordered]
 
 
 @cache
@@ -226,15 +227,12 @@ def _add_names(text: str, rows: list[list[str]]) -> None:
             rows[at].append("nameend")
 
 
-Marked = tuple[str, tuple[tuple[int, int, str], ...]]
-"""A text with its (start, end, label) spans."""
-
-
-def train_tagger(examples: Iterable[Marked]) -> Tagger:
-    """Fit on marked texts; the same examples give the same tagger in whatever order they come."""
+def train_tagger(examples: Iterable[Example]) -> Tagger:
+    """Fit on marked messages; the same examples give the same tagger in whatever order they come. Questions are not marked
+    in the training data and would teach that the places they name are none."""
     trainer: Any = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params({"c1": 1.0, "c2": 0.3, "max_iterations": 80, "feature.minfreq": 2})
-    for text, spans in sorted(set(examples)):
+    for text, spans in sorted({(one.text, one.spans) for one in examples if one.intent != QUESTION}):
         done = normalize(text[:MAX_CHARS])
         if tags := _tags(done, spans):
             trainer.append(pycrfsuite.ItemSequence(_observations(done.text)), tags)

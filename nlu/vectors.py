@@ -1,4 +1,4 @@
-"""What words mean outside our own messages: a vector for each of some 85,000 common Chinese words.
+"""What words mean outside our own messages: a vector for each of some 110,000 common Chinese words.
 
 They come inside the package cnsyn (Apache-2.0, from word vectors of a Chinese encyclopedia) and let the classifier relate
 words that no training message holds. Reading the package is part of training only; the trained model keeps its own compact table.
@@ -6,6 +6,7 @@ words that no training message holds. Reading the package is part of training on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.util import find_spec
@@ -15,8 +16,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nlu.words import pieces, word_known
-
 SIZE = 75
 DESCRIPTION = 100
 """Numbers that describe a text for the classifier, of three times `SIZE`; more say nothing and double the time of training."""
@@ -24,6 +23,7 @@ DESCRIPTION = 100
 _LONGEST = 5
 _EXTREMES = 0.7
 _STEPS = 127
+_TINY = np.float32(1e-12)
 
 Floats = npt.NDArray[np.float32]
 
@@ -35,19 +35,42 @@ class WordVectors:
     words: tuple[str, ...]
     table: npt.NDArray[np.int8]
     _rows: dict[str, int] = field(init=False, repr=False, compare=False)
+    _found: npt.NDArray[np.int8] = field(init=False, repr=False, compare=False)
+    """The table, with zeros behind it for texts that hold no known word."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_rows", {word: at for at, word in enumerate(self.words)})
+        object.__setattr__(self, "_found", np.vstack([self.table, np.zeros((1, SIZE), np.int8)]))
 
-    def describe(self, text: str) -> Floats:
-        """Three times `SIZE` numbers: a text's mean direction, and the extremes of its words in every direction; zeros when
-        it holds no known word."""
-        known = [row for word in pieces(text) if (row := self._rows.get(word)) is not None]
-        if not known:
-            return np.zeros(3 * SIZE, np.float32)
-        found = self.table[known].astype(np.float32)
-        extremes = _unit(np.concatenate([found.max(0), found.min(0)]))
-        return np.concatenate([_unit(found.sum(0)), extremes * np.float32(_EXTREMES)])
+    def describe(self, texts: Sequence[str]) -> Floats:
+        """A row of three times `SIZE` numbers for each text: its mean direction, and the extremes of its words in every
+        direction; zeros when it holds no known word."""
+        found = [self._find(text) or [-1] for text in texts]
+        starts = np.cumsum([0, *map(len, found[:-1])])
+        table = self._found[[row for rows in found for row in rows]].astype(np.float32)
+        described = np.empty((len(texts), 3 * SIZE), np.float32)
+        mean, extremes = described[:, :SIZE], described[:, SIZE:]
+        np.add.reduceat(table, starts, out=mean)
+        np.maximum.reduceat(table, starts, out=extremes[:, :SIZE])
+        np.minimum.reduceat(table, starts, out=extremes[:, SIZE:])
+        for part, length in ((mean, 1.0), (extremes, _EXTREMES)):
+            squares = np.add.reduce(part * part, axis=1, keepdims=True)
+            part *= np.float32(length) / np.sqrt(np.maximum(squares, _TINY))
+        return described
+
+    def _find(self, text: str) -> list[int]:
+        """The rows of every word in a text, also of those inside longer ones; of single characters only where no word is.
+        As right as cutting the text into words first, and a fifth of the work."""
+        rows, size = self._rows, len(text)
+        found: list[int] = []
+        covered: set[int] = set()
+        for start in range(size):
+            for end in range(start + 2, min(start + _LONGEST, size) + 1):
+                if (row := rows.get(text[start:end])) is not None:
+                    found.append(row)
+                    covered.update(range(start, end))
+        single = (rows.get(char) for at, char in enumerate(text) if at not in covered)
+        return found + [row for row in single if row is not None]
 
 
 def principal(described: Floats) -> Floats:
@@ -60,14 +83,9 @@ def principal(described: Floats) -> Floats:
     return turn
 
 
-def _unit(vector: Floats) -> Floats:
-    length = np.float32(np.sqrt(vector @ vector))
-    return vector / length if length else vector
-
-
 @cache
 def packaged() -> WordVectors:
-    """The vectors of the package, for words that our dictionary can find in a text. Needs the `rasa` extra.
+    """The vectors of the package, for words of up to five Chinese characters. Needs the `rasa` extra.
 
     Raises ModuleNotFoundError without the package.
     """
@@ -86,4 +104,4 @@ def packaged() -> WordVectors:
 
 
 def _usable(word: str) -> bool:
-    return len(word) <= _LONGEST and all("\u4e00" <= char <= "\u9fff" for char in word) and word_known(word)
+    return len(word) <= _LONGEST and all("\u4e00" <= char <= "\u9fff" for char in word)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import jieba
@@ -37,17 +36,26 @@ def concepts() -> dict[str, tuple[str, ...]]:
 
 
 @cache
-def _longest_word() -> int:
-    return max(map(len, concepts()))
+def _lengths() -> dict[str, tuple[int, ...]]:
+    """For each character that a known word begins with, how long such words are."""
+    found: dict[str, set[int]] = {}
+    for word in concepts():
+        found.setdefault(word[0], set()).add(len(word))
+    return {first: tuple(sorted(lengths)) for first, lengths in found.items()}
 
 
-def find_concepts(text: str) -> Iterator[tuple[int, int, str]]:
-    """Every known word in a text as (start, end, concept), shorter words first; words may overlap."""
-    known = concepts()
-    for length in range(1, _longest_word() + 1):
-        for start in range(len(text) - length + 1):
-            for concept in known.get(text[start : start + length], ()):
-                yield start, start + length, concept
+# Classifier and tagger look for them in the same message, one after the other.
+@lru_cache(maxsize=64)
+def find_concepts(text: str) -> tuple[tuple[int, int, str], ...]:
+    """Every known word in a text as (start, end, concept), in text order; words may overlap."""
+    known, lengths = concepts(), _lengths()
+    return tuple(
+        (start, start + length, concept)
+        for start, char in enumerate(text)
+        for length in lengths.get(char, ())
+        for concept in known.get(text[start : start + length], ())
+        if start + length <= len(text)
+    )
 
 
 @cache
@@ -62,16 +70,6 @@ def _tokenizer() -> jieba.Tokenizer:
     return made
 
 
-def cut(text: str) -> Iterator[str]:
+def cut(text: str) -> tuple[str, ...]:
     """The words of a text, without guessing at unknown ones; joined they are the text again."""
-    yield from _tokenizer().cut(text, HMM=False)
-
-
-def pieces(text: str) -> Iterator[str]:
-    """The words of a text and the shorter words inside long ones."""
-    yield from _tokenizer().cut_for_search(text, HMM=False)
-
-
-def word_known(word: str) -> bool:
-    """Whether `cut` can find this word."""
-    return bool(_tokenizer().FREQ.get(word))
+    return tuple(_tokenizer().cut(text, HMM=False))

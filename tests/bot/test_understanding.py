@@ -101,7 +101,7 @@ def test_any_text_gives_an_answer(text: str) -> None:
 def test_fear_is_that_of_the_newest_model_and_believes_everything_without_one(tmp_path: Path) -> None:
     text, archive = "厨房好像有股煤气味", tmp_path / "guanjia.tar.gz"
     fear = TrainedFear(archive)
-    assert fear(text) == 1.0
+    assert fear(text) == {"": 1.0}
     older = train([Example("煤气漏了", "report_repair", "G01"), Example("你好", "greet")])
     older.save(tmp_path / "model.npz")
     with tarfile.open(archive, "w:gz") as packed:
@@ -109,7 +109,8 @@ def test_fear_is_that_of_the_newest_model_and_believes_everything_without_one(tm
     assert fear(text) == older.fear(text)
     shutil.copy(model_path(trained_models()), archive)
     own = parts()[0].fear(text)
-    assert fear(text) == own < 1.0
+    assert fear(text) == own
+    assert sum(own.values()) < 1.0
     assert own != older.fear(text)
     # Half written, or gone: the last one goes on answering.
     archive.write_bytes(archive.read_bytes()[:100_000])
@@ -119,9 +120,16 @@ def test_fear_is_that_of_the_newest_model_and_believes_everything_without_one(tm
     assert fear(text) == own
 
 
+def test_a_tap_that_hisses_beside_the_stove_is_no_gas() -> None:
+    text = "厨房那个水龙头根儿上哧哧往外冒水 拧不住了 灶台都湿了"
+    by_words, weighed = detect(text), detect(text, fear=parts()[0].fear)
+    assert by_words is not None and weighed is not None
+    assert (by_words.kind, weighed.kind) == ("GAS", "BURST")
+
+
 def test_the_model_takes_no_danger_of_the_bank_away() -> None:
-    """Every phrase of appendix A.1 still raises the alarm when the model may doubt it; of the others few are asked about and
-    none goes unheard."""
+    """Every phrase of appendix A.1 still raises the alarm of its kind when the model may doubt it; of the others few are asked
+    about and none goes unheard."""
     bank = yaml.safe_load((Path(__file__).parents[1] / "nlu" / "cases" / "emergency.yml").read_text("utf-8"))
     fear = parts()[0].fear
 
@@ -130,6 +138,8 @@ def test_the_model_takes_no_danger_of_the_bank_away() -> None:
         return [found.verdict if found else "" for found in said]
 
     assert set(verdicts("appendix_a1")) == {"alarm"}
+    for row in bank["appendix_a1"]:
+        assert {one.kind for text in row["say"] if (one := detect(text, fear=fear))} == {row["kind"]}
     others = verdicts("alarms")
     assert others.count("alarm") >= 0.97 * len(others)
     assert "" not in others

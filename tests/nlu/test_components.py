@@ -119,7 +119,7 @@ def test_a_wrong_category_in_the_data_is_told(node: DeskClassifier) -> None:
 
 
 def test_spans(tmp_path: Path) -> None:
-    tagger = train_tagger((one.text, one.spans) for one in classifier.read_examples(ROOT / "data" / "nlu")[::12])
+    tagger = train_tagger(classifier.read_examples(ROOT / "data" / "nlu")[::12])
     path = tmp_path / "spans.crf"
     tagger.save(path)
     text = "3栋2单元1502厨房水龙头一直滴水"
@@ -129,6 +129,14 @@ def test_spans(tmp_path: Path) -> None:
     assert all(text[span.start : span.end] == span.text for span in found)
     for odd in ("", " ", "\x00", "💧" * 30, "漏" * 5000):
         tagger.find(odd)
+
+
+@pytest.mark.parametrize(
+    ("text", "place"), [("3栋2单元今天停水吗", "3栋2单元"), ("地下车库月租多少", "地下车库"), ("物业费怎么交", "")]
+)
+def test_a_question_names_its_place_too(text: str, place: str) -> None:
+    found = load_trained(model_path(trained_models()))[1].find(text)
+    assert [span.text for span in found] == ([place] if place else [])
 
 
 # --- tracker store ----------------------------------------------------------------------------------------------------

@@ -444,7 +444,9 @@ def test_kinds_that_the_model_learns_are_those_of_the_rules() -> None:
 LOOSE = (
     "version: t\nwords: {}\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
     "kinds: {FIRE: {code: F01, level: U0, alarm: [flames, {any: [hot], loose: true}], check: [{any: [warm], loose: true}, mild]},\n"
-    "        SELF: {code: M03, level: U0, believed: true, alarm: [die]}}\n"
+    "        SELF: {code: M03, level: U0, believed: true, alarm: [die]},\n"
+    "        LIFT: {code: L01, level: U0, alarm: [stuck]},\n"
+    "        FLOOD: {code: W06, level: U1, alarm: [water], check: [leak]}}\n"
 )
 
 
@@ -473,10 +475,38 @@ def loose(tmp_path: Path) -> EmergencyRules:
 def test_a_model_may_doubt_words_and_call_off_loose_ones(
     loose: EmergencyRules, say: str, fear: float, verdict: str
 ) -> None:
-    found = detect(say, loose, fear=lambda _text: fear)
+    found = detect(say, loose, fear=lambda _text: {"FIRE": fear})
     assert (found.verdict if found else "") == verdict
     if found and verdict == "check" and found.guard:
         assert found.question == "FIRE.default"
+
+
+@pytest.mark.parametrize(
+    ("say", "fear", "kinds"),
+    [
+        ("flames", {"LIFT": 0.9, "FIRE": 0.06}, ["FIRE"]),
+        ("flames", {"LIFT": 0.9, "FIRE": 0.04}, ["LIFT", "FIRE"]),
+        ("flames", {"LIFT": 0.4, "FIRE": 0.0}, ["FIRE"]),
+        # A lesser danger needs to be surer.
+        ("flames, water", {"FLOOD": 0.9, "FIRE": 0.02}, ["FIRE", "FLOOD"]),
+        ("flames, water", {"FLOOD": 0.9, "FIRE": 0.005}, ["FLOOD", "FIRE"]),
+        ("flames, leak", {"FLOOD": 0.9, "FIRE": 0.005}, ["FLOOD", "FIRE"]),
+        ("let me die, water", {"FLOOD": 0.99}, ["SELF", "FLOOD"]),
+        # A model that knows no kinds only believes.
+        ("flames", {"": 1.0}, ["FIRE"]),
+    ],
+)
+def test_a_model_that_knows_better_names_the_kind(
+    loose: EmergencyRules, say: str, fear: dict[str, float], kinds: list[str]
+) -> None:
+    found = detect(say, loose, fear=lambda _text: fear)
+    assert found is not None
+    assert [found.kind, *(one.kind for one in found.also)] == kinds
+    assert (found.verdict, found.question) == ("alarm", "")
+    code, level = {"FIRE": ("F01", "U0"), "LIFT": ("L01", "U0"), "FLOOD": ("W06", "U1"), "SELF": ("M03", "U0")}[
+        found.kind
+    ]
+    assert (found.code, found.level) == (code, level)
 
 
 def test_words_are_believed_without_a_model(loose: EmergencyRules) -> None:
@@ -488,7 +518,7 @@ def test_loose_words_are_weighed_in_their_sentence_too(loose: EmergencyRules) ->
     """A long letter around them must not drown them."""
     letter = "The lamp is broken。" * 10
     text = f"{letter}It is hot。{letter}"
-    found = detect(text, loose, fear=lambda passage: 0.0 if passage == text else 0.9)
+    found = detect(text, loose, fear=lambda passage: {"FIRE": 0.0 if passage == text else 0.9})
     assert found is not None
     assert (found.verdict, found.around) == ("alarm", "It is hot。")
 
@@ -496,9 +526,9 @@ def test_loose_words_are_weighed_in_their_sentence_too(loose: EmergencyRules) ->
 def test_a_pasted_book_of_loose_words_asks_the_model_thirty_times(loose: EmergencyRules) -> None:
     asked: list[str] = []
 
-    def fear(text: str) -> float:
+    def fear(text: str) -> dict[str, float]:
         asked.append(text)
-        return 0.0
+        return {}
 
     assert detect("".join(f"hot {page}。" for page in range(1000)), loose, fear=fear) is None
     assert len(asked) == len(set(asked)) == 30
