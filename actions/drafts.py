@@ -175,7 +175,7 @@ def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], *, several:
     if place.action == "none" and several and own != desk.text and not draft_key:
         whole = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
         # 「马桶堵了，还有走廊堆了纸箱」: the corridor of one clause is not where the toilet of another stands.
-        place = place if whole.public and category(fault["code"]).zone != "公" else whole
+        place = place if whole.public and not category(fault["code"]).common else whole
     return {**fault, **_place_fields(desk, fault["code"], affected(desk, place), fault)}
 
 
@@ -205,27 +205,22 @@ def _place_fields(desk: Desk, code: str, place: Address, before: dict[str, Any])
 
 def enough_for(code: str, place: Address) -> bool:
     """A public fault needs no room: building, or building and unit, will do (domain.md §4.3 row 38, 77)."""
-    if category(code).zone != "公" or place.action in ("invalid", "conflict"):
+    if not category(code).common or place.action in ("invalid", "conflict"):
         return False
     return bool(place.display) and not place.key.startswith("?")
 
 
 def home_place(desk: Desk, code: str) -> Where:
-    """The place of a fault whose sender named none: the registered home, for a common fault the stairs in front of it."""
+    """The place of a fault whose sender named none: the registered home, for a common fault the shared place near it where such
+    a fault usually is; none where it may be anywhere, so that it is asked."""
     key = home_key(desk.session, desk.actor.resident)
     if not key:
         return Where()
-    if category(code).zone != "公":
+    if not category(code).common:
         return Where(key, place_display(desk.session, desk.community_id, key))
-    spot = stairs_word(code)
+    spot = next((say(name) for name in (f"home_spot.{code}", f"home_spot.{code[0]}") if has_text(name)), "")
     place = read_place(desk.session, desk.community_id, spot, resident=desk.actor.resident)
-    if place.action in SETTLED:
-        return Where(place.key, place.display, place.public)
-    return Where(key, place_display(desk.session, desk.community_id, key), True)
-
-
-def stairs_word(code: str) -> str:
-    return say(f"home_spot.{code[0]}") if has_text(f"home_spot.{code[0]}") else say("home_spot.default")
+    return Where(place.key, place.display, place.public) if place.action in SETTLED else Where()
 
 
 def _merge_wishes(desk: Desk, data: dict[str, Any]) -> None:

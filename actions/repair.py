@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -157,7 +158,8 @@ def place_question(fault: dict[str, Any]) -> str:
     options = [label for label, _ in fault.get("options", [])]
     if options:
         return say("reply.ask_place_options", options=say("list.comma").join(options))
-    missing = fault.get("missing") or "all"
+    anywhere = "common" if category(fault.get("code") or "X00").common else "all"
+    missing = fault.get("missing") or anywhere
     return say(f"reply.ask_place_{missing}") if has_text(f"reply.ask_place_{missing}") else say("reply.ask_place_all")
 
 
@@ -326,8 +328,13 @@ def _person_called(desk: Desk, draft: Draft, ticket: Ticket) -> str:
 
 
 def _short_cards(desk: Desk, tickets: list[Ticket]) -> str:
-    head = say("reply.several_head", count=len(tickets))
-    return "\n".join([head, *(say("reply.several_line", **notify.facts(one, desk.now)) for one in tickets)])
+    """A line each; where two would read the same, with the words that tell them apart."""
+    alike = Counter((one.code, one.place_key) for one in tickets)
+    lines = [say("reply.several_head", count=len(tickets))]
+    for one in tickets:
+        key = "reply.several_line_words" if alike[one.code, one.place_key] > 1 else "reply.several_line"
+        lines.append(say(key, **notify.facts(one, desk.now)))
+    return "\n".join(lines)
 
 
 def _follow_up(desk: Desk, draft: Draft, tickets: list[Ticket]) -> list[str]:

@@ -328,6 +328,7 @@ def _export(context: Context, command: Command) -> Reply:
 
 RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "today": _today,
+    "unassigned": _list("unassigned"),
     "unaccepted": _list("unaccepted"),
     "overdue": _list("overdue"),
     "waiting": _list("waiting"),

@@ -243,6 +243,8 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     if phone and not ticket.contact_phone:
         note_phone(turn, phone)
         questions.withdraw(turn.session, ticket, "phone")
+    if _apart(turn, ticket):
+        return Outcome(resume=turn.text)
     place = read_place(
         turn.session,
         ticket.community_id,
@@ -263,6 +265,16 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     if phone and not clearer:
         return Outcome(say("reply.phone_noted", tail=phone[-4:]))
     return Outcome(emergencies.noted_text(turn.session, turn.actor, ticket, place))
+
+
+def _apart(turn: Turn, ticket: Ticket) -> bool:
+    """「地库B2顶上一直滴水」 while a child is looked for in the garden: another thing at another place than was told outright. Where
+    only the home was known, a place that comes now is that of the danger."""
+    return (
+        emergencies.is_told(ticket)
+        and _elsewhere(turn, ticket)
+        and things_in(turn.text).isdisjoint(things_in(ticket.symptom))
+    )
 
 
 def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
@@ -425,7 +437,7 @@ def _another_matter(turn: Turn, ticket: Ticket, code: str) -> bool:
     named, told = things_in(turn.text), category(code)
     if not named or code == ticket.code:
         return False
-    if told.zone == "common" and not ticket.public_area:
+    if told.common and not ticket.public_area:
         place = read_place(turn.session, ticket.community_id, turn.text, resident=turn.actor.resident)
         if place.public:
             return True

@@ -212,12 +212,13 @@ def own(session: Session, staff: Staff, now: datetime) -> str:
 
 
 def figure_named(text: str) -> str:
-    """The figure whose word stands in the sentence; the longest word decides."""
+    """The figure whose word stands in the sentence, the longest word decides; "" where none does."""
     hits: dict[str, int] = {
         name: max((len(hit.group()) for hit in re.finditer(pattern, text)), default=0)
         for name, pattern in words()["figures"].items()
     }
-    return max(hits, key=lambda name: hits[name])
+    name = max(hits, key=lambda one: hits[one])
+    return name if hits[name] else ""
 
 
 @cache

@@ -27,6 +27,11 @@ class Category:
     asks: str = ""
     answer_days: int = 1
 
+    @property
+    def common(self) -> bool:
+        """Whether it is usually a fault of what everybody shares."""
+        return self.zone == "common"
+
 
 @dataclass(frozen=True)
 class SurveyField:

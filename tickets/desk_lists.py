@@ -121,6 +121,8 @@ def _base(staff: Staff) -> Select[Ticket]:
 
 
 def _conditions(name: str, now: datetime) -> list[ColumnElement[bool]]:
+    if name == "unassigned":
+        return [Ticket.status == "new", Ticket.kind.in_(("BX", "YH", "TS"))]
     if name == "unaccepted":
         return [Ticket.status.in_(("new", "assigned")), Ticket.kind.in_(("BX", "YH", "TS"))]
     if name == "overdue":

@@ -214,6 +214,9 @@ def _open(
     person = actor.resident or actor.staff
     assert person is not None
     key, shown = _where(session, person.community_id, actor, place, running)
+    detail: dict[str, object] = {"staff_extra": playbook(found.kind).staff_extra, "danger": found.kind}
+    if place.action == "none" and running is None:
+        detail["place_assumed"] = True
     report = Report(
         kind="BX",
         code=found.code,
@@ -227,7 +230,7 @@ def _open(
         conversation=conversation,
         level=found.level,
         source="chat" if actor.resident else "patrol",
-        detail={"staff_extra": playbook(found.kind).staff_extra, "danger": found.kind},
+        detail=detail,
     )
     return verbs.open_ticket(session, person.community_id, report, now)[0]
 
@@ -298,6 +301,11 @@ def _registered_text(ticket: Ticket, place: Address, kind: str, now: datetime) -
 
 def _registered(ticket: Ticket, now: datetime) -> str:
     return say("reply.emergency_registered", **notify.facts(ticket, now))
+
+
+def is_told(ticket: Ticket) -> bool:
+    """Whether its place was told, and is not only the home of who told the danger."""
+    return _is_exact(ticket) and not (ticket.detail or {}).get("place_assumed")
 
 
 def ask_phone(session: Session, actor: Actor, ticket: Ticket, now: datetime) -> str:
@@ -416,6 +424,8 @@ def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, te
     if clearer:
         old = ticket.place_text
         ticket.place_key, ticket.place_text = place.key, place.display
+        ticket.public_area = ticket.public_area or place.public
+        ticket.detail = {name: value for name, value in (ticket.detail or {}).items() if name != "place_assumed"}
         event = verbs.record(session, ticket, actor, "correct", now, note=f"{old} → {place.display}")
     else:
         event = verbs.record(session, ticket, actor, "comment", now, note=text)
@@ -444,7 +454,8 @@ def crew(session: Session, ticket: Ticket) -> list[Staff]:
 def _clearer(ticket: Ticket, place: Address) -> bool:
     if place.action not in ("ok", "echo", "confirm") or place.key == ticket.place_key:
         return False
-    return _vague(ticket) or place.corrected
+    told_first = not is_told(ticket) and not place.source_key
+    return _vague(ticket) or told_first or place.corrected
 
 
 def _vague(ticket: Ticket) -> bool:

@@ -276,7 +276,14 @@ def told_beside(text: str, about: str = "") -> str:
 
 def list_named(text: str) -> str:
     """Which list of tickets a leader asks for in plain words, "" if none."""
-    return next((name for name in ("unaccepted", "overdue", "waiting", "open_jobs") if _has(f"list_{name}", text)), "")
+    return next(
+        (
+            name
+            for name in ("unassigned", "unaccepted", "overdue", "waiting", "open_jobs")
+            if _has(f"list_{name}", text)
+        ),
+        "",
+    )
 
 
 def resumes_draft(text: str) -> bool | None:

@@ -9,7 +9,7 @@ from deskhelp import Desk as Community
 from rasa_sdk import Tracker
 
 from actions.context import Desk
-from actions.progress import Progress
+from actions.progress import Progress, QueryTickets
 
 
 def asked(desk: Community, text: str, by: str = "马经理") -> str:
@@ -33,3 +33,17 @@ def test_several_are_listed_and_nothing_named_gives_the_day(desk: Community) -> 
     assert len(asked(desk, "楼道灯的事怎么样了").splitlines()) == 2
     assert "未完2" in asked(desk, "那些事怎么样了")
     assert "没有这方面未完的单" in asked(desk, "电梯那个事谁在跟")
+
+
+def test_a_question_that_names_no_figure_is_not_answered_with_one(desk: Community) -> None:
+    desk.report("E07", place_key="PUB:P1/3/2/11/STAIRS", public_area=True, symptom="楼道灯不亮")
+    message: dict[str, Any] = {"intent": {"name": "query_tickets", "confidence": 0.9}}
+
+    def told(text: str) -> str:
+        found = Desk(desk.session, desk.chat("马经理"), desk.actor("马经理"), NOW, "web:9", text, message)
+        QueryTickets().act(found, cast("Tracker", None))
+        return "\n".join(words for words, _ in found.answers)
+
+    assert "新增1" in told("大家都忙得怎么样啊")
+    assert "未派单" in told("手头没派出去的都有啥")
+    assert "满意率" in told("这个月满意率咋样")

@@ -95,6 +95,9 @@ def check_today(desk: Desk, truth: Truth) -> None:
 def check_unaccepted(desk: Desk, truth: Truth) -> None:
     waiting = truth.count("t.status in ('new','assigned') and t.kind in ('BX','YH','TS')")
     assert f"未接单 {waiting} 张" in ask(desk, "谁还没接单").text
+    new = truth.count("t.status = 'new' and t.kind in ('BX','YH','TS')")
+    for words in ("几单没派", "现在还有几单没派", "没派的单子有哪些", "未派单"):
+        assert f"未派单 {new} 张" in ask(desk, words).text
     name = "王师傅"
     held = truth.count(
         "t.status in ('assigned','in_progress','rework','on_hold') and t.handler_id = "

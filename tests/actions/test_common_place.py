@@ -1,0 +1,59 @@
+"""Where a fault of what everybody shares is, when its sender names no place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from deskhelp import NOW
+from deskhelp import Desk as Community
+
+from actions import drafts
+from actions.context import Desk
+from actions.repair import place_question
+from tickets.catalog import categories
+
+
+def fault_of(desk: Community, code: str, text: str) -> dict[str, Any]:
+    """What the draft holds after a bound resident (一期3栋2单元1502室) has told one fault."""
+    message = {
+        "intent": {"name": "report_repair", "confidence": 0.9},
+        "faults": [{"text": text, "category": code, "confidence": 0.9}],
+    }
+    told = Desk(desk.session, desk.chat("王芳"), desk.actor("王芳"), NOW, "web:1", text, message)
+    draft = drafts.begin(told, "BX")
+    drafts.merge_fault(told, draft)
+    (fault,) = draft.data["faults"]
+    return dict(fault)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "place"),
+    [
+        ("E07", "声控灯又不亮了", "一期3栋2单元15层·楼道"),
+        ("L03", "又停了，下不去", "一期3栋2单元·电梯"),
+        ("D06", "门关不上，风呼呼的", "一期3栋2单元(整单元)"),
+        ("K01", "健身器材又断了", "健身区"),
+        ("E04", "灯不亮", "一期3栋2单元1502室"),
+    ],
+)
+def test_near_the_home_of_who_tells_it(desk: Community, code: str, text: str, place: str) -> None:
+    fault = fault_of(desk, code, text)
+    assert (fault["place_text"], fault["settled"], fault["public"]) == (place, True, code != "E04")
+
+
+def test_what_may_be_anywhere_is_asked_about(desk: Community) -> None:
+    fault = fault_of(desk, "V02", "树枝太密了，把光都挡了")
+    assert not fault["settled"]
+    assert place_question(fault) == "请问在小区哪个位置？说最近的楼栋或门就行，例如“5栋前面”。"
+
+
+def test_a_building_is_enough_for_a_common_fault(desk: Community) -> None:
+    fault = fault_of(desk, "V02", "5栋前面的树枝太密了")
+    assert (fault["place_text"], fault["settled"]) == ("一期5栋", True)
+
+
+def test_every_zone_is_one_that_the_desk_knows() -> None:
+    repairs = [one for code, one in categories().items() if code[0] not in "TQ"]
+    assert {one.zone for one in repairs if one.trades} == {"common", "private", "judged"}
+    assert {one.code for one in repairs if one.common} > {"E07", "L03", "K01"}
