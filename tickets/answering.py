@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from nlu.address import NONE
 from nlu.answers import CANCEL, STILL_FAULTY, Answer, read_answer
 from nlu.expected_time import Window, format_window
 from nlu.slots import Scores, find_phone, find_salutation
@@ -243,14 +244,14 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     if phone and not ticket.contact_phone:
         note_phone(turn, phone)
         questions.withdraw(turn.session, ticket, "phone")
-    if _apart(turn, ticket):
-        return Outcome(resume=turn.text)
-    place = read_place(
-        turn.session,
-        ticket.community_id,
-        turn.text,
-        resident=turn.actor.resident,
-        draft=ticket.place_key,
+    # 「人抬到北门了，门开着」: once the place was told only a correction sends the crew elsewhere; they hear the rest.
+    moved = emergencies.is_told(ticket) and _elsewhere(turn, ticket)
+    place = (
+        NONE
+        if moved
+        else read_place(
+            turn.session, ticket.community_id, turn.text, resident=turn.actor.resident, draft=ticket.place_key
+        )
     )
     clearer = emergencies.add_words(turn.session, ticket, turn.actor, place, turn.text, turn.now)
     if is_medical(turn.text):
@@ -265,16 +266,6 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     if phone and not clearer:
         return Outcome(say("reply.phone_noted", tail=phone[-4:]))
     return Outcome(emergencies.noted_text(turn.session, turn.actor, ticket, place))
-
-
-def _apart(turn: Turn, ticket: Ticket) -> bool:
-    """「地库B2顶上一直滴水」 while a child is looked for in the garden: another thing at another place than was told outright. Where
-    only the home was known, a place that comes now is that of the danger."""
-    return (
-        emergencies.is_told(ticket)
-        and _elsewhere(turn, ticket)
-        and things_in(turn.text).isdisjoint(things_in(ticket.symptom))
-    )
 
 
 def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:

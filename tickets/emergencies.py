@@ -214,9 +214,6 @@ def _open(
     person = actor.resident or actor.staff
     assert person is not None
     key, shown = _where(session, person.community_id, actor, place, running)
-    detail: dict[str, object] = {"staff_extra": playbook(found.kind).staff_extra, "danger": found.kind}
-    if place.action == "none" and running is None:
-        detail["place_assumed"] = True
     report = Report(
         kind="BX",
         code=found.code,
@@ -230,9 +227,15 @@ def _open(
         conversation=conversation,
         level=found.level,
         source="chat" if actor.resident else "patrol",
-        detail=detail,
+        detail=_detail(found, assumed=place.action == "none" and running is None),
     )
     return verbs.open_ticket(session, person.community_id, report, now)[0]
+
+
+def _detail(found: Emergency, *, assumed: bool) -> dict[str, object]:
+    """`assumed`: nobody said where, so that the registered home is taken until somebody does."""
+    known: dict[str, object] = {"staff_extra": playbook(found.kind).staff_extra, "danger": found.kind}
+    return {**known, "place_assumed": True} if assumed else known
 
 
 def _where(
