@@ -136,13 +136,8 @@ def _essence(normalized: str) -> str:
     return DIGITS.sub(mask_digits, text)
 
 
-def features(prepared: str) -> tuple[Counter[str], Counter[str], Counter[str]]:
-    """Counts of character n-grams, of concepts and their pairs, and the size of the message: one block each."""
-    grams, concepts, size = map(Counter, _blocks(prepared))
-    return grams, concepts, size
-
-
-def _blocks(prepared: str) -> tuple[list[str], list[str], list[str]]:
+def features(prepared: str) -> tuple[list[str], list[str], list[str]]:
+    """Character n-grams, concepts and their pairs, and the size of the message: one block each, in which names may repeat."""
     return _char_ngrams(prepared), _concepts(prepared), [_size_step(prepared)]
 
 
@@ -326,7 +321,7 @@ class Model:
         columns: list[int] = []
         counted: list[int] = []
         borders = [0]
-        for blocks in map(_blocks, prepared):
+        for blocks in map(features, prepared):
             for names in blocks:
                 counts: Counter[Any] = Counter(map(self._index.get, names))
                 counts.pop(None, None)
@@ -740,7 +735,8 @@ def _vocabulary(rows: Sequence[_Row]) -> Model:
     messages = [row for row in rows if row.whole]
     documents: Counter[str] = Counter()
     for row in messages:
-        documents.update(name for block in features(row.prepared) for name in block)
+        for names in features(row.prepared):
+            documents.update(set(names))
     kept = sorted(name for name, count in documents.items() if count >= _MIN_DOCUMENTS)
     counts = np.array([documents[name] for name in kept])
     rarity = (np.log((1 + len(messages)) / (1 + counts)) + 1).astype(np.float32)

@@ -286,7 +286,7 @@ def detect(text: str, rules: EmergencyRules | None = None, *, fear: Fear | None 
     if not found:
         return None
     found.sort(key=lambda hit: (_STRENGTH[hit.verdict], hit.level))
-    if fear is not None:
+    if fear is not None and found[0].verdict == "alarm":
         found = _of_likely_kind(found, fear(text), rules)
     main = replace(found[0], also=tuple(found[1:]))
     if not main.guard and rules.staff_test.search(message.text):
@@ -324,7 +324,7 @@ def _of_likely_kind(found: list[Emergency], dangers: Mapping[str, float], rules:
     beside the stove is no gas)."""
     first, kinds = found[0], {kind.name: kind for kind in rules.kinds}
     name = max(dangers, key=lambda one: dangers[one], default="")
-    if first.verdict != "alarm" or kinds[first.kind].believed or name not in kinds or dangers[name] <= LIKELIEST:
+    if kinds[first.kind].believed or name not in kinds or dangers[name] <= LIKELIEST:
         return found
     lesser = kinds[name].level > kinds[first.kind].level
     if name == first.kind or dangers.get(first.kind, 0.0) >= (NOT_THIS if lesser else HARDLY_THIS):

@@ -244,15 +244,11 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     if phone and not ticket.contact_phone:
         note_phone(turn, phone)
         questions.withdraw(turn.session, ticket, "phone")
-    # 「人抬到北门了，门开着」: once the place was told only a correction sends the crew elsewhere; they hear the rest.
-    moved = emergencies.is_told(ticket) and _elsewhere(turn, ticket)
-    place = (
-        NONE
-        if moved
-        else read_place(
-            turn.session, ticket.community_id, turn.text, resident=turn.actor.resident, draft=ticket.place_key
-        )
-    )
+    person, community = turn.actor.resident, ticket.community_id
+    place = read_place(turn.session, community, turn.text, resident=person, draft=ticket.place_key)
+    if emergencies.is_told(ticket) and _elsewhere(turn, ticket):
+        # 「人抬到北门了，门开着」: once the place was told only a correction sends the crew elsewhere; they hear the rest.
+        place = NONE
     clearer = emergencies.add_words(turn.session, ticket, turn.actor, place, turn.text, turn.now)
     if is_medical(turn.text):
         return Outcome(emergencies.someone_is_ill(ticket))

@@ -20,6 +20,8 @@ from tickets.texts import LOCAL, clock, has_text, say
 
 PAGE = 8
 TIMELINE_LINES = 14
+NOT_TAKEN = {"unassigned": ("new",), "unaccepted": ("new", "assigned")}
+"""Lists of what nobody has, and their states."""
 
 
 def visible(session: Session, ticket: Ticket, actor: Actor) -> bool:
@@ -121,10 +123,8 @@ def _base(staff: Staff) -> Select[Ticket]:
 
 
 def _conditions(name: str, now: datetime) -> list[ColumnElement[bool]]:
-    if name == "unassigned":
-        return [Ticket.status == "new", Ticket.kind.in_(("BX", "YH", "TS"))]
-    if name == "unaccepted":
-        return [Ticket.status.in_(("new", "assigned")), Ticket.kind.in_(("BX", "YH", "TS"))]
+    if name in NOT_TAKEN:
+        return [Ticket.status.in_(NOT_TAKEN[name]), Ticket.kind.in_(("BX", "YH", "TS"))]
     if name == "overdue":
         return overdue_conditions(now)
     if name == "waiting":

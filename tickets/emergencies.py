@@ -463,7 +463,7 @@ def _clearer(ticket: Ticket, place: Address) -> bool:
 
 def _vague(ticket: Ticket) -> bool:
     key = ticket.place_key
-    return not key or "?" in key or " or " in key or (key.endswith("/-") and not key.startswith("PUB:"))
+    return not _is_exact(ticket) or (key.endswith("/-") and not key.startswith("PUB:"))
 
 
 def unanswered(session: Session, data: dict[str, str], words: str, community_id: int, now: datetime, key: str) -> None:

@@ -13,6 +13,7 @@ from tickets.catalog import causes
 from tickets.texts import DATA
 
 _EDGES = " \t\r\n，。！？；、,.!?;:："
+_LISTS = ("unassigned", "unaccepted", "overdue", "waiting", "open_jobs")
 
 
 @cache
@@ -276,14 +277,7 @@ def told_beside(text: str, about: str = "") -> str:
 
 def list_named(text: str) -> str:
     """Which list of tickets a leader asks for in plain words, "" if none."""
-    return next(
-        (
-            name
-            for name in ("unassigned", "unaccepted", "overdue", "waiting", "open_jobs")
-            if _has(f"list_{name}", text)
-        ),
-        "",
-    )
+    return next((name for name in _LISTS if _has(f"list_{name}", text)), "")
 
 
 def resumes_draft(text: str) -> bool | None:
