@@ -206,7 +206,7 @@ class Gateway:
             )
 
     def _screen(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> None:
-        """Danger first, in the same transaction and by words, whose alarm the trained model may doubt (domain.md §3.1)."""
+        """Danger first, in the same transaction: by words, weighed by the trained model where there is one (domain.md §3.1)."""
         if not row.text or (actor.staff and self._is_no_report(session, actor.staff, row.text)):
             return
         found = detect(row.text, fear=self._fear)

@@ -56,8 +56,7 @@ def _unpacked(archive: Path, *names: str) -> Iterator[list[Path]]:
 class TrainedFear:
     """How likely a text tells of each danger, by the newest trained model: what an alarm by words is weighed with (`nlu.emergency`).
 
-    While there is no model everything is feared for sure, as no kind in particular, so that words are believed. Called from
-    worker threads.
+    While there is no model it says nothing, so that words are believed. Called from worker threads.
     """
 
     def __init__(self, archive: Path) -> None:
@@ -67,7 +66,7 @@ class TrainedFear:
 
     def __call__(self, text: str) -> Mapping[str, float]:
         model = self._newest()
-        return model.fear(text) if model else {"": 1.0}
+        return model.fear(text) if model else {}
 
     def _newest(self) -> Model | None:
         with self._lock:

@@ -711,7 +711,7 @@ def _rows(examples: Sequence[Example]) -> Iterator[_Row]:
     """Messages, and of long repairs and complaints the one clause that tells the symptom. Where several tell one, each may be
     a fault of its own, and the category of the whole message would be wrong for the others."""
     for group, one in enumerate(examples):
-        yield _Row(prepare(one.text), one.intent, one.category, group, True, _danger(one))
+        yield _Row(prepare(one.text), one.intent, one.category, group, True, danger_of(one))
         if one.intent in (REPAIR, COMPLAINT):
             clauses = list(_CROP_BORDER.finditer(one.text))
             telling = [clause.group() for clause in clauses if _tells_symptom(one, clause)]
@@ -724,7 +724,7 @@ def _tells_symptom(one: Example, clause: re.Match[str]) -> bool:
     return any(clause.start() <= start and end <= clause.end() for start, end in inside)
 
 
-def _danger(one: Example) -> str:
+def danger_of(one: Example) -> str:
     """The kind of danger, NO_DANGER, or "" where neither the writer of the example nor its category tells."""
     if one.danger or one.category in _lists()["unclear_dangers"]:
         return one.danger

@@ -22,7 +22,7 @@ GROUPS = {"report_repair": "repair", "file_complaint": "complaint", "ask_questio
 LABELS = frozenset({"location", "symptom", "person", "period", "ticket_no"})
 FEWEST_OF_INTENT = 60
 FEWEST_OF_CATEGORY = 12
-LONGEST = 200
+LONGEST = 300
 
 _MARKS = re.compile(r"[\[\]{}]|\]\(")
 _BARE = re.compile(r"\W+")

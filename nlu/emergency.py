@@ -6,6 +6,7 @@ Rules and bias (miss nothing, a false alarm costs a phone call): domain.md §3.1
 
 from __future__ import annotations
 
+import math
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
@@ -44,16 +45,19 @@ _PLAIN_START = re.compile(r"(?:[\u3400-\u9fff\U00020000-\U0003ffff0-9a-z]|\[[\u3
 
 
 Fear = Callable[[str], Mapping[str, float]]
-"""How likely a text tells of each kind of danger, by the trained model; what is left to 1 says that there is none."""
+"""How likely a text tells of each kind of danger, by the trained model; what is left to 1 says that there is none. Nothing at all
+while there is no model."""
 
-NOTHING, DOUBT, DOUBT_PLAIN = 0.005, 0.05, 0.01
-"""Loose words of which the model fears less than `NOTHING` are harmless, and an alarm they give is asked about below `DOUBT`;
-one that plain words give is asked about below `DOUBT_PLAIN`."""
+SURE, ASK = 0.4, 0.15
+"""From `SURE` on a danger that no word told of is an alarm, from `ASK` on it is asked about."""
+SURE_TOLD, ASK_TOLD = 0.3, 0.05
+"""The same for one that words tell of."""
+BELIEVED_CHARS = 8
+"""In so short a message the model has nothing but the words themselves, which are believed."""
 LIKELIEST, HARDLY_THIS, NOT_THIS = 0.5, 0.05, 0.01
 """An alarm goes out as another kind than its words say where the model finds that one likelier than `LIKELIEST` and the one of
 the words less likely than `HARDLY_THIS`; than `NOT_THIS` where the other is the lesser danger."""
-MOST_ASKED = 30
-"""Passages of one message."""
+_LEAST = 1e-4
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +76,7 @@ class Emergency:
     also: tuple[Emergency, ...] = ()
     """Other kinds in the same message, most dangerous first."""
     loose: bool = False
-    """These words are often harmless, so that a model that is sure of it may call them off."""
-    around: str = ""
-    """The trigger in its sentence, as written."""
+    """These words are often harmless, so that they weigh less beside what the model says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,7 @@ class Kind:
     refinements: tuple[Refinement, ...]
     yields_to: frozenset[str]
     believed: bool
-    """No model may doubt its words."""
+    """Its words are an alarm whatever a model says."""
 
     @property
     def codes(self) -> frozenset[str]:
@@ -157,6 +159,35 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighing:
+    """What words and the trained model say together: a logistic sum, fitted by `benchmarks/danger_weights.py`."""
+
+    start: float
+    any_danger: float
+    this_kind: float
+    words: Mapping[str, float]
+
+    def chance(self, dangers: Mapping[str, float], kind: str, hit: Emergency | None = None) -> float:
+        """How likely a message tells of this kind of danger now: `dangers` by the model, `hit` by words, if there was one."""
+        score = (
+            self.start + self.any_danger * odds(sum(dangers.values())) + self.this_kind * odds(dangers.get(kind, 0.0))
+        )
+        if hit is not None:
+            score += self.words[words_of(hit)]
+        return 1 / (1 + math.exp(-score))
+
+
+def words_of(hit: Emergency) -> str:
+    """What sort of words these are, as `Weighing.words` names them."""
+    return f"loose_{hit.verdict}" if hit.loose else hit.verdict
+
+
+def odds(chance: float) -> float:
+    """Logarithm of the odds, never without bounds."""
+    return math.log((chance + _LEAST) / (max(1 - chance, 0.0) + _LEAST))
+
+
+@dataclass(frozen=True, slots=True)
 class EmergencyRules:
     """The compiled rule file. `kinds` is ordered from most to least dangerous."""
 
@@ -166,6 +197,7 @@ class EmergencyRules:
     mask: re.Pattern[str]
     breaks: re.Pattern[str]
     staff_test: re.Pattern[str]
+    weighing: Weighing
 
 
 def load_rules(path: Path = RULES_PATH) -> EmergencyRules:
@@ -179,6 +211,7 @@ def load_rules(path: Path = RULES_PATH) -> EmergencyRules:
         mask=compiler.any_of(raw["not_triggers"]),
         breaks=compiler.any_of(raw["clause_words"]),
         staff_test=compiler.regex(raw["staff_test"]),
+        weighing=Weighing(**raw["weighing"]),
     )
 
 
@@ -276,45 +309,49 @@ def _default_rules() -> EmergencyRules:
 
 
 def detect(text: str, rules: EmergencyRules | None = None, *, fear: Fear | None = None) -> Emergency | None:
-    """The most dangerous thing one message says, or None. Never raises, whatever the text. `fear`, if there is a model, may
-    doubt an alarm, or take it for one of another kind; without one words are believed."""
+    """The most dangerous thing one message says in words, or None. Never raises, whatever the text. `fear`, if there is a model,
+    weighs them: it may make an alarm of a doubt, ask about an alarm, call both off, or take them for another kind."""
     rules = rules if rules is not None else _default_rules()
-    message = _Message.read(normalize(text), rules)
-    fear = None if fear is None else _patient(fear)
-    found = [hit for kind in rules.kinds if (hit := _strongest(kind, message, None if kind.believed else fear))]
-    found = _without_yielding(found, rules)
+    found = told_by_words(text, rules)
+    if found and fear is not None and len(text.strip()) > BELIEVED_CHARS and (dangers := fear(text)):
+        found = _weighed(found, dangers, rules)
     if not found:
         return None
-    found.sort(key=lambda hit: (_STRENGTH[hit.verdict], hit.level))
-    if fear is not None and found[0].verdict == "alarm":
-        found = _of_likely_kind(found, fear(text), rules)
     main = replace(found[0], also=tuple(found[1:]))
-    if not main.guard and rules.staff_test.search(message.text):
+    if not main.guard and rules.staff_test.search(normalize(text).text):
         # Whether the sender may run a test is the caller's knowledge; the verdict stands until it says so.
         return replace(main, guard="staff_test")
     return main
 
 
-def _patient(fear: Fear) -> Fear:
-    """The same, asked once a passage, and not about every line of a pasted book."""
-    known: dict[str, Mapping[str, float]] = {}
-
-    def ask(text: str) -> Mapping[str, float]:
-        if text not in known and len(known) < MOST_ASKED:
-            known[text] = fear(text)
-        return known.get(text, {})
-
-    return ask
+def told_by_words(text: str, rules: EmergencyRules | None = None) -> list[Emergency]:
+    """The strongest hit of every kind whose words the message holds, surest and gravest first."""
+    rules = rules if rules is not None else _default_rules()
+    message = _Message.read(normalize(text), rules)
+    return _in_order([hit for kind in rules.kinds if (hit := _strongest(kind, message))], rules)
 
 
-def _weighed(hit: Emergency, text: str, fear: Fear) -> Emergency | None:
-    """What the words say, and what the model makes of the message and of the sentence they stand in."""
-    if hit.verdict == "advise" or (hit.verdict == "check" and not hit.loose):
+def _in_order(found: list[Emergency], rules: EmergencyRules) -> list[Emergency]:
+    return sorted(_without_yielding(found, rules), key=lambda hit: (_STRENGTH[hit.verdict], hit.level))
+
+
+def _weighed(found: list[Emergency], dangers: Mapping[str, float], rules: EmergencyRules) -> list[Emergency]:
+    believed = {kind.name for kind in rules.kinds if kind.believed}
+    weighed = [hit if hit.kind in believed else _together(hit, dangers, rules.weighing) for hit in found]
+    left = _in_order([hit for hit in weighed if hit is not None], rules)
+    return _of_likely_kind(left, dangers, rules) if left and left[0].verdict == "alarm" else left
+
+
+def _together(hit: Emergency, dangers: Mapping[str, float], weighing: Weighing) -> Emergency | None:
+    """What the words and the model make of one danger together; None if it is none. Advice does no harm and stays."""
+    chance = weighing.chance(dangers, hit.kind, hit)
+    if chance >= SURE_TOLD:
+        return replace(hit, verdict="alarm", question="")
+    if hit.verdict == "advise":
         return hit
-    feared = max(sum(fear(passage).values()) for passage in (text, hit.around))
-    if hit.loose and feared < NOTHING:
+    if chance < ASK_TOLD:
         return None
-    if hit.verdict == "alarm" and feared < (DOUBT if hit.loose else DOUBT_PLAIN):
+    if hit.verdict == "alarm":
         return replace(hit, verdict="check", guard="model", question=f"{hit.kind}.default")
     return hit
 
@@ -334,27 +371,25 @@ def _of_likely_kind(found: list[Emergency], dangers: Mapping[str, float], rules:
     return [replace(main, verdict="alarm", question=""), *(hit for hit in found if hit is not told)]
 
 
-ASK, SURE = 0.3, 0.6
-"""The model is the second net, behind the words: below `ASK` it says nothing, from `SURE` on it is believed."""
-
-
 def suspect(
     dangers: Mapping[str, float], text: str, category: str = "", rules: EmergencyRules | None = None
 ) -> Emergency | None:
-    """What the trained model takes for a danger although no trigger did: `dangers` is the chance of each kind for this message,
-    `category` what it takes to be broken.
+    """What the trained model takes for a danger although no word told of it: `dangers` is the chance of each kind for this
+    message, `category` what it takes to be broken.
 
     Nothing is lost by it: it can ask or raise an alarm, never call one off (domain.md §3.1).
     """
-    if not dangers or sum(dangers.values()) < ASK:
+    if not dangers:
         return None
     rules = rules if rules is not None else _default_rules()
     name = max(dangers, key=lambda one: dangers[one])
+    chance = rules.weighing.chance(dangers, name)
+    if chance < ASK:
+        return None
     kind = next(one for one in rules.kinds if one.name == name)
-    sure = sum(dangers.values()) >= SURE
-    question = "" if sure else f"{kind.name}.default"
+    question = "" if chance >= SURE else f"{kind.name}.default"
     code = category if category in kind.codes else kind.code
-    return Emergency(kind.name, "alarm" if sure else "check", code, kind.level, text, "model", question)
+    return Emergency(kind.name, "check" if question else "alarm", code, kind.level, text, "model", question)
 
 
 def _without_yielding(found: list[Emergency], rules: EmergencyRules) -> list[Emergency]:
@@ -381,7 +416,6 @@ class _Context:
     sentence: str
     clause: str
     near: str  # both sides, across punctuation
-    span: tuple[int, int]  # of the sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,7 +448,6 @@ class _Message:
             sentence=before + match.group() + after,
             clause=clause_left + match.group() + clause_right,
             near=self.plain[max(0, start - _NEAR_CHARS) : end + _NEAR_CHARS],
-            span=(start - len(before), end + len(after)),
         )
 
     def _since_break(self, start: int, limit: int) -> int:
@@ -448,13 +481,11 @@ def _head(text: str, border: re.Pattern[str], *, keep_end: bool = False) -> str:
     return text[: match.end() if keep_end else match.start()]
 
 
-def _strongest(kind: Kind, message: _Message, fear: Fear | None) -> Emergency | None:
+def _strongest(kind: Kind, message: _Message) -> Emergency | None:
     best: Emergency | None = None
     for trigger in kind.triggers:
         for match in trigger.pattern.finditer(message.text):
             hit = _judge(kind, trigger, match, message)
-            if hit is not None and fear is not None:
-                hit = _weighed(hit, message.source.original, fear)
             if hit is not None and (best is None or _STRENGTH[hit.verdict] < _STRENGTH[best.verdict]):
                 best = hit
                 if hit.verdict == "alarm":
@@ -488,8 +519,8 @@ def _judge(kind: Kind, trigger: Trigger, match: re.Match[str], message: _Message
     code, level = _category(kind, trigger, context)
     if verdict == "alarm":
         question = ""
-    words, around = message.words(*match.span()), message.words(*context.span)
-    return Emergency(kind.name, verdict, code, level, words, name, question, loose=trigger.loose, around=around)
+    words = message.words(*match.span())
+    return Emergency(kind.name, verdict, code, level, words, name, question, loose=trigger.loose)
 
 
 def _category(kind: Kind, trigger: Trigger, context: _Context) -> tuple[str, str]:

@@ -16,7 +16,9 @@ from typing import Any
 import yaml
 from opencc import OpenCC
 
-HOMOPHONES_PATH = Path(__file__).resolve().parents[1] / "data" / "dict" / "homophones.yml"
+_DICT_DIR = Path(__file__).resolve().parents[1] / "data" / "dict"
+HOMOPHONES_PATH = _DICT_DIR / "homophones.yml"
+MESSENGER_PATH = _DICT_DIR / "messenger.yml"
 
 # Sentence punctuation is kept full-width (one set for every later pattern); everything else is folded to half-width.
 _TO_FULL_WIDTH = {",": "，", "!": "！", "?": "？", ";": "；"}
@@ -144,11 +146,25 @@ def _fold(char: str) -> str:
     return "".join(_simplifier().convert(c) for c in kept)
 
 
+@cache
+def _messenger() -> tuple[re.Pattern[str], re.Pattern[str], dict[str, str]]:
+    """What a messenger puts before the words, how its stickers are written, and the emoji that they are."""
+    raw = yaml.safe_load(MESSENGER_PATH.read_text(encoding="utf-8"))
+    stickers: dict[str, str] = raw["stickers"]
+    names = "|".join(map(re.escape, sorted(stickers, key=len, reverse=True)))
+    return re.compile("|".join(raw["dropped"])), re.compile(rf"\[({names})\]"), stickers
+
+
+def typed(text: str) -> str:
+    """The writer's own words: a quoted message and a call (@…) before them become spaces, so that offsets stay."""
+    return _messenger()[0].sub(lambda found: " " * len(found.group()), text)
+
+
 # Every reader of a message begins here, one after the other with the same text.
 @lru_cache(maxsize=32)
 def normalize(text: str) -> Normalized:
     """Fold width, script, noise characters, repeats and homophones. Total and linear for any str."""
-    cells = _collapse(_fold_all(text))
+    cells = _collapse(_fold_all(typed(text)))
     cells, breaks = _join_chinese(_widen_punctuation(cells))
     folded = "".join(char for char, _, _ in cells)
     starts = tuple(start for _, start, _ in cells)
@@ -160,8 +176,18 @@ _Cell = tuple[str, int, int]  # one normalised character and the source slice be
 
 
 def _fold_all(text: str) -> Iterator[_Cell]:
-    for index, char in enumerate(text):
-        for folded in _fold(char):
+    _, written, emoji = _messenger()
+    done = 0
+    for sticker in written.finditer(text):
+        yield from _fold_part(text, done, sticker.start())
+        done = sticker.end()
+        yield emoji[sticker.group(1)], sticker.start(), done
+    yield from _fold_part(text, done, len(text))
+
+
+def _fold_part(text: str, start: int, end: int) -> Iterator[_Cell]:
+    for index in range(start, end):
+        for folded in _fold(text[index]):
             yield folded, index, index + 1
 
 

@@ -142,14 +142,15 @@ def find_phone(text: str) -> str | None:
 
 
 def find_ticket_no(text: str) -> str | None:
-    """`BX20250612-0007`, or a kind with its tail `ZX0004`, or the tail alone padded to four digits `0007`."""
+    """`BX20250612-0007`, or a kind with its tail `ZX0004`, or the tail alone padded to four digits `0007`. The ticket of a quoted
+    message is meant too."""
     body = readable(text).upper()
     lex = _lex()
-    if not lex.rx("numeral").search(body):
-        return None
-    if full := lex.rx("ticket.full").search(body):
+    if full := lex.rx("ticket.full").search(body) or lex.rx("ticket.full").search(text[:_MAX_CHARS].upper()):
         kind, day, tail = full.groups()
         return f"{kind}{day}-{tail}"
+    if not lex.rx("numeral").search(body):
+        return None
     if dated := lex.rx("ticket.dated").search(body):
         return dated.group(1)
     if kind_tail := lex.rx("ticket.kind_tail").search(body):

@@ -12,6 +12,7 @@ from nlu.address.folding import Folded, either, fold
 from nlu.address.grammar import ELEMENT, ROOMLIKE, Lexicon, Token
 from nlu.address.model import LEVELS, Parts, Values
 from nlu.address.noise import HOLE, STRUCK, noise
+from nlu.normalize import typed
 from nlu.register import Kind, wording
 
 
@@ -27,6 +28,7 @@ class _Reading:
 
 def read_places(text: str, lexicon: Lexicon, draft: tuple[Parts, ...]) -> _Reading:
     """The places of one message, whoever is named in it, and whether it corrects something."""
+    text = typed(text)
     folded = fold(text)
     blanked, phone = noise().blank(folded.text)
     struck = _strike(blanked, lexicon)

@@ -101,7 +101,7 @@ def test_any_text_gives_an_answer(text: str) -> None:
 def test_fear_is_that_of_the_newest_model_and_believes_everything_without_one(tmp_path: Path) -> None:
     text, archive = "厨房好像有股煤气味", tmp_path / "guanjia.tar.gz"
     fear = TrainedFear(archive)
-    assert fear(text) == {"": 1.0}
+    assert fear(text) == {}
     older = train([Example("煤气漏了", "report_repair", "G01"), Example("你好", "greet")])
     older.save(tmp_path / "model.npz")
     with tarfile.open(archive, "w:gz") as packed:

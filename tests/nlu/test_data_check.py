@@ -25,7 +25,7 @@ CODES = {
         ([Example("厨房漏水", "report_repair", "W02", ((0, 2, "room"),))], "not known"),
         ([Example("[厨房漏水", "report_repair", "W02")], "markup"),
         ([Example("漏水", "report_repair", "W02")], "only 1 messages"),
-        ([Example("漏" * 201, "report_repair", "W02")], "longer than"),
+        ([Example("漏" * 301, "report_repair", "W02")], "longer than"),
     ],
 )
 def test_found(examples: list[Example], said: str) -> None:

@@ -367,10 +367,17 @@ def test_a_malformed_rule_file_is_refused(tmp_path: Path) -> None:
 FAR = "，one two three four five six seven eight nine ten，"
 
 
+RULE_FILE = (
+    "version: t\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
+    "weighing: {start: 0, any_danger: 1, this_kind: 0, words: {alarm: 2, loose_alarm: 0, check: 0, loose_check: 0, advise: 0}}\n"
+)
+"""A rule file without its words and kinds."""
+
+
 def test_classes_side_by_side_are_found_in_any_order_and_only_nearby(tmp_path: Path) -> None:
     other = tmp_path / "rules.yml"
     other.write_text(
-        "version: t\nwords: {}\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
+        f"{RULE_FILE}words: {{}}\n"
         "kinds: {FIRE: {code: F01, level: U0, alarm: [{any: [smoke], with: [door, hot], unless: steam}]}}\n",
         encoding="utf-8",
     )
@@ -385,7 +392,7 @@ def test_word_lists_find_every_beginning(tmp_path: Path) -> None:
     """The look at the first character must not cost a word, however the item is written."""
     other = tmp_path / "rules.yml"
     other.write_text(
-        "version: t\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
+        f"{RULE_FILE}"
         "words: {plain: [ab, '[12]c', '(?<!q)de'], named: ['{plain}f', g], either: [hi|jk, lm], maybe: ['n?o', p]}\n"
         "kinds: {FIRE: {code: F01, level: U0, alarm: ['({named}|{either}|{maybe})w']}}\n",
         encoding="utf-8",
@@ -400,8 +407,7 @@ def test_rules_are_data(tmp_path: Path) -> None:
     """The code holds no trigger of its own: another file, another language of danger."""
     other = tmp_path / "rules.yml"
     other.write_text(
-        "version: t\nwords: {}\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
-        "kinds: {FIRE: {code: F01, level: U0, alarm: [fuego]}}\n",
+        f"{RULE_FILE}words: {{}}\nkinds: {{FIRE: {{code: F01, level: U0, alarm: [fuego]}}}}\n",
         encoding="utf-8",
     )
     rules = load_rules(other)
@@ -415,9 +421,12 @@ def test_rules_are_data(tmp_path: Path) -> None:
     ("chances", "verdict", "kind"),
     [
         ({"MED": 0.9}, "alarm", "MED"),
-        ({"MED": 0.4, "SELF": 0.1}, "check", "MED"),
+        ({"MED": 0.15, "SELF": 0.05}, "check", "MED"),
         ({"GAS": 0.5, "CO": 0.3}, "alarm", "GAS"),
-        ({"MED": 0.2}, "", ""),
+        # As likely a danger, but nobody knows which: less is known.
+        ({"MED": 0.35}, "alarm", "MED"),
+        ({"MED": 0.12, "SELF": 0.12, "GAS": 0.11}, "check", "MED"),
+        ({"MED": 0.05}, "", ""),
         ({}, "", ""),
     ],
 )
@@ -441,13 +450,13 @@ def test_kinds_that_the_model_learns_are_those_of_the_rules() -> None:
     assert {*lists["dangers"].values(), *told} <= set(KINDS)
 
 
-LOOSE = (
-    "version: t\nwords: {}\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
-    "kinds: {FIRE: {code: F01, level: U0, alarm: [flames, {any: [hot], loose: true}], check: [{any: [warm], loose: true}, mild]},\n"
-    "        SELF: {code: M03, level: U0, believed: true, alarm: [die]},\n"
-    "        LIFT: {code: L01, level: U0, alarm: [stuck]},\n"
-    "        FLOOD: {code: W06, level: U1, alarm: [water], check: [leak]}}\n"
-)
+LOOSE = f"""{RULE_FILE}words: {{}}
+kinds:
+  FIRE: {{code: F01, level: U0, alarm: [flames, {{any: [hot], loose: true}}], check: [mild]}}
+  SELF: {{code: M03, level: U0, believed: true, alarm: [die]}}
+  LIFT: {{code: L01, level: U0, alarm: [stuck]}}
+  FLOOD: {{code: W06, level: U1, alarm: [water], check: [leak]}}
+"""
 
 
 @pytest.fixture
@@ -460,40 +469,42 @@ def loose(tmp_path: Path) -> EmergencyRules:
 @pytest.mark.parametrize(
     ("say", "fear", "verdict"),
     [
-        ("it is hot", 0.9, "alarm"),
-        ("it is hot", 0.02, "check"),
-        ("it is hot", 0.001, ""),
-        ("it is warm", 0.02, "check"),
-        ("it is warm", 0.001, ""),
-        ("it is mild", 0.001, "check"),
-        # Plain words are never called off, and some are not even doubted.
-        ("it is hot, flames", 0.02, "alarm"),
-        ("it is hot, flames", 0.0, "check"),
-        ("let me die", 0.0, "alarm"),
+        # Loose words say nothing themselves here, so that the model decides; plain ones weigh.
+        ("it is so hot", 0.4, "alarm"),
+        ("it is so hot", 0.2, "check"),
+        ("it is so hot", 0.02, ""),
+        ("there are flames", 0.1, "alarm"),
+        ("there are flames", 0.02, "check"),
+        ("there are flames", 0.002, ""),
+        # A doubt that the model shares is an alarm.
+        ("it is mild here", 0.9, "alarm"),
+        ("it is mild here", 0.2, "check"),
+        ("it is mild here", 0.02, ""),
+        # Some words are not doubted, nor are the few of a cry.
+        ("please let me die", 0.0, "alarm"),
+        ("flames!", 0.0, "alarm"),
+        ("hot", 0.0, "alarm"),
+        ("mild", 0.9, "check"),
     ],
 )
-def test_a_model_may_doubt_words_and_call_off_loose_ones(
-    loose: EmergencyRules, say: str, fear: float, verdict: str
-) -> None:
+def test_words_and_the_model_are_weighed_together(loose: EmergencyRules, say: str, fear: float, verdict: str) -> None:
     found = detect(say, loose, fear=lambda _text: {"FIRE": fear})
     assert (found.verdict if found else "") == verdict
-    if found and verdict == "check" and found.guard:
+    if found and found.guard == "model":
         assert found.question == "FIRE.default"
 
 
 @pytest.mark.parametrize(
     ("say", "fear", "kinds"),
     [
-        ("flames", {"LIFT": 0.9, "FIRE": 0.06}, ["FIRE"]),
-        ("flames", {"LIFT": 0.9, "FIRE": 0.04}, ["LIFT", "FIRE"]),
-        ("flames", {"LIFT": 0.4, "FIRE": 0.0}, ["FIRE"]),
+        ("flames there", {"LIFT": 0.9, "FIRE": 0.06}, ["FIRE"]),
+        ("flames there", {"LIFT": 0.9, "FIRE": 0.04}, ["LIFT", "FIRE"]),
+        ("flames there", {"LIFT": 0.4, "FIRE": 0.0}, ["FIRE"]),
         # A lesser danger needs to be surer.
         ("flames, water", {"FLOOD": 0.9, "FIRE": 0.02}, ["FIRE", "FLOOD"]),
         ("flames, water", {"FLOOD": 0.9, "FIRE": 0.005}, ["FLOOD", "FIRE"]),
         ("flames, leak", {"FLOOD": 0.9, "FIRE": 0.005}, ["FLOOD", "FIRE"]),
         ("let me die, water", {"FLOOD": 0.99}, ["SELF", "FLOOD"]),
-        # A model that knows no kinds only believes.
-        ("flames", {"": 1.0}, ["FIRE"]),
     ],
 )
 def test_a_model_that_knows_better_names_the_kind(
@@ -509,26 +520,26 @@ def test_a_model_that_knows_better_names_the_kind(
     assert (found.code, found.level) == (code, level)
 
 
-def test_words_are_believed_without_a_model(loose: EmergencyRules) -> None:
-    found = detect("it is hot", loose)
-    assert found is not None and found.verdict == "alarm"
+def test_without_a_model_words_are_believed(loose: EmergencyRules) -> None:
+    def nothing(_text: str) -> dict[str, float]:
+        return {}
+
+    for fear in (None, nothing):
+        assert [
+            (found.verdict if found else "")
+            for say in ("it is so hot", "it is mild here")
+            for found in [detect(say, loose, fear=fear)]
+        ] == ["alarm", "check"]
 
 
-def test_loose_words_are_weighed_in_their_sentence_too(loose: EmergencyRules) -> None:
-    """A long letter around them must not drown them."""
-    letter = "The lamp is broken。" * 10
-    text = f"{letter}It is hot。{letter}"
-    found = detect(text, loose, fear=lambda passage: {"FIRE": 0.0 if passage == text else 0.9})
-    assert found is not None
-    assert (found.verdict, found.around) == ("alarm", "It is hot。")
-
-
-def test_a_pasted_book_of_loose_words_asks_the_model_thirty_times(loose: EmergencyRules) -> None:
+def test_the_model_is_asked_once_and_only_where_words_were_found(loose: EmergencyRules) -> None:
     asked: list[str] = []
 
     def fear(text: str) -> dict[str, float]:
         asked.append(text)
-        return {}
+        return {"FIRE": 0.0}
 
-    assert detect("".join(f"hot {page}。" for page in range(1000)), loose, fear=fear) is None
-    assert len(asked) == len(set(asked)) == 30
+    assert detect("a fine day in the garden", loose, fear=fear) is None
+    assert asked == []
+    assert detect("it is hot, water, flames, stuck", loose, fear=fear) is None
+    assert len(asked) == 1

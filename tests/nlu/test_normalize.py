@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlu.normalize import load_homophones, normalize
+from nlu.address import stated
+from nlu.expected_time import parse_window
+from nlu.normalize import load_homophones, normalize, typed
 
 ANY_TEXT = st.text(st.characters(), max_size=200)  # lone surrogates included
 TROUBLE = st.text(st.sampled_from("漏水 　\n\u200b\u0000\ud800🔥！!?，,。樓電洞3三室①…ﷺ\u202e楼但愿"), max_size=60)
 
 
 @pytest.mark.parametrize(
-    ("typed", "expected"),
+    ("written", "expected"),
     [
         ("３栋，１５０２（左边）", "3栋，1502(左边)"),
         ("２：３０", "2:30"),
@@ -36,8 +41,8 @@ TROUBLE = st.text(st.sampled_from("漏水 　\n\u200b\u0000\ud800🔥！!?，,�
         ("  漏水  ", "漏水"),
     ],
 )
-def test_folding(typed: str, expected: str) -> None:
-    assert normalize(typed).text == expected
+def test_folding(written: str, expected: str) -> None:
+    assert normalize(written).text == expected
 
 
 @pytest.mark.parametrize(
@@ -116,6 +121,44 @@ def test_removed_spaces_are_remembered_as_breaks() -> None:
     result = normalize("师傅来了没 着火了")
     assert result.text == "师傅来了没着火了"
     assert result.breaks == (5,)
+
+
+QUOTED = "「管家小王：您在3号楼几单元」\n- - - - - - - - - -\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (QUOTED + "5栋2单元", "5栋2单元"),
+        ("@3栋管家小王 电梯又停了", "电梯又停了"),
+        ("@管家\u2005在吗", "在吗"),
+        # A quotation in a sentence, an address of mail and a call with nothing behind it are the writer's words.
+        ("他说「马上来」\n没来", "他说「马上来」\n没来"),
+        ("发到abc@qq.com", "发到abc@qq.com"),
+        ("@管家 ", "@管家"),
+        (QUOTED, "「管家小王:您在3号楼几单元」\n- - - - - - - - - -\n"),
+    ],
+)
+def test_what_a_messenger_adds_is_not_what_the_writer_says(text: str, words: str) -> None:
+    assert normalize(text).text == words
+    assert len(typed(text)) == len(text)
+    assert typed(text).strip() in text
+
+
+def test_a_sticker_is_the_emoji_it_shows() -> None:
+    result = normalize("又漏了[捂脸] [不认识]")
+    assert result.text == "又漏了🤦 [不认识]"
+    assert result.source_span(3, 4) == (3, 7)
+
+
+def test_a_quoted_place_or_time_is_not_told_again() -> None:
+    now = datetime(2025, 6, 12, 9, tzinfo=ZoneInfo("Asia/Shanghai"))
+    told = stated(QUOTED + "5栋2单元")
+    assert told is not None
+    assert (told.building, told.unit) == ("5", "2")
+    later = parse_window("「管家：师傅明天上午9点到」\n————————\n后天下午行不行", now)
+    assert later is not None and later.start is not None
+    assert later.start.day == 14
 
 
 @given(st.one_of(ANY_TEXT, TROUBLE))

@@ -111,3 +111,9 @@ def test_a_long_paste_is_read(unit: str) -> None:
     text = (unit * 20000)[:20000]
     for read in READERS.values():
         read(text)
+
+
+def test_the_ticket_of_a_quoted_message_is_meant_and_its_phone_is_not() -> None:
+    text = "「管家：BX20250612-0007 已派单，师傅电话13900001234」\n- - - - - - - - - -\n还没来"
+    assert slots.find_ticket_no(text) == "BX20250612-0007"
+    assert slots.find_phone(text) is None
