@@ -30,6 +30,8 @@ from tickets.texts import say
 
 DOUBT = 0.6
 """Below this confidence a message goes to the review list, also when it was acted on."""
+SURELY_TALK = 0.8
+"""From this confidence on, what is read as no report tells of no danger that needs no question."""
 
 Events = list[dict[str, Any]]
 Buttons = Sequence[tuple[str, str]]
@@ -202,7 +204,9 @@ class DeskAction(Action, ABC):  # type: ignore[misc]
 def _feared(desk: Desk) -> bool:
     """The second net (domain.md §3.1)."""
     args = (desk.session, desk.conversation, desk.actor, desk.dangers, desk.text, desk.category, desk.key, desk.now)
-    return emergencies.second_look(*args)
+    intent, confidence = desk.readings[0] if desk.readings else (desk.intent, 0.0)
+    reports = intent == "report_repair" or confidence < SURELY_TALK
+    return emergencies.second_look(*args, reports=reports)
 
 
 def _part(text: str, buttons: Buttons) -> dict[str, Any]:

@@ -99,7 +99,10 @@ class Reader:
         """What `text` means; offsets refer to it as it was given. Total: any string gives an answer."""
         said = self._model.predict(text)
         spans = self._tagger.find(text, expected_of(said.intent))
-        danger = detect(text, fear=self._model.fear) or suspect(dict(said.dangers), text, said.category)
+        reports = said.intent == REPAIR or said.confidence < _SURE
+        danger = detect(text, fear=self._model.fear) or suspect(
+            dict(said.dangers), text, said.category, reports=reports
+        )
         alarm = danger if danger and danger.verdict == "alarm" else None
         code = _danger_code(said, alarm)
         faults = self._faults(text, said.faults, spans, alarm, code, now)

@@ -372,10 +372,16 @@ def _of_likely_kind(found: list[Emergency], dangers: Mapping[str, float], rules:
 
 
 def suspect(
-    dangers: Mapping[str, float], text: str, category: str = "", rules: EmergencyRules | None = None
+    dangers: Mapping[str, float],
+    text: str,
+    category: str = "",
+    rules: EmergencyRules | None = None,
+    *,
+    reports: bool = True,
 ) -> Emergency | None:
     """What the trained model takes for a danger although no word told of it: `dangers` is the chance of each kind for this
-    message, `category` what it takes to be broken.
+    message, `category` what it takes to be broken. `reports` is False where it is sure that the message reports nothing (a
+    complaint, a question, small talk): such a danger is only asked about.
 
     Nothing is lost by it: it can ask or raise an alarm, never call one off (domain.md §3.1).
     """
@@ -387,7 +393,7 @@ def suspect(
     if chance < ASK:
         return None
     kind = next(one for one in rules.kinds if one.name == name)
-    question = "" if chance >= SURE else f"{kind.name}.default"
+    question = "" if reports and chance >= SURE else f"{kind.name}.default"
     code = category if category in kind.codes else kind.code
     return Emergency(kind.name, "check" if question else "alarm", code, kind.level, text, "model", question)
 

@@ -81,13 +81,16 @@ def second_look(
     category: str,
     source_key: str,
     now: datetime,
+    *,
+    reports: bool,
 ) -> bool:
     """The trained model's fear for a message in which no word gave the alarm: one safety question, or the alarm when it is sure.
-    `dangers`: how likely it tells of each kind; `category`: what the model takes to be broken.
+    `dangers`: how likely it tells of each kind; `category`: what the model takes to be broken; `reports`: whether the message may
+    report something at all.
 
     Whoever has just been asked is not asked again. Returns whether the message is dealt with.
     """
-    person, found = actor.resident, suspect(dangers, text, category)
+    person, found = actor.resident, suspect(dangers, text, category, reports=reports)
     # Every action of every turn comes by here: nearly all are done before the database is asked.
     if person is None or found is None:
         return False

@@ -439,6 +439,13 @@ def test_the_second_net_asks_or_alarms_by_how_sure_the_model_is(
         assert question_text(found.question)
 
 
+def test_what_is_surely_no_report_is_asked_about_at_most() -> None:
+    sure, unsure = ({"MED": chance} for chance in (0.95, 0.02))
+    found = suspect(sure, "words", rules=RULES, reports=False)
+    assert found is not None and (found.verdict, found.question) == ("check", "MED.default")
+    assert suspect(unsure, "words", rules=RULES, reports=False) is None
+
+
 def test_the_model_says_what_is_broken_if_a_ticket_of_that_kind_can_have_it() -> None:
     told = {code: suspect({"ELEC": 0.9}, "words", code, RULES) for code in ("E09", "W02", "")}
     assert {code: one.code for code, one in told.items() if one} == {"E09": "E09", "W02": "E01", "": "E01"}

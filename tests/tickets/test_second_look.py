@@ -16,9 +16,9 @@ from tickets.places import read_place
 WORDS = "她歪在沙发上嘴是斜的"
 
 
-def look(desk: Desk, dangers: dict[str, float], now: datetime = NOW, *, by: str = "王芳") -> bool:
-    key = f"web:{now.isoformat()}"
-    return emergencies.second_look(desk.session, desk.chat(by), desk.actor(by), dangers, WORDS, "M01", key, now)
+def look(desk: Desk, dangers: dict[str, float], now: datetime = NOW, *, by: str = "王芳", reports: bool = True) -> bool:
+    message = (dangers, WORDS, "M01", f"web:{now.isoformat()}", now)
+    return emergencies.second_look(desk.session, desk.chat(by), desk.actor(by), *message, reports=reports)
 
 
 def emergency(desk: Desk) -> Ticket | None:
@@ -35,16 +35,21 @@ def test_a_sure_model_raises_the_alarm(desk: Desk) -> None:
 
 
 def test_a_doubting_model_asks_once_and_a_no_lets_the_words_go_on(desk: Desk) -> None:
-    assert look(desk, {"MED": 0.4})
+    assert look(desk, {"MED": 0.2})
     assert emergency(desk) is None
     outcome = try_answer(Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), "没有", NOW, "web:2"))
     assert outcome is not None
     assert outcome.resume == WORDS
-    assert not look(desk, {"MED": 0.4}, NOW + timedelta(minutes=1))
+    assert not look(desk, {"MED": 0.2}, NOW + timedelta(minutes=1))
+
+
+def test_in_what_is_surely_no_report_a_danger_is_asked_about(desk: Desk) -> None:
+    assert look(desk, {"MED": 0.9}, reports=False)
+    assert emergency(desk) is None
 
 
 def test_an_unanswered_doubt_reaches_the_duty_people(desk: Desk) -> None:
-    look(desk, {"MED": 0.4})
+    look(desk, {"MED": 0.2})
     desk.seen()
     desk.sweep(NOW + timedelta(minutes=3))
     [told] = desk.fresh("马经理")
