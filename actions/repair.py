@@ -135,7 +135,7 @@ class AskLocation(DeskAction):
             text = say("reply.ask_place_more", question=text)
         else:
             drafts.save(desk, draft, {**draft.data, "place_question": text})
-        key = f"ask.{category(fault['code']).ask}"
+        key = category(fault["code"]).question(fault["words"])
         if not draft.data.get("fault_asked") and not draft.data.get("flags") and has_text(key):
             text = f"{text}\n{say(key)}"
             drafts.save(desk, draft, {**draft.data, "fault_asked": True})
@@ -287,7 +287,7 @@ def _told_merged(desk: Desk, ticket: Ticket) -> None:
     """A verb has told the resident that several homes have it; what is left to ask is whether somebody needs help."""
     desk.done()
     parent = desk.session.get(Ticket, ticket.parent_id)
-    key = f"ask.{category(parent.code).ask}" if parent else ""
+    key = category(parent.code).question(parent.symptom) if parent else ""
     if parent is None or desk.actor.resident is None or not has_text(key):
         return
     desk.say(key)
@@ -362,7 +362,7 @@ def _phone_wanted(desk: Desk, ticket: Ticket) -> list[str]:
 
 
 def _question(draft: Draft, ticket: Ticket) -> str:
-    key = f"ask.{category(ticket.code).ask}"
+    key = category(ticket.code).question(ticket.symptom)
     already = draft.data.get("fault_asked") or draft.data.get("flags") or draft.data.get("asked", 0) > 1
     return key if has_text(key) and not already and ticket.level != "U0" else ""
 

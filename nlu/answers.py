@@ -337,6 +337,10 @@ def _is_thanks(text: str) -> bool:
     return _has("thanks_word", text) and _made_of(text, "thanks_words")
 
 
+def _is_farewell(text: str) -> bool:
+    return _has("farewell_word", text) and _made_of(text, "farewell_words")
+
+
 def _is_bare_verdict(clause: str) -> bool:
     """Whether a clause says nothing a person would want to read later."""
     lex = _lex()
@@ -454,7 +458,7 @@ def _confirm_address(question: _Question) -> Answer | None:
 
 def _detail(question: _Question) -> Answer | None:
     body = question.body
-    if question.has("detail.elsewhere") or _is_thanks(body):
+    if question.has("detail.elsewhere") or _is_thanks(body) or _is_farewell(body):
         return None
     clauses = question.clauses
     # Only an announced addition ("另外厨房灯坏了") is another fault here: the answer itself names things and faults.

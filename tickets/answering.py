@@ -265,7 +265,10 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
 
 
 def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
-    """Only a clear no ends it: a false alarm costs a phone call, a miss can cost a life (domain.md §3.1)."""
+    """Only a clear no ends it: a false alarm costs a phone call, a miss can cost a life (domain.md §3.1). Whoever has gone on to
+    other matters is taken at a clear word only; the duty people hear of the doubt anyway."""
+    if answer.verdict == "unclear" and question.data.get("passed"):
+        return None
     questions.answered(question, turn.text, turn.now)
     if answer.verdict != "no":
         emergencies.confirmed(turn.session, turn.conversation, turn.actor, question.data, turn.text, turn.now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
@@ -23,6 +24,7 @@ class Category:
     trades: tuple[str, ...] = ()
     zone: str = ""
     ask: str = ""
+    ask_if: str = ""
     survey: bool = False
     asks: str = ""
     answer_days: int = 1
@@ -31,6 +33,10 @@ class Category:
     def common(self) -> bool:
         """Whether it is usually a fault of what everybody shares."""
         return self.zone == "common"
+
+    def question(self, words: str) -> str:
+        """The key of what is asked about a report in these words; it may have no text."""
+        return f"ask.{self.ask}" if re.search(self.ask_if, words) else ""
 
 
 @dataclass(frozen=True)

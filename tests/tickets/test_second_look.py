@@ -43,6 +43,19 @@ def test_a_doubting_model_asks_once_and_a_no_lets_the_words_go_on(desk: Desk) ->
     assert not look(desk, {"MED": 0.2}, NOW + timedelta(minutes=1))
 
 
+def test_who_has_gone_on_to_other_matters_confirms_a_danger_by_a_clear_word_only(desk: Desk) -> None:
+    def hear(text: str) -> str | None:
+        outcome = try_answer(Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), text, NOW, f"web:{text}"))
+        return outcome.resume if outcome else None
+
+    assert look(desk, {"MED": 0.2})
+    assert hear("晾衣杆摇不下来了") == f"{WORDS}，晾衣杆摇不下来了"
+    assert hear("卫生间门从里面反锁了，里头没人，是猫扒拉的，在里面骂我") is None
+    assert emergency(desk) is None
+    hear("是的 快来")
+    assert emergency(desk) is not None
+
+
 def test_in_what_is_surely_no_report_a_danger_is_asked_about(desk: Desk) -> None:
     assert look(desk, {"MED": 0.9}, reports=False)
     assert emergency(desk) is None
