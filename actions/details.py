@@ -9,6 +9,8 @@ from actions.context import Desk
 from storage.models import Draft
 from tickets.answering import Turn, try_detail
 
+CERTAIN = 0.95
+
 
 def taken(desk: Desk) -> bool:
     """Add the message to the report it belongs to and say so; False if it has to be read for itself."""
@@ -17,7 +19,7 @@ def taken(desk: Desk) -> bool:
         return False
     turn = Turn(desk.session, desk.conversation, desk.actor, desk.text, desk.now, desk.key)
     code = desk.category if desk.intent == "report_repair" else ""
-    outcome = try_detail(turn, code, sure=desk.confidence >= drafts.SURE)
+    outcome = try_detail(turn, code, sure=desk.confidence >= drafts.SURE, certain=desk.confidence >= CERTAIN)
     if outcome is None:
         return False
     if outcome.reply:

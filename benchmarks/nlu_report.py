@@ -31,7 +31,7 @@ from bot.demo import demo_register  # noqa: E402
 from bot.understanding import Reader  # noqa: E402
 from nlu import spans  # noqa: E402
 from nlu.classifier import COMPLAINT, NO_DANGER, REPAIR, Example, read_examples, train  # noqa: E402
-from nlu.emergency import ASK, SURE, detect  # noqa: E402
+from nlu.emergency import detect, suspect  # noqa: E402
 
 HELD_OUT = ROOT / "tests" / "nlu" / "held_out"
 NOW = datetime(2025, 6, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
@@ -157,12 +157,12 @@ def show_calibration(rows: Sequence[tuple[float, bool]]) -> None:
 
 @dataclass
 class Judged:
-    """What models that had not seen the messages said of them: (wanted, said), (confidence, right), (a danger, chance of one)."""
+    """What models that had not seen the messages said of them: (wanted, said), (confidence, right), (a danger, verdict without words)."""
 
     intents: list[tuple[str, str]] = field(default_factory=list)
     codes: list[tuple[str, str]] = field(default_factory=list)
     sure: list[tuple[float, bool]] = field(default_factory=list)
-    dangers: list[tuple[bool, float]] = field(default_factory=list)
+    dangers: list[tuple[bool, str]] = field(default_factory=list)
 
 
 def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold: int, folds: int) -> Judged:
@@ -176,8 +176,8 @@ def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold
         if one.category:
             judged.codes.append((one.category, said.category if said.intent == one.intent else "other intent"))
         if one.danger:
-            feared = sum(chance for _, chance in said.dangers)
-            judged.dangers.append((one.danger != NO_DANGER, feared))
+            feared = suspect(dict(said.dangers), one.text)
+            judged.dangers.append((one.danger != NO_DANGER, feared.verdict if feared else ""))
     print(f"fold {fold + 1} of {folds} read", file=sys.stderr)
     return judged
 
@@ -209,13 +209,13 @@ def show_folds(found: Sequence[Judged], marked_too: Sequence[SpanCount], rows: b
     count.show("folds")
 
 
-def show_dangers(pairs: Sequence[tuple[bool, float]]) -> None:
+def show_dangers(pairs: Sequence[tuple[bool, str]]) -> None:
     """Messages written about danger and near it: how many the model fears, without any word of the rules."""
-    alarms, near = ([feared for is_one, feared in pairs if is_one is wanted] for wanted in (True, False))
+    alarms, near = ([verdict for is_one, verdict in pairs if is_one is wanted] for wanted in (True, False))
     if alarms and near:
         print(f"\nDangers by the model alone, of {len(alarms)} messages about one and {len(near)} near one:")
-        for floor, name in ((ASK, "asked about"), (SURE, "alarm")):
-            print(f"{sum(one >= floor for one in alarms)} and {sum(one >= floor for one in near)} {name}")
+        print(f"{sum(map(bool, alarms))} and {sum(map(bool, near))} at least asked about")
+        print(f"{alarms.count('alarm')} and {near.count('alarm')} alarm")
 
 
 def _span_head() -> None:

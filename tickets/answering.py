@@ -40,6 +40,7 @@ from tickets.words import (
     is_grave,
     is_greeting,
     is_medical,
+    is_over,
     is_restored,
     joins,
     leaves_topic,
@@ -238,7 +239,11 @@ def _proposed(question: OpenQuestion, now: datetime) -> Window | None:
 def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     """While it lasts every word goes to the people on it; the place is asked once and taken whenever it comes."""
     ticket = question.ticket
-    if ticket is None or ticket.status not in OPEN or turn.actor.resident is None or leaves_topic(turn.text):
+    if ticket is None or ticket.status not in OPEN or turn.actor.resident is None:
+        return None
+    if is_over(turn.text):
+        return _over(turn, ticket)
+    if leaves_topic(turn.text):
         return None
     phone = find_phone(turn.text)
     if phone and not ticket.contact_phone:
@@ -262,6 +267,15 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     if phone and not clearer:
         return Outcome(say("reply.phone_noted", tail=phone[-4:]))
     return Outcome(emergencies.noted_text(turn.session, turn.actor, ticket, place))
+
+
+def _over(turn: Turn, ticket: Ticket) -> Outcome:
+    """「人出来了 没事了」 is checked by telephone, and where all pass by by whoever is sent (domain.md §3.1 step 5)."""
+    if not ticket.public_area and not ticket.arrived_at:
+        verbs.cancel(turn.session, ticket, turn.actor, turn.text, turn.now)
+        return Outcome()
+    emergencies.add_words(turn.session, ticket, turn.actor, NONE, turn.text, turn.now)
+    return Outcome(say("reply.emergency_over"))
 
 
 def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
@@ -407,9 +421,9 @@ def _detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | Non
     return _note_detail(turn, question, answer) if doubtless else None
 
 
-def try_detail(turn: Turn, code: str = "", *, sure: bool = True) -> Outcome | None:
-    """Take a message that the model understood as a piece of information, or as a fault of category `code`, as more about the
-    ticket whose detail was just asked; None if nothing was, or if it is a matter of its own."""
+def try_detail(turn: Turn, code: str = "", *, sure: bool = True, certain: bool = False) -> Outcome | None:
+    """Take a message that the model understood as a piece of information, or (`sure`, or even `certain`) as a fault of category
+    `code`, as more about the ticket whose detail was just asked; None if nothing was, or if it is a matter of its own."""
     if turn.actor.resident is None:
         return None
     for question in questions.waiting(turn.session, turn.actor.resident, turn.now):
@@ -417,13 +431,14 @@ def try_detail(turn: Turn, code: str = "", *, sure: bool = True) -> Outcome | No
             continue
         ticket = _ticket(turn, question)
         answer = read_answer("detail", turn.text, turn.now, about=ticket.symptom)
-        if ticket.status in OPEN and answer and not (code and sure and _another_matter(turn, ticket, code)):
+        if ticket.status in OPEN and answer and not (code and sure and _another_matter(turn, ticket, code, certain)):
             return _note_detail(turn, question, answer)
     return None
 
 
-def _another_matter(turn: Turn, ticket: Ticket, code: str) -> bool:
-    """「快递柜打不开」 after a blocked toilet: names a thing of its own, and another trade, a place all share, or 也."""
+def _another_matter(turn: Turn, ticket: Ticket, code: str, certain: bool) -> bool:
+    """「快递柜打不开」 after a blocked toilet: names a thing of its own, and another trade, a place all share, or 也; or is certainly
+    a fault of quite another kind."""
     named, told = things_in(turn.text), category(code)
     if not named or code == ticket.code:
         return False
@@ -432,7 +447,8 @@ def _another_matter(turn: Turn, ticket: Ticket, code: str) -> bool:
         if place.public:
             return True
     other_trade = (told.trades or ("",))[0] != trade_of(ticket)
-    return not named & things_in(ticket.symptom) and (other_trade or is_also(turn.text))
+    other_kind = certain and code[0] != ticket.code[0]
+    return not named & things_in(ticket.symptom) and (other_trade or other_kind or is_also(turn.text))
 
 
 def _note_detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:

@@ -51,6 +51,11 @@ def leaves_topic(text: str) -> bool:
     return _has("other_topic", text)
 
 
+def is_over(text: str) -> bool:
+    """Who reported a danger says that nobody is in danger any more."""
+    return _has("danger_over", text)
+
+
 def opens_another(text: str) -> bool:
     """Announces a matter of its own: 还有个事, 另外有个问题."""
     return _has("another_matter", text)

@@ -304,10 +304,16 @@ def test_an_old_detail_question_explains_nothing_any_more(desk: Desk) -> None:
     assert answer(desk, "家里有两个卫生间", NOW + answering.FRESH_DETAIL + timedelta(minutes=1)) is None
 
 
-def more(desk: Desk, text: str, code: str = "", *, sure: bool = True) -> Outcome | None:
+def more(desk: Desk, text: str, code: str = "", *, sure: bool = True, certain: bool = False) -> Outcome | None:
     """`text` as the dialogue hands it back: a piece of information, or a fault of category `code`."""
     turn = Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), text, at("09:01"), f"test:{text}")
-    return answering.try_detail(turn, code, sure=sure)
+    return answering.try_detail(turn, code, sure=sure, certain=certain)
+
+
+def test_what_is_certainly_of_another_kind_is_a_report_of_its_own_also_for_the_same_worker(desk: Desk) -> None:
+    asked_detail(desk, "Z01", symptom="晾衣杆摇不下来了")
+    assert more(desk, "卫生间门反锁了打不开", "D03") is not None
+    assert more(desk, "卫生间门反锁了打不开", "D03", certain=True) is None
 
 
 def test_words_alone_do_not_make_a_longer_text_a_detail(desk: Desk) -> None:

@@ -8,10 +8,12 @@ from deskhelp import NOW, Desk
 from sqlalchemy import select
 
 from nlu.address import NONE
-from storage.models import Ticket
+from storage.models import OutboxMessage, Ticket
 from tickets import emergencies
 from tickets.answering import Turn, try_answer
+from tickets.lifecycle import OPEN
 from tickets.places import read_place
+from tickets.texts import say
 
 WORDS = "她歪在沙发上嘴是斜的"
 
@@ -54,6 +56,25 @@ def test_who_has_gone_on_to_other_matters_confirms_a_danger_by_a_clear_word_only
     assert emergency(desk) is None
     hear("是的 快来")
     assert emergency(desk) is not None
+
+
+def test_a_danger_that_its_reporter_calls_over_is_checked(desk: Desk) -> None:
+    def hear(now: datetime) -> str:
+        outcome = try_answer(
+            Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), "人醒了 没事了", now, f"web:{now}")
+        )
+        assert outcome is not None
+        return outcome.reply
+
+    look(desk, {"MED": 0.9})
+    desk.seen()
+    assert hear(NOW) == ""
+    assert "cancel_needs_call" in desk.told()["王芳"]
+    ticket = emergency(desk)
+    assert ticket is not None and ticket.status in OPEN
+    ticket.public_area = True
+    assert hear(NOW + timedelta(minutes=1)) == say("reply.emergency_over")
+    assert any("没事了" in text for text in desk.session.scalars(select(OutboxMessage.text)))
 
 
 def test_in_what_is_surely_no_report_a_danger_is_asked_about(desk: Desk) -> None:
