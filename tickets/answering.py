@@ -270,8 +270,10 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
 
 
 def _over(turn: Turn, ticket: Ticket) -> Outcome:
-    """「人出来了 没事了」 is checked by telephone, and where all pass by by whoever is sent (domain.md §3.1 step 5)."""
-    if not ticket.public_area and not ticket.arrived_at:
+    """「人出来了 没事了」 is checked: by telephone with whoever reported it, else by the people who go (domain.md §3.1 step 5)."""
+    assert turn.actor.resident is not None
+    told = ticket.reporter_id == turn.actor.resident.id
+    if told and not ticket.public_area and not ticket.arrived_at:
         verbs.cancel(turn.session, ticket, turn.actor, turn.text, turn.now)
         return Outcome()
     emergencies.add_words(turn.session, ticket, turn.actor, NONE, turn.text, turn.now)
@@ -447,7 +449,7 @@ def _another_matter(turn: Turn, ticket: Ticket, code: str, certain: bool) -> boo
         if place.public:
             return True
     other_trade = (told.trades or ("",))[0] != trade_of(ticket)
-    other_kind = certain and code[0] != ticket.code[0]
+    other_kind = certain and code[:1] != ticket.code[:1]
     return not named & things_in(ticket.symptom) and (other_trade or other_kind or is_also(turn.text))
 
 
