@@ -34,7 +34,7 @@ def asked(desk: Community) -> list[str]:
 
 @pytest.mark.parametrize("action", [Chitchat, ValidateComplaintForm, ValidateRepairForm])
 def test_a_doubt_is_asked_about_instead_of_an_answer(desk: Community, action: type[DeskAction]) -> None:
-    found, events = turn(desk, action(), {"SELF": 0.4, "FALL": 0.05})
+    found, events = turn(desk, action(), {"SELF": 0.2, "FALL": 0.05})
     assert found.handled
     assert not found.answers
     assert asked(desk) == ["safety"]
@@ -42,8 +42,8 @@ def test_a_doubt_is_asked_about_instead_of_an_answer(desk: Community, action: ty
 
 
 def test_the_form_that_gave_way_opens_nothing(desk: Community) -> None:
-    turn(desk, ValidateComplaintForm(), {"SELF": 0.4})
-    found, _ = turn(desk, OpenComplaint(), {"SELF": 0.4})
+    turn(desk, ValidateComplaintForm(), {"SELF": 0.2})
+    found, _ = turn(desk, OpenComplaint(), {"SELF": 0.2})
     assert not found.answers
     assert desk.session.scalars(select(Ticket)).all() == []
 
@@ -55,7 +55,7 @@ def test_a_sure_fear_is_an_alarm(desk: Community) -> None:
 
 
 def test_small_talk_and_colleagues_are_answered(desk: Community) -> None:
-    for dangers, by in (({"SELF": 0.1}, "王芳"), ({"SELF": 0.9}, "王师傅")):
+    for dangers, by in (({"SELF": 0.02}, "王芳"), ({"SELF": 0.9}, "王师傅")):
         found, _ = turn(desk, Chitchat(), dangers, by)
         assert [text for text, _ in found.answers] == [say("reply.chitchat")]
     assert asked(desk) == []
