@@ -52,7 +52,7 @@ SURE, ASK = 0.4, 0.15
 """From `SURE` on a danger that no word told of is an alarm, from `ASK` on it is asked about."""
 SURE_TOLD, ASK_TOLD = 0.3, 0.05
 """The same for one that words tell of."""
-BELIEVED_CHARS = 8
+BELIEVED_CHARS = 10
 """In so short a message the model has nothing but the words themselves, which are believed."""
 LIKELIEST, HARDLY_THIS, NOT_THIS = 0.5, 0.05, 0.01
 """An alarm goes out as another kind than its words say where the model finds that one likelier than `LIKELIEST` and the one of
@@ -381,7 +381,7 @@ def suspect(
 ) -> Emergency | None:
     """What the trained model takes for a danger although no word told of it: `dangers` is the chance of each kind for this
     message, `category` what it takes to be broken. `reports` is False where it is sure that the message reports nothing (a
-    complaint, a question, small talk): such a danger is only asked about.
+    complaint, a question, small talk): such a danger is only asked about, and only where the chance would be an alarm.
 
     Nothing is lost by it: it can ask or raise an alarm, never call one off (domain.md §3.1).
     """
@@ -390,7 +390,7 @@ def suspect(
     rules = rules if rules is not None else _default_rules()
     name = max(dangers, key=lambda one: dangers[one])
     chance = rules.weighing.chance(dangers, name)
-    if chance < ASK:
+    if chance < (ASK if reports else SURE):
         return None
     kind = next(one for one in rules.kinds if one.name == name)
     question = "" if reports and chance >= SURE else f"{kind.name}.default"

@@ -440,9 +440,10 @@ def test_the_second_net_asks_or_alarms_by_how_sure_the_model_is(
 
 
 def test_what_is_surely_no_report_is_asked_about_at_most() -> None:
-    sure, unsure = ({"MED": chance} for chance in (0.95, 0.02))
+    sure, unsure = ({"MED": chance} for chance in (0.95, 0.2))
     found = suspect(sure, "words", rules=RULES, reports=False)
     assert found is not None and (found.verdict, found.question) == ("check", "MED.default")
+    assert suspect(unsure, "words", rules=RULES) is not None
     assert suspect(unsure, "words", rules=RULES, reports=False) is None
 
 
