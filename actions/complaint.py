@@ -79,8 +79,8 @@ def _next_slot(desk: Desk, draft: Draft) -> str | None:
     return None if len(data["words"]) >= ENOUGH_WORDS or data.get("detail_asked") else "detail"
 
 
-def _question(code: str) -> str:
-    key = f"ask.{category(code).ask}"
+def _question(code: str, words: str) -> str:
+    key = category(code).question(words)
     return say(key if has_text(key) else "ask.when_where")
 
 
@@ -103,7 +103,7 @@ class AskDetail(DeskAction):
         draft = drafts.begin(desk, "TS")
         drafts.save(desk, draft, {**draft.data, "asked": draft.data.get("asked", 0) + 1, "detail_asked": True})
         row = category(draft.data.get("code", "T99"))
-        desk.say("reply.complaint_heard", what=row.name, question=_question(row.code))
+        desk.say("reply.complaint_heard", what=row.name, question=_question(row.code, draft.data.get("words", "")))
         return []
 
 

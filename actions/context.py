@@ -18,6 +18,7 @@ from rasa_sdk import Action, Tracker
 from rasa_sdk.executor import CollectingDispatcher
 from sqlalchemy.orm import Session
 
+from nlu.emergency import may_report
 from nlu.slots import mask_text
 from storage import mailbox, reviews
 from storage.database import Sessions, connect, sessions
@@ -30,8 +31,6 @@ from tickets.texts import say
 
 DOUBT = 0.6
 """Below this confidence a message goes to the review list, also when it was acted on."""
-SURELY_TALK = 0.8
-"""From this confidence on, what is read as no report tells of no danger that needs no question."""
 
 Events = list[dict[str, Any]]
 Buttons = Sequence[tuple[str, str]]
@@ -204,9 +203,8 @@ class DeskAction(Action, ABC):  # type: ignore[misc]
 def _feared(desk: Desk) -> bool:
     """The second net (domain.md §3.1)."""
     args = (desk.session, desk.conversation, desk.actor, desk.dangers, desk.text, desk.category, desk.key, desk.now)
-    intent, confidence = desk.readings[0] if desk.readings else (desk.intent, 0.0)
-    reports = intent == "report_repair" or confidence < SURELY_TALK
-    return emergencies.second_look(*args, reports=reports)
+    reading = desk.readings[0] if desk.readings else (desk.intent, 0.0)
+    return emergencies.second_look(*args, reports=may_report(*reading))
 
 
 def _part(text: str, buttons: Buttons) -> dict[str, Any]:

@@ -25,7 +25,6 @@ from nlu.classifier import NO_DANGER, Example, danger_of, read_examples, train  
 from nlu.emergency import Emergency, detect, load_rules, odds, suspect, told_by_words, words_of  # noqa: E402
 
 WORDS = tuple(load_rules().weighing.words)
-ORDER = {"alarm": 0, "check": 1, "advise": 2}
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,8 @@ class Read:
 
     def row(self) -> list[float]:
         """The surest words, or none, and what the model fears."""
-        hit = min(self.hits, key=lambda one: (ORDER[one.verdict], -self.fear.get(one.kind, 0.0)), default=None)
+        surest = (one for one in self.hits if one.verdict == self.hits[0].verdict)
+        hit = max(surest, key=lambda one: self.fear.get(one.kind, 0.0), default=None)
         kind = self.fear.get(hit.kind, 0.0) if hit else max(self.fear.values())
         sort = words_of(hit) if hit else ""
         return [odds(sum(self.fear.values())), odds(kind), *(float(sort == one) for one in WORDS)]

@@ -19,7 +19,7 @@ from typing import Any
 
 from nlu.address import Levels, levels_of, resolve, stated
 from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Clause, Model, Prediction
-from nlu.emergency import Emergency, detect, suspect
+from nlu.emergency import Emergency, detect, may_report, suspect
 from nlu.expected_time import Window, parse_window
 from nlu.register import Register
 from nlu.slots import find_phone, find_scores, find_ticket_no
@@ -99,10 +99,9 @@ class Reader:
         """What `text` means; offsets refer to it as it was given. Total: any string gives an answer."""
         said = self._model.predict(text)
         spans = self._tagger.find(text, expected_of(said.intent))
-        reports = said.intent == REPAIR or said.confidence < _SURE
-        danger = detect(text, fear=self._model.fear) or suspect(
-            dict(said.dangers), text, said.category, reports=reports
-        )
+        reports = may_report(said.intent, said.confidence)
+        feared = suspect(dict(said.dangers), text, said.category, reports=reports)
+        danger = detect(text, fear=self._model.fear) or feared
         alarm = danger if danger and danger.verdict == "alarm" else None
         code = _danger_code(said, alarm)
         faults = self._faults(text, said.faults, spans, alarm, code, now)

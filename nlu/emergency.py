@@ -52,6 +52,7 @@ SURE, ASK = 0.4, 0.15
 """From `SURE` on a danger that no word told of is an alarm, from `ASK` on it is asked about."""
 SURE_TOLD, ASK_TOLD = 0.3, 0.05
 """The same for one that words tell of."""
+SURELY_TALK = 0.8
 BELIEVED_CHARS = 10
 """In so short a message the model has nothing but the words themselves, which are believed."""
 LIKELIEST, HARDLY_THIS, NOT_THIS = 0.5, 0.05, 0.01
@@ -371,6 +372,11 @@ def _of_likely_kind(found: list[Emergency], dangers: Mapping[str, float], rules:
     return [replace(main, verdict="alarm", question=""), *(hit for hit in found if hit is not told)]
 
 
+def may_report(intent: str, confidence: float) -> bool:
+    """False where the model is sure that a message reports nothing: a complaint, a question, small talk."""
+    return intent == "report_repair" or confidence < SURELY_TALK
+
+
 def suspect(
     dangers: Mapping[str, float],
     text: str,
@@ -380,8 +386,8 @@ def suspect(
     reports: bool = True,
 ) -> Emergency | None:
     """What the trained model takes for a danger although no word told of it: `dangers` is the chance of each kind for this
-    message, `category` what it takes to be broken. `reports` is False where it is sure that the message reports nothing (a
-    complaint, a question, small talk): such a danger is only asked about, and only where the chance would be an alarm.
+    message, `category` what it takes to be broken. `reports` (`may_report`): a danger in what reports nothing is only asked
+    about, and only where the chance would be an alarm.
 
     Nothing is lost by it: it can ask or raise an alarm, never call one off (domain.md §3.1).
     """

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from opencc import OpenCC
@@ -146,18 +146,24 @@ def _fold(char: str) -> str:
     return "".join(_simplifier().convert(c) for c in kept)
 
 
-@cache
-def _messenger() -> tuple[re.Pattern[str], re.Pattern[str], dict[str, str]]:
+class _Messenger(NamedTuple):
     """What a messenger puts before the words, how its stickers are written, and the emoji that they are."""
+
+    dropped: re.Pattern[str]
+    sticker: re.Pattern[str]
+    emoji: dict[str, str]
+
+
+@cache
+def _messenger() -> _Messenger:
     raw = yaml.safe_load(MESSENGER_PATH.read_text(encoding="utf-8"))
-    stickers: dict[str, str] = raw["stickers"]
-    names = "|".join(map(re.escape, sorted(stickers, key=len, reverse=True)))
-    return re.compile("|".join(raw["dropped"])), re.compile(rf"\[({names})\]"), stickers
+    names = "|".join(map(re.escape, sorted(raw["stickers"], key=len, reverse=True)))
+    return _Messenger(re.compile("|".join(raw["dropped"])), re.compile(rf"\[({names})\]"), raw["stickers"])
 
 
 def typed(text: str) -> str:
     """The writer's own words: a quoted message and a call (@…) before them become spaces, so that offsets stay."""
-    return _messenger()[0].sub(lambda found: " " * len(found.group()), text)
+    return _messenger().dropped.sub(lambda found: " " * len(found.group()), text)
 
 
 # Every reader of a message begins here, one after the other with the same text.
@@ -176,12 +182,11 @@ _Cell = tuple[str, int, int]  # one normalised character and the source slice be
 
 
 def _fold_all(text: str) -> Iterator[_Cell]:
-    _, written, emoji = _messenger()
-    done = 0
-    for sticker in written.finditer(text):
+    known, done = _messenger(), 0
+    for sticker in known.sticker.finditer(text):
         yield from _fold_part(text, done, sticker.start())
         done = sticker.end()
-        yield emoji[sticker.group(1)], sticker.start(), done
+        yield known.emoji[sticker.group(1)], sticker.start(), done
     yield from _fold_part(text, done, len(text))
 
 

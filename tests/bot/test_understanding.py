@@ -128,8 +128,8 @@ def test_a_tap_that_hisses_beside_the_stove_is_no_gas() -> None:
 
 
 def test_the_model_takes_no_danger_of_the_bank_away() -> None:
-    """Every phrase of appendix A.1 still raises the alarm of its kind when the model weighs it; of the 1,236 others few are asked
-    about and at most two go unheard."""
+    """Every phrase of appendix A.1 still raises the alarm of its kind when the model weighs it; of the others few are asked
+    about and none goes unheard."""
     bank = yaml.safe_load((Path(__file__).parents[1] / "nlu" / "cases" / "emergency.yml").read_text("utf-8"))
     fear = parts()[0].fear
 
@@ -141,5 +141,5 @@ def test_the_model_takes_no_danger_of_the_bank_away() -> None:
     for row in bank["appendix_a1"]:
         assert {one.kind for text in row["say"] if (one := detect(text, fear=fear))} == {row["kind"]}
     others = verdicts("alarms")
-    assert others.count("alarm") >= 0.96 * len(others)
-    assert others.count("") <= 2
+    assert others.count("alarm") >= 0.97 * len(others)
+    assert "" not in others
