@@ -23,7 +23,7 @@ from nlu.emergency import Emergency, detect, may_report, suspect
 from nlu.expected_time import Window, parse_window
 from nlu.register import Register
 from nlu.slots import find_phone, find_scores, find_ticket_no
-from nlu.spans import Span, Tagger, expected_of
+from nlu.spans import Span, Tagger
 from tickets.urgency import facts_in, level_for
 from tickets.words import says_urgent
 
@@ -98,15 +98,15 @@ class Reader:
     def read(self, text: str, now: datetime) -> Json:
         """What `text` means; offsets refer to it as it was given. Total: any string gives an answer."""
         said = self._model.predict(text)
-        spans = self._tagger.find(text, expected_of(said.intent))
         reports = may_report(said.intent, said.confidence)
         feared = suspect(dict(said.dangers), text, said.category, reports=reports)
         danger = detect(text, fear=self._model.fear) or feared
         alarm = danger if danger and danger.verdict == "alarm" else None
         code = _danger_code(said, alarm)
-        faults = self._faults(text, said.faults, spans, alarm, code, now)
         takes_over = alarm is not None and not _surely_talk(said)
         intent, category = (REPAIR, code) if takes_over else (said.intent, said.category)
+        spans = self._tagger.find(text, intent, said.confidence)
+        faults = self._faults(text, said.faults, spans, alarm, code, now)
         return {
             "text": text,
             "intent": intent,

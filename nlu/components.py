@@ -164,7 +164,7 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
     def _tagged(self, text: str, meaning: Prediction) -> Iterator[dict[str, Any]]:
         """Spans of the tagger, but never those that a parser reads exactly."""
         assert self._tagger is not None
-        for span in self._tagger.find(text, spans.expected_of(meaning.intent)):
+        for span in self._tagger.find(text, meaning.intent, meaning.confidence):
             if span.label != "ticket_no":
                 yield _entity(span.label, span.text, span.start, span.end, span.confidence)
 

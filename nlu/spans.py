@@ -31,6 +31,7 @@ _EDGE = "^"
 # Whoever marked the messages left out more than they marked too much, so less than even chance is enough.
 _SURE = 0.45
 _LIKELIEST = 0.1
+_NAMELESS_FROM = 0.9
 _LONGEST_NAME = 8
 
 
@@ -45,9 +46,21 @@ class Span:
     confidence: float
 
 
-def expected_of(intent: str) -> str:
+def _expected_of(intent: str) -> str:
     """The label that a message of this intent must hold: who reports or complains tells what is wrong."""
     return "symptom" if intent in (REPAIR, COMPLAINT) else ""
+
+
+@cache
+def _nameless() -> frozenset[str]:
+    """Intents whose messages name nothing."""
+    return frozenset(_lists()["nameless"])
+
+
+@cache
+def _lists() -> dict[str, Any]:
+    lists: dict[str, Any] = yaml.safe_load((DICT_DIR / "understanding.yml").read_text(encoding="utf-8"))
+    return lists
 
 
 class Tagger:
@@ -69,12 +82,13 @@ class Tagger:
         """Read what `save` wrote."""
         return Tagger(path.read_bytes())
 
-    def find(self, text: str, expected: str = "") -> list[Span]:
-        """Non-overlapping spans in text order; total for any string. A message that must have one of label `expected` (a
-        report tells what is wrong) gives its likeliest one where none is sure."""
+    def find(self, text: str, intent: str = "", confidence: float = 0.0) -> list[Span]:
+        """Non-overlapping spans in text order; total for any string. A report or complaint gives its likeliest symptom where none
+        is sure; what is surely (`confidence`) a thank-you or the like is not looked through: half the messages of a talk."""
         done = normalize(text[:MAX_CHARS])
-        if not done.text:
+        if not done.text or (intent in _nameless() and confidence >= _NAMELESS_FROM):
             return []
+        expected = _expected_of(intent)
         self._crf.set(_observations(done.text))
         found = [
             self._span(done, start, end, label, chance)
@@ -180,11 +194,12 @@ def _char_observations(text: str) -> list[list[str]]:
 
 
 def _add_words(text: str, rows: list[list[str]]) -> None:
-    """The word around a character, where in it the character stands, and the words before and after."""
+    """The word around a character, where in it the character stands, and the words before and after; pairs of words say nothing
+    more and make the model half as large again."""
     words = cut(text)
     at = 0
     for before, word, after in zip([_EDGE, *words], words, [*words[1:], _EDGE], strict=False):
-        shared = (f"word{word}", f"wordbefore{before}", f"wordafter{after}", f"{before}|{word}", f"{word}||{after}")
+        shared = (f"word{word}", f"wordbefore{before}", f"wordafter{after}")
         for place in range(len(word)):
             part = "s" if len(word) == 1 else "b" if place == 0 else "e" if place == len(word) - 1 else "m"
             rows[at] += (f"part{part}", *shared)
@@ -208,8 +223,7 @@ def _add_concepts(text: str, rows: list[list[str]]) -> None:
 @cache
 def _name_marks() -> tuple[frozenset[str], frozenset[str]]:
     """What names of places begin behind, and what names of compounds often end with."""
-    lists = yaml.safe_load((DICT_DIR / "understanding.yml").read_text(encoding="utf-8"))
-    return frozenset(lists["name_starts"]), frozenset(lists["name_ends"])
+    return frozenset(_lists()["name_starts"]), frozenset(_lists()["name_ends"])
 
 
 def _add_names(text: str, rows: list[list[str]]) -> None:

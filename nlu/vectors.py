@@ -42,19 +42,16 @@ class WordVectors:
     def describe(self, texts: Sequence[str]) -> Floats:
         """A row of three times `SIZE` numbers for each text: its mean direction, and the extremes of its words in every
         direction; zeros when it holds no known word."""
-        known = [self._find(text) for text in texts]
-        found = [rows or [0] for rows in known]
-        starts = np.cumsum([0, *map(len, found[:-1])])
-        table = self.table[[row for rows in found for row in rows]].astype(np.float32)
-        described = np.empty((len(texts), 3 * SIZE), np.float32)
-        mean, extremes = described[:, :SIZE], described[:, SIZE:]
-        np.add.reduceat(table, starts, out=mean)
-        np.maximum.reduceat(table, starts, out=extremes[:, :SIZE])
-        np.minimum.reduceat(table, starts, out=extremes[:, SIZE:])
-        for part, length in ((mean, 1.0), (extremes, _EXTREMES)):
-            squares = np.add.reduce(part * part, axis=1, keepdims=True)
-            part *= np.float32(length) / np.sqrt(np.maximum(squares, _TINY))
-        described[[not rows for rows in known]] = 0
+        described = np.zeros((len(texts), 3 * SIZE), np.float32)
+        for row, found in zip(described, map(self._find, texts), strict=True):
+            if found:
+                words = self.table.take(found, axis=0).astype(np.float32)
+                mean, extremes = row[:SIZE], row[SIZE:]
+                np.add.reduce(words, out=mean)
+                np.maximum.reduce(words, out=extremes[:SIZE])
+                np.minimum.reduce(words, out=extremes[SIZE:])
+                for part, length in ((mean, 1.0), (extremes, _EXTREMES)):
+                    part *= np.float32(length) / np.sqrt(max(part @ part, _TINY))
         return described
 
     def _find(self, text: str) -> list[int]:
