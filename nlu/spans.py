@@ -25,11 +25,13 @@ MAX_CHARS = 400
 """Spans are looked for in the first part of a letter only."""
 
 _OUTSIDE = "O"
+_SYMPTOM = "symptom"
 _DIGIT = re.compile(r"[0-9]")
 _NUMERALS = frozenset("一二三四五六七八九十两幺零〇")
 _EDGE = "^"
-# Whoever marked the messages left out more than they marked too much, so less than even chance is enough.
-_SURE = 0.45
+# Whoever marked places left out more than they marked too much, so less than even chance is enough; what else stands in a
+# complaint is easily taken for its trouble.
+_SURE, _SURE_SYMPTOM = 0.45, 0.55
 _LIKELIEST = 0.1
 _NAMELESS_FROM = 0.9
 _LONGEST_NAME = 8
@@ -48,7 +50,7 @@ class Span:
 
 def _expected_of(intent: str) -> str:
     """The label that a message of this intent must hold: who reports or complains tells what is wrong."""
-    return "symptom" if intent in (REPAIR, COMPLAINT) else ""
+    return _SYMPTOM if intent in (REPAIR, COMPLAINT) else ""
 
 
 @cache
@@ -93,7 +95,7 @@ class Tagger:
         found = [
             self._span(done, start, end, label, chance)
             for label, chances in self._chances(len(done.text), _LIKELIEST if expected else _SURE)
-            for start, end, chance in _named(*chances, must=label == expected)
+            for start, end, chance in _named(label, *chances, must=label == expected)
         ]
         return _apart(found)
 
@@ -123,9 +125,11 @@ class Tagger:
         return Span(first, last, label, done.original[first:last], round(chance, 3))
 
 
-def _named(begins: Sequence[float], goes_on: Sequence[float], *, must: bool) -> list[tuple[int, int, float]]:
+def _named(
+    label: str, begins: Sequence[float], goes_on: Sequence[float], *, must: bool
+) -> list[tuple[int, int, float]]:
     """The sure stretches, or the likeliest of the others if there has to be one."""
-    sure = list(_stretches(begins, goes_on, _SURE))
+    sure = list(_stretches(begins, goes_on, _SURE_SYMPTOM if label == _SYMPTOM else _SURE))
     if sure or not must:
         return sure
     # A single character is more often a slip than the trouble.

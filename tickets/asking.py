@@ -30,7 +30,7 @@ from tickets.texts import say
 
 @dataclass(frozen=True)
 class Question:
-    """What a sentence asks about: a span of time, a kind, categories, buildings."""
+    """What a sentence asks about: a span of time, a kind, categories, buildings; `of_workers`: which of them did most."""
 
     period: Period
     kind: str = ""
@@ -39,6 +39,7 @@ class Question:
     buildings: tuple[str, ...] | None = None
     place: str = ""
     worker: str = ""
+    of_workers: bool = False
     page: int = 1
 
     @property
@@ -61,6 +62,7 @@ def read_question(session: Session, staff: Staff, text: str, now: datetime) -> Q
         buildings,
         place,
         next(iter(find_people(text, _names(session, staff.community_id))), ""),
+        bool(re.search(words()["workers"], text)),
         int(page[1]) if page else 1,
     )
 
@@ -105,7 +107,7 @@ def _asked(scope: Scope, question: Question) -> list[ColumnElement[bool]]:
     reported = (Ticket.created_at >= start) & (Ticket.created_at < end)
     found = [
         *scope.conditions(),
-        done_between(start, end) if question.worker else reported,
+        done_between(start, end) if question.worker or question.of_workers else reported,
         Ticket.status.not_in(NOT_COUNTED),
     ]
     if question.kind:
@@ -172,17 +174,23 @@ def _paged(head: list[str], found: list[Ticket], page: int, text: str, now: date
 
 
 def top(session: Session, staff: Staff, text: str, now: datetime) -> str:
-    """投诉最多的是什么, 哪栋楼报修最多: what occurs most, with its counts."""
+    """投诉最多的是什么, 哪栋楼报修最多, 哪个师傅干得最多: what occurs most, with its counts."""
     question = read_question(session, staff, text, now)
     scope = scope_of(staff)
     found = tickets_asked(session, scope, question)
-    if re.search(say("ask.words_building"), text):
+    if question.of_workers:
+        rows = most(one.handler.name for one in found if one.handler)
+    elif re.search(say("ask.words_building"), text):
         counted = most(building_of(one.place_key) for one in found)
         rows = [(building_name(session, staff.community_id, key), times) for key, times in counted]
     else:
         rows = [(category(code).name, times) for code, times in most(one.code for one in found)]
     head = say(
-        "ask.top", what=_subject(question), period=question.period.label, scope=scope_name(scope), count=len(found)
+        "ask.top_workers" if question.of_workers else "ask.top",
+        what=_subject(question),
+        period=question.period.label,
+        scope=scope_name(scope),
+        count=len(found),
     )
     lines = [say("ask.top_line", rank=rank, name=name, count=times) for rank, (name, times) in enumerate(rows, 1)]
     return "\n".join([head, *lines]) if lines else head + say("staff.nothing")

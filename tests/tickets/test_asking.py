@@ -150,6 +150,19 @@ def check_complaints(desk: Desk, truth: Truth) -> None:
     assert len(answer) == 1 + min(5, len(found))
 
 
+def check_workers(desk: Desk, truth: Truth) -> None:
+    week = period("last_week", NOW)
+    found = truth.rows(
+        f"select s.name, count(*) from tickets t join staff s on s.id = t.handler_id where {COUNTED} and "
+        "t.finished_at >= :a and t.finished_at < :b group by s.name order by count(*) desc, s.name",
+        a=week.start,
+        b=week.end,
+    )
+    for words in ("上周哪个师傅干得最多", "上周谁接单最多", "上周完成最多的是哪位师傅", "上周师傅排行"):
+        lines = ask(desk, words).text.splitlines()
+        assert lines[1:] == [f"{rank}. {name} {count}" for rank, (name, count) in enumerate(found[:5], 1)], words
+
+
 def check_worker(desk: Desk, truth: Truth) -> None:
     done = truth.count(
         f"t.handler_id = (select id from staff where name = '王师傅') and {COUNTED} and t.finished_at < :b",
@@ -198,7 +211,7 @@ def check_report(desk: Desk, truth: Truth) -> None:
     assert report.complaints[0].name == "邻里噪音"
 
 
-CHECKS = [check_today, check_unaccepted, check_leaks, check_satisfaction, check_complaints, check_worker, check_pages,
+CHECKS = [check_today, check_unaccepted, check_leaks, check_satisfaction, check_complaints, check_worker, check_workers, check_pages,
           check_counts_page, check_report]  # fmt: skip
 
 
