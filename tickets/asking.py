@@ -54,6 +54,9 @@ def read_question(session: Session, staff: Staff, text: str, now: datetime) -> Q
     place, buildings = _buildings(session, staff.community_id, text)
     kind = next((kind for kind, pattern in words()["kinds"].items() if re.search(pattern, text)), "")
     page = re.search(words()["page"], text)
+    of_workers = bool(re.search(words()["workers"], text))
+    # 「上周师傅排行」 names no 周师傅.
+    worker = "" if of_workers else next(iter(find_people(text, _names(session, staff.community_id))), "")
     return Question(
         read_period(text, now) or period("this_month", now),
         kind or ("BX" if codes and not codes[0].startswith("T") else ""),
@@ -61,8 +64,8 @@ def read_question(session: Session, staff: Staff, text: str, now: datetime) -> Q
         codes,
         buildings,
         place,
-        next(iter(find_people(text, _names(session, staff.community_id))), ""),
-        bool(re.search(words()["workers"], text)),
+        worker,
+        of_workers,
         int(page[1]) if page else 1,
     )
 
