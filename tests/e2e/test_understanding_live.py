@@ -51,7 +51,7 @@ def test_lines_come_back_in_order(stack: Stack) -> None:
 
 def test_doubts_are_kept_masked_and_a_choice_says_what_was_meant(stack: Stack) -> None:
     person = stack.person("stranger:501")
-    first = person.say("这个情况 13812345678 你们清楚吧", "您是想")
+    first = person.say("搞不懂 13812345678 给弄弄", "您是想")
     assert "转人工" in str(person.heard[-1])
     person.say("我要报修")
     with stack.session() as session:
