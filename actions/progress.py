@@ -11,10 +11,10 @@ from sqlalchemy import select
 from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
 from storage.models import OpenQuestion, Staff, Ticket
-from tickets import asking, desk_lists, finding, notify, verbs
+from tickets import asking, desk_lists, finding, hearing, notify, verbs
 from tickets.people import staff_named
 from tickets.texts import clock, has_text, say
-from tickets.words import list_named, things_in, wants_complaint
+from tickets.words import bare_threat, list_named, things_in, wants_complaint
 
 SHOWN = 4
 SURE = 0.8
@@ -129,6 +129,10 @@ class Urge(DeskAction):
         ticket = verbs.load(desk.session, ticket.id)
         before = ticket.urge_count
         verbs.urge(desk.session, ticket, desk.actor, desk.text, desk.now)
+        if ticket.kind == "TS" and bare_threat(desk.text):
+            # Taken for chasing or for a complaint, a threat about a complaint gets the same answer.
+            desk.tell(hearing.answer_anger(desk.session, ticket, desk.now))
+            return []
         line = progress_line(desk, ticket)
         overdue = bool(ticket.arrive_by and ticket.arrive_by < desk.now and not ticket.arrived_at)
         key = "reply.urged_again" if before else "reply.urged_late" if overdue else "reply.urged"
