@@ -99,8 +99,8 @@ class Reader:
         """What `text` means; offsets refer to it as it was given. Total: any string gives an answer."""
         said = self._model.predict(text)
         reports = may_report(said.intent, said.confidence)
-        feared = suspect(dict(said.dangers), text, said.category, reports=reports)
-        danger = detect(text, fear=self._model.fear) or feared
+        danger = detect(text, fear=self._model.fear)
+        danger = danger or suspect(dict(said.dangers), text, said.category, reports=reports)
         alarm = danger if danger and danger.verdict == "alarm" else None
         code = _danger_code(said, alarm)
         takes_over = alarm is not None and not _surely_talk(said)

@@ -107,14 +107,15 @@ _MIN_ESSENCE = 4
 
 
 @cache
-def _lists() -> dict[str, Any]:
+def lists() -> dict[str, Any]:
+    """The word lists of classifier and spans, data/dict/understanding.yml."""
     raw: dict[str, Any] = yaml.safe_load(LISTS_PATH.read_text(encoding="utf-8"))
     return raw
 
 
 @cache
 def _pattern(name: str) -> re.Pattern[str]:
-    return re.compile(_lists()[name])
+    return re.compile(lists()[name])
 
 
 def prepare(text: str) -> str:
@@ -429,7 +430,7 @@ _UNNAMED = "X00"
 def _families(name: str) -> dict[str, frozenset[int]]:
     """For each repair code, the groups of such codes that it belongs to."""
     found: dict[str, set[int]] = {}
-    for number, codes in enumerate(_lists()[name]):
+    for number, codes in enumerate(lists()[name]):
         for code in codes:
             found.setdefault(code, set()).add(number)
     return {code: frozenset(numbers) for code, numbers in found.items()}
@@ -456,13 +457,13 @@ class _Segment:
 
     @property
     def accuses(self) -> bool:
-        return self.complaint >= _SURE_BLAME and self.complaint_category in _lists()["blame_codes"]
+        return self.complaint >= _SURE_BLAME and self.complaint_category in lists()["blame_codes"]
 
     def names_fault(self, floor: float) -> bool:
         """Whether these words alone report a fault; the first ones, and those that change the matter, may be vague."""
         if self.repair < floor or self.confidence < _SURE_CATEGORY:
             return False
-        if self.category in _lists()["dangers"] and self.fear < _FEARED:
+        if self.category in lists()["dangers"] and self.fear < _FEARED:
             return False
         return self.start == 0 or self.opened or bool(_pattern("thing").search(self.text))
 
@@ -521,7 +522,7 @@ class _Segments:
             # What nobody will ask is not worked out.
             if segment.repair >= _SURE_REPAIR:
                 segment.category, segment.confidence = model._category(REPAIR, read)
-            if segment.category in _lists()["dangers"]:
+            if segment.category in lists()["dangers"]:
                 segment.fear = model._fear(model._dangers_read(read))
             if segment.complaint >= _OPENED_BLAME:
                 segment.complaint_category, segment.complaint_confidence = model._category(COMPLAINT, read)
@@ -607,9 +608,9 @@ def _cut(done: Normalized) -> list[_Segment]:
 @cache
 def _next_told() -> re.Pattern[str]:
     """Where one fault is told and another begins without a mark between them, or with that of a list."""
-    lists = _lists()
-    place, thing = lists["place"], lists["thing"]
-    return re.compile(f"(?:{lists['told']})(?=、|(?:{place}|{thing})(?!{lists['effect']}))|(?=、(?:{place}))")
+    words = lists()
+    place, thing = words["place"], words["thing"]
+    return re.compile(f"(?:{words['told']})(?=、|(?:{place}|{thing})(?!{words['effect']}))|(?=、(?:{place}))")
 
 
 def _is_another(head: _Segment, segment: _Segment) -> bool:
@@ -726,9 +727,9 @@ def _tells_symptom(one: Example, clause: re.Match[str]) -> bool:
 
 def danger_of(one: Example) -> str:
     """The kind of danger, NO_DANGER, or "" where neither the writer of the example nor its category tells."""
-    if one.danger or one.category in _lists()["unclear_dangers"]:
+    if one.danger or one.category in lists()["unclear_dangers"]:
         return one.danger
-    return str(_lists()["dangers"].get(one.category, NO_DANGER))
+    return str(lists()["dangers"].get(one.category, NO_DANGER))
 
 
 def _vocabulary(rows: Sequence[_Row]) -> Model:

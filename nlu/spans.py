@@ -15,11 +15,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pycrfsuite
-import yaml
 
-from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Example
+from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Example, lists
 from nlu.normalize import Normalized, normalize
-from nlu.words import DICT_DIR, cut, find_concepts
+from nlu.words import cut, find_concepts
 
 MAX_CHARS = 400
 """Spans are looked for in the first part of a letter only."""
@@ -56,13 +55,7 @@ def _expected_of(intent: str) -> str:
 @cache
 def _nameless() -> frozenset[str]:
     """Intents whose messages name nothing."""
-    return frozenset(_lists()["nameless"])
-
-
-@cache
-def _lists() -> dict[str, Any]:
-    lists: dict[str, Any] = yaml.safe_load((DICT_DIR / "understanding.yml").read_text(encoding="utf-8"))
-    return lists
+    return frozenset(lists()["nameless"])
 
 
 class Tagger:
@@ -86,7 +79,7 @@ class Tagger:
 
     def find(self, text: str, intent: str = "", confidence: float = 0.0) -> list[Span]:
         """Non-overlapping spans in text order; total for any string. A report or complaint gives its likeliest symptom where none
-        is sure; what is surely (`confidence`) a thank-you or the like is not looked through: half the messages of a talk."""
+        is sure; what is surely (`confidence`) a thank-you or the like is not looked through."""
         done = normalize(text[:MAX_CHARS])
         if not done.text or (intent in _nameless() and confidence >= _NAMELESS_FROM):
             return []
@@ -199,7 +192,7 @@ def _char_observations(text: str) -> list[list[str]]:
 
 def _add_words(text: str, rows: list[list[str]]) -> None:
     """The word around a character, where in it the character stands, and the words before and after; pairs of words say nothing
-    more and make the model half as large again."""
+    more and make the model two thirds larger."""
     words = cut(text)
     at = 0
     for before, word, after in zip([_EDGE, *words], words, [*words[1:], _EDGE], strict=False):
@@ -227,7 +220,7 @@ def _add_concepts(text: str, rows: list[list[str]]) -> None:
 @cache
 def _name_marks() -> tuple[frozenset[str], frozenset[str]]:
     """What names of places begin behind, and what names of compounds often end with."""
-    return frozenset(_lists()["name_starts"]), frozenset(_lists()["name_ends"])
+    return frozenset(lists()["name_starts"]), frozenset(lists()["name_ends"])
 
 
 def _add_names(text: str, rows: list[list[str]]) -> None:
