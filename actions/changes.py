@@ -152,7 +152,7 @@ class Correct(DeskAction):
         desk.note_for_review("corrected", ticket.symptom, str(ticket.source_key or desk.key))
         # 「不是马桶 是地漏」: nothing the register or a phone could hold, so the worker reads it as it was said.
         verbs.add_detail(desk.session, ticket, desk.actor, desk.text, desk.now)
-        desk.say("reply.words_corrected" if ticket.handler else "reply.detail_thanks")
+        desk.say("reply.words_corrected" if ticket.handler and ticket.kind == "BX" else notify.detail_thanks(ticket))
         return []
 
 
@@ -199,7 +199,7 @@ def _add_detail(desk: Desk, ticket: Ticket) -> None:
     if verbs.add_detail(desk.session, ticket, desk.actor, desk.text, desk.now, flags=flags):
         desk.say("reply.detail_raised", **notify.facts(ticket, desk.now))
     else:
-        desk.say("reply.detail_thanks")
+        desk.say(notify.detail_thanks(ticket))
 
 
 def _correctable(desk: Desk) -> Ticket | None:
@@ -209,6 +209,7 @@ def _correctable(desk: Desk) -> Ticket | None:
 
 
 def _move(desk: Desk, ticket: Ticket, place: Address) -> None:
+    first = not ticket.place_key
     verbs.correct(
         desk.session,
         ticket,
@@ -224,11 +225,22 @@ def _move(desk: Desk, ticket: Ticket, place: Address) -> None:
         desk.say("reply.place_confirm", buttons, place=place.display)
         questions.ask(desk.session, resident, "confirm_address", desk.now, ticket=ticket)
         return
-    told = ticket.handler is not None and ticket.kind == "BX"
-    desk.say("reply.place_corrected" if told else "reply.place_corrected_unowned", place=place.display)
-    if resident and _somebody_elses(desk, place, resident) and not _contact_asked(desk, resident, ticket):
+    desk.say(_moved_key(ticket, first=first), place=place.display)
+    if (
+        resident
+        and ticket.kind == "BX"
+        and _somebody_elses(desk, place, resident)
+        and not _contact_asked(desk, resident, ticket)
+    ):
         desk.say("reply.contact_there")
         questions.ask(desk.session, resident, "phone", desk.now, ticket=ticket, contact=True)
+
+
+def _moved_key(ticket: Ticket, *, first: bool) -> str:
+    if first:
+        return "reply.place_noted"
+    told = ticket.handler is not None and ticket.kind == "BX"
+    return "reply.place_corrected" if told else "reply.place_corrected_unowned"
 
 
 def _contact_asked(desk: Desk, resident: Resident, ticket: Ticket) -> bool:

@@ -28,6 +28,7 @@ from tickets.errors import DeskError
 from tickets.notify import facts
 from tickets.people import Actor, actor_of
 from tickets.texts import say
+from tickets.urgency import is_danger
 
 DOUBT = 0.6
 """Below this confidence a message goes to the review list, also when it was acted on."""
@@ -202,7 +203,9 @@ class DeskAction(Action, ABC):  # type: ignore[misc]
 
 def _feared(desk: Desk) -> bool:
     """The second net (domain.md §3.1)."""
-    args = (desk.session, desk.conversation, desk.actor, desk.dangers, desk.text, desk.category, desk.key, desk.now)
+    codes = [str(one["category"]) for one in desk.faults]
+    code = next((one for one in codes if is_danger(one)), desk.category)
+    args = (desk.session, desk.conversation, desk.actor, desk.dangers, desk.text, code, desk.key, desk.now)
     reading = desk.readings[0] if desk.readings else (desk.intent, 0.0)
     return emergencies.second_look(*args, reports=may_report(*reading))
 

@@ -18,12 +18,12 @@ from nlu.answers import read_answer
 from nlu.expected_time import format_window, parse_window
 from nlu.slots import find_phone
 from storage.models import Draft
-from tickets import places
+from tickets import emergencies, places
 from tickets.catalog import category
 from tickets.people import home_key
 from tickets.places import place_display, read_place
 from tickets.texts import has_text, say
-from tickets.urgency import facts_in
+from tickets.urgency import facts_in, is_danger
 from tickets.words import adds, bare_request, says_urgent, things_in
 
 MAX_QUESTIONS = 3
@@ -146,10 +146,18 @@ def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
     clauses = desk.faults or [{"text": desk.text, "category": desk.category or "X00", "confidence": 1.0}]
     sure = 0.5 if continuing else 0.0 if _names_something(desk) else GUESS
     return [
-        {"code": str(one["category"] or "X00"), "words": str(one["text"]).strip("，,。 ")}
+        {"code": _believed(desk, str(one["category"] or "X00")), "words": str(one["text"]).strip("，,。 ")}
         for one in clauses
         if float(one.get("confidence", 1.0)) >= sure and not bare_request(str(one["text"]))
     ]
+
+
+def _believed(desk: Desk, code: str) -> str:
+    """The category of a fault; one that is itself a danger only where a danger is feared, else the next likely one."""
+    if not is_danger(code) or emergencies.is_feared(desk.session, desk.actor, desk.dangers, desk.text, desk.now):
+        return code
+    likely = (str(one["name"]) for one in desk.message.get("category_ranking") or [])
+    return next((one for one in likely if category(one).level.startswith("U") and not is_danger(one)), "X00")
 
 
 def _names_something(desk: Desk) -> bool:
@@ -176,7 +184,17 @@ def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], *, several:
         whole = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
         # 「马桶堵了，还有走廊堆了纸箱」: the corridor of one clause is not where the toilet of another stands.
         place = place if whole.public and not category(fault["code"]).common else whole
-    return {**fault, **_place_fields(desk, fault["code"], affected(desk, place), fault)}
+    fields = _place_fields(desk, fault["code"], affected(desk, place), fault)
+    return {**fault, **fields, "code": _where_it_is(fault["code"], fields)}
+
+
+def _where_it_is(code: str, fields: dict[str, Any]) -> str:
+    """「灯不亮」, and then 「9楼电梯厅」: no lamp of a home."""
+    shared = category(code).shared
+    if not shared or not fields.get("public") or not fields.get("settled"):
+        return code
+    in_building = "/" in places.part_of(fields["place_key"], "building")
+    return shared[0] if in_building else shared[-1]
 
 
 def affected(desk: Desk, place: Address) -> Address:

@@ -19,6 +19,7 @@ from tickets.catalog import category
 from tickets.people import follows
 from tickets.places import part_of
 from tickets.texts import has_text, say
+from tickets.urgency import is_danger
 from tickets.verbs import Report
 from tickets.words import drops_draft, gives_up, is_angry
 
@@ -41,13 +42,9 @@ class ValidateRepairForm(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if drafts.interrupted(desk, tracker, INTERRUPTIONS):
             return []
-        if _told_more(desk):
+        draft = None if _told_more(desk) else _taken_in(desk)
+        if draft is None:
             return _ended()
-        draft = drafts.begin(desk, "BX")
-        _words_of_unsure(desk, draft)
-        if desk.intent == "report_repair" and desk.key not in draft.data.get("seen", []):
-            answer_beside(desk)
-        drafts.merge_fault(desk, draft)
         data = dict(draft.data)
         wanted = _next_slot(desk, draft)
         if wanted and (data.get("asked", 0) >= drafts.MAX_QUESTIONS or gives_up(desk.text) or is_angry(desk.text)):
@@ -81,6 +78,31 @@ def _told_more(desk: Desk) -> bool:
         return False
     drafts.save(desk, drafts.begin(desk, "BX"), {"told": desk.key})
     return True
+
+
+def _taken_in(desk: Desk) -> Draft | None:
+    """The draft with this message in it; None if nothing of it is left for the form."""
+    draft = drafts.begin(desk, "BX")
+    _words_of_unsure(desk, draft)
+    if desk.intent == "report_repair" and desk.key not in draft.data.get("seen", []):
+        answer_beside(desk)
+    drafts.merge_fault(desk, draft)
+    told = draft.data
+    grave = [fault for fault in told.get("faults", []) if is_danger(fault["code"])]
+    return _alarmed(desk, told, grave) if grave else draft
+
+
+def _alarmed(desk: Desk, told: dict[str, Any], grave: list[dict[str, Any]]) -> Draft | None:
+    """A fault that is itself a danger waits for no form (domain.md §3.4). What was told beside it is registered as it stands: nobody
+    is asked about a lamp now."""
+    for number, fault in enumerate(grave):
+        words = fault["words"] if len(told["faults"]) > 1 else told["words"]
+        args = (desk.session, desk.conversation, desk.actor, fault["code"], words, f"{desk.key}:u{number}", desk.now)
+        emergencies.reported(*args)
+    drafts.drop(desk)
+    draft, rest = drafts.begin(desk, "BX"), [fault for fault in told["faults"] if fault not in grave]
+    drafts.save(desk, draft, {**told, "faults": rest, "handover": True} if rest else {"told": desk.key})
+    return draft if rest else None
 
 
 def _held(desk: Desk, draft: Draft | None) -> bool:

@@ -24,7 +24,7 @@ from nlu.expected_time import Window, parse_window
 from nlu.register import Register
 from nlu.slots import find_phone, find_scores, find_ticket_no
 from nlu.spans import Span, Tagger
-from tickets.urgency import facts_in, level_for
+from tickets.urgency import facts_in, is_danger, level_for
 from tickets.words import says_urgent
 
 NODE = "components/train_nlu.components.DeskClassifier0/"
@@ -100,7 +100,8 @@ class Reader:
         said = self._model.predict(text)
         reports = may_report(said.intent, said.confidence)
         danger = detect(text, fear=self._model.fear)
-        danger = danger or suspect(dict(said.dangers), text, said.category, reports=reports)
+        grave = is_danger(said.category)
+        danger = danger or suspect(dict(said.dangers), text, said.category, reports=reports, grave=grave)
         alarm = danger if danger and danger.verdict == "alarm" else None
         code = _danger_code(said, alarm)
         takes_over = alarm is not None and not _surely_talk(said)

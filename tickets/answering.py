@@ -289,6 +289,7 @@ def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | Non
     if answer.verdict != "no":
         emergencies.confirmed(turn.session, turn.conversation, turn.actor, question.data, turn.text, turn.now)
         return Outcome()
+    question.data = {**question.data, "denied": True}
     if question.data.get("passed"):
         return Outcome(say("reply.safety_good"))
     if question.data.get("knowledge"):
@@ -475,7 +476,7 @@ def _note_detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome 
         return Outcome(noted, resume=answer.fresh)
     if raised:
         noted = say("reply.detail_raised", **notify.facts(ticket, turn.now))
-    return Outcome(noted or say("reply.detail_thanks"), resume=answer.fresh)
+    return Outcome(noted or say(notify.detail_thanks(ticket)), resume=answer.fresh)
 
 
 def _told_together(turn: Turn, ticket: Ticket) -> list[Ticket]:

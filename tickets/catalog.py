@@ -15,7 +15,8 @@ from tickets.texts import DATA
 
 @dataclass(frozen=True)
 class Category:
-    """One row of the taxonomy. `trades` in the order they are tried; `zone` private (户), common (公) or judged on site (判)."""
+    """One row of the taxonomy. `trades` in the order they are tried; `zone` private (户), common (公) or judged on site (判).
+    `shared`: the codes of the same fault in what all share, inside a building and outside of any."""
 
     code: str
     name: str
@@ -23,6 +24,7 @@ class Category:
     level: str
     trades: tuple[str, ...] = ()
     zone: str = ""
+    shared: tuple[str, ...] = ()
     ask: str = ""
     ask_if: str = ""
     survey: bool = False
@@ -115,9 +117,8 @@ def categories() -> dict[str, Category]:
     found = {}
     for group in _load("categories").values():
         for code, row in group.items():
-            found[code] = Category(
-                code, **{**row, "level": row.get("level", ""), "trades": tuple(row.get("trades", ()))}
-            )
+            lists = {name: tuple(row.get(name, ())) for name in ("trades", "shared")}
+            found[code] = Category(code, **{**row, "level": row.get("level", ""), **lists})
     return found
 
 

@@ -6,19 +6,21 @@ Runs inside the transaction that stores the message, so the advice cannot get lo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nlu.address import Address
-from nlu.emergency import Emergency, playbook, question_text, suspect
+from nlu.emergency import Emergency, detect, of_category, playbook, question_text, suspect
 from storage.models import Assignment, Community, Conversation, Draft, Resident, Staff, Ticket
 from tickets import lifecycle, notify, questions, verbs
 from tickets.errors import NotAllowed, WrongStatus
 from tickets.people import Actor, each_once, home_key, leaders, managers, relations
 from tickets.places import place_display, read_place
 from tickets.texts import LOCAL, has_text, say
+from tickets.urgency import is_danger
 from tickets.verbs import Report
 
 # A repeat of the same danger within this time is the same event, not a second ticket.
@@ -90,13 +92,38 @@ def second_look(
 
     Whoever has just been asked is not asked again. Returns whether the message is dealt with.
     """
-    person, found = actor.resident, suspect(dangers, text, category, reports=reports)
+    person = actor.resident
+    found = suspect(dangers, text, category, reports=reports, grave=is_danger(category))
     # Every action of every turn comes by here: nearly all are done before the database is asked.
     if person is None or found is None:
         return False
-    if questions.asked_since(session, person, ("safety", "emergency"), now - JUST_ASKED):
+    settled = ("emergency",) if found.verdict == "alarm" else ("safety", "emergency")
+    if questions.asked_since(session, person, settled, now - JUST_ASKED):
         return False
     return screen(session, conversation, actor, found, text, source_key, now)
+
+
+def is_feared(session: Session, actor: Actor, dangers: Mapping[str, float], text: str, now: datetime) -> bool:
+    """Whether a fault whose category is itself a danger is taken for one: words or the model fear it, and nobody has just said
+    that there is none."""
+    person = actor.resident
+    if person is not None and questions.denied_since(session, person, now - JUST_ASKED):
+        return False
+    return detect(text) is not None or suspect(dangers, text) is not None
+
+
+def reported(
+    session: Session, conversation: Conversation, actor: Actor, code: str, text: str, source_key: str, now: datetime
+) -> None:
+    """A fault whose category is itself a danger, told in a form: the alarm, before the form asks anything (domain.md §3.4)."""
+    found = of_category(code, text)
+    assert found is not None
+    person = actor.resident or actor.staff
+    assert person is not None
+    for question in questions.waiting(session, person, now):
+        if question.kind == "safety":
+            question.state = "withdrawn"
+    _raise_alarm(session, conversation, actor, replace(found, verdict="alarm", question=""), text, source_key, now)
 
 
 def taken_up(session: Session, actor: Actor, now: datetime) -> bool:
@@ -216,7 +243,7 @@ def _open(
 ) -> Ticket:
     person = actor.resident or actor.staff
     assert person is not None
-    key, shown = _where(session, person.community_id, actor, place, running)
+    key, shown = _where(session, person.community_id, actor, place, now, running)
     report = Report(
         kind="BX",
         code=found.code,
@@ -242,20 +269,34 @@ def _detail(found: Emergency, *, assumed: bool) -> dict[str, object]:
 
 
 def _where(
-    session: Session, community: int, actor: Actor, place: Address, running: Ticket | None = None
+    session: Session, community: int, actor: Actor, place: Address, now: datetime, running: Ticket | None = None
 ) -> tuple[str, str]:
     """Key and display; several candidates are kept (all are searched), nothing said means the emergency that is already
-    running, else the registered home."""
+    running, else the home this person has just reported something in (「马桶水快漫出来了」 after 「马桶堵了」), else the registered one."""
     if running is not None and place.action == "none":
         return running.place_key, running.place_text
     if place.action in ("ok", "echo", "confirm"):
         return place.key, place.display
     if place.options:
         return place.key, say("place.candidates", places=say("list.or").join(label for label, _ in place.options))
-    home = home_key(session, actor.resident)
+    home = _reported_lately(session, actor, now) or home_key(session, actor.resident)
     if home and place.action == "none":
         return home, place_display(session, community, home)
     return (place.key, place.display) if place.action == "ask" else ("", "")
+
+
+def _reported_lately(session: Session, actor: Actor, now: datetime) -> str:
+    """Key of the home of this person's last open repair, if they told it within the time of one event."""
+    if actor.resident is None:
+        return ""
+    query = select(Ticket).where(
+        Ticket.reporter_id == actor.resident.id,
+        Ticket.kind == "BX",
+        Ticket.status.in_(lifecycle.OPEN),
+        Ticket.created_at > now - SAME_EVENT,
+    )
+    last = session.scalar(query.order_by(Ticket.id.desc()).limit(1))
+    return last.place_key if last and not last.public_area and _is_exact(last) else ""
 
 
 def _park(session: Session, draft: Draft | None, ticket: Ticket) -> None:
@@ -336,7 +377,7 @@ def _same_event(
         Ticket.status.in_(lifecycle.OPEN),
         Ticket.created_at > now - SAME_EVENT,
     )
-    key, _ = _where(session, community, actor, place)
+    key, _ = _where(session, community, actor, place, now)
     for ticket in session.scalars(query.order_by(Ticket.id.desc())):
         if actor.resident and ticket.reporter_id == actor.resident.id:
             return ticket

@@ -343,6 +343,11 @@ def window_text(ticket: Ticket, now: datetime) -> str:
     return say("window.asap", by=clock(ticket.arrive_by or ticket.finish_by, now))
 
 
+def detail_thanks(ticket: Ticket) -> str:
+    """Key of the thanks for more about `ticket`: a repair is read by the worker, anything else by whoever has it."""
+    return "reply.detail_thanks" if ticket.kind == "BX" else "reply.detail_noted"
+
+
 def card(ticket: Ticket, now: datetime, *, next_step: str = "") -> str:
     """The summary a resident sees (domain.md §5.5): at most eight lines."""
     lines = [

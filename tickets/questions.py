@@ -82,6 +82,18 @@ def asked_since(session: Session, resident: Resident, kinds: Sequence[str], sinc
     return session.scalar(query.where(OpenQuestion.asked_at >= since)) or 0
 
 
+def denied_since(session: Session, resident: Resident, since: datetime) -> bool:
+    """Whether a resident answered the last safety question since a moment, with a no."""
+    query = select(OpenQuestion).where(OpenQuestion.resident_id == resident.id, OpenQuestion.kind == "safety")
+    last = session.scalar(query.order_by(OpenQuestion.id.desc()).limit(1))
+    return (
+        last is not None
+        and bool(last.data.get("denied"))
+        and last.answered_at is not None
+        and last.answered_at >= since
+    )
+
+
 def waiting(session: Session, person: Resident | Staff, now: datetime) -> list[OpenQuestion]:
     """What this person has not answered yet, newest first."""
     column = OpenQuestion.resident_id if isinstance(person, Resident) else OpenQuestion.staff_id

@@ -41,6 +41,11 @@ def level_for(code: str, flags: Mapping[str, bool], *, urgent_said: bool = False
     return level
 
 
+def is_danger(code: str) -> bool:
+    """Whether a fault of category `code` is life safety by itself (domain.md §3.2): a gas leak, somebody in a stuck lift."""
+    return category(code).level == "U0" if code else False
+
+
 def facts_in(text: str, now: datetime) -> dict[str, bool]:
     """What a message says that changes the class of its fault: overflowing, cannot_shut, vulnerable, no_hurry … (§3.5)."""
     answer = read_answer("detail", text, now)

@@ -452,6 +452,15 @@ def test_the_model_says_what_is_broken_if_a_ticket_of_that_kind_can_have_it() ->
     assert {code: one.code for code, one in told.items() if one} == {"E09": "E09", "W02": "E01", "": "E01"}
 
 
+def test_a_category_that_is_itself_a_danger_is_asked_about_however_small_the_fear() -> None:
+    for dangers in ({}, {"GAS": 0.001}):
+        assert suspect(dangers, "words", "D02", RULES) is None
+        found = suspect(dangers, "words", "D02", RULES, grave=True)
+        assert found is not None
+        assert (found.kind, found.code, found.verdict, found.question) == ("TRAPPED", "D02", "check", "TRAPPED.default")
+    assert suspect({}, "words", "Z01", RULES, grave=True) is None
+
+
 def test_kinds_that_the_model_learns_are_those_of_the_rules() -> None:
     lists = yaml.safe_load(LISTS_PATH.read_text("utf-8"))
     told = {one.danger for one in read_examples(DATA_DIR / "nlu")} - {"", NO_DANGER}

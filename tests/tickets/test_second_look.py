@@ -18,8 +18,16 @@ from tickets.texts import say
 WORDS = "她歪在沙发上嘴是斜的"
 
 
-def look(desk: Desk, dangers: dict[str, float], now: datetime = NOW, *, by: str = "王芳", reports: bool = True) -> bool:
-    message = (dangers, WORDS, "M01", f"web:{now.isoformat()}", now)
+def look(
+    desk: Desk,
+    dangers: dict[str, float],
+    now: datetime = NOW,
+    *,
+    by: str = "王芳",
+    code: str = "W04",
+    reports: bool = True,
+) -> bool:
+    message = (dangers, WORDS, code, f"web:{now.isoformat()}", now)
     return emergencies.second_look(desk.session, desk.chat(by), desk.actor(by), *message, reports=reports)
 
 
@@ -80,6 +88,36 @@ def test_a_danger_that_its_reporter_calls_over_is_checked(desk: Desk) -> None:
 def test_in_what_is_surely_no_report_a_danger_is_asked_about(desk: Desk) -> None:
     assert look(desk, {"MED": 0.9}, reports=False)
     assert emergency(desk) is None
+
+
+def test_a_fault_that_is_itself_a_danger_is_asked_about_without_any_fear(desk: Desk) -> None:
+    assert look(desk, {}, code="M01")
+    assert emergency(desk) is None
+    assert not emergencies.is_feared(desk.session, desk.actor("王芳"), {}, WORDS, NOW)
+    assert emergencies.is_feared(desk.session, desk.actor("王芳"), {"MED": 0.2}, WORDS, NOW)
+    try_answer(Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), "没有", NOW, "web:2"))
+    assert not emergencies.is_feared(desk.session, desk.actor("王芳"), {"MED": 0.2}, WORDS, NOW)
+
+
+def test_a_danger_without_a_place_is_where_something_was_just_reported(desk: Desk) -> None:
+    """A daughter who reported for her mother's flat; the lobby's lamp, and what was told yesterday, say nothing."""
+    desk.report("W04", place_key="P1/3/1/301", place_text="3栋1单元301")
+    assert look(desk, {"MED": 0.9})
+    ticket = emergency(desk)
+    assert ticket is not None and (ticket.place_key, ticket.detail["place_assumed"]) == ("P1/3/1/301", True)
+
+
+def test_a_lamp_in_the_lobby_tells_no_place_of_a_danger(desk: Desk) -> None:
+    desk.report("E07", place_key="PUB:P1/3/2/-/LOBBY", public_area=True)
+    assert look(desk, {"MED": 0.9})
+    ticket = emergency(desk)
+    assert ticket is not None and ticket.place_key == "P1/3/2/1502"
+
+
+def test_a_question_just_asked_holds_back_no_sure_alarm(desk: Desk) -> None:
+    assert look(desk, {"MED": 0.2})
+    assert look(desk, {"MED": 0.9}, NOW + timedelta(minutes=1))
+    assert emergency(desk) is not None
 
 
 def test_an_unanswered_doubt_reaches_the_duty_people(desk: Desk) -> None:

@@ -1,0 +1,62 @@
+"""A fault whose category is itself a danger: the alarm before the form asks anything, or the next likely category where nobody
+fears one."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from deskhelp import NOW
+from deskhelp import Desk as Community
+from sqlalchemy import select
+
+from actions.context import Desk
+from actions.repair import OpenRepair, ValidateRepairForm
+from nlu.emergency import playbook
+from storage.models import Ticket
+from tickets import questions
+
+ASTHMA = "我爱人哮喘犯了药用完了"
+
+
+def told(desk: Community, text: str, faults: dict[str, str], fear: float) -> Desk:
+    """One message as the form and what follows it take it; `faults`: words and category."""
+    clauses = [{"text": words, "category": code, "confidence": 0.9} for words, code in faults.items()]
+    message: dict[str, Any] = {
+        "intent": {"name": "report_repair", "confidence": 0.9},
+        "faults": clauses,
+        "category_ranking": [{"name": code, "confidence": 0.4} for code in (*faults.values(), "T01", "E09", "S06")],
+        "dangers": [{"name": "MED", "confidence": fear}],
+    }
+    tracker = SimpleNamespace(get_slot=lambda _name: None)
+    for action in (ValidateRepairForm(), OpenRepair()):
+        found = Desk(desk.session, desk.chat("王芳"), desk.actor("王芳"), NOW, "web:1", text, message)
+        action.act(found, tracker)  # type: ignore[arg-type]
+    return found
+
+
+def tickets(desk: Community) -> list[tuple[str, str]]:
+    return [(one.code, one.level) for one in desk.session.scalars(select(Ticket).order_by(Ticket.id))]
+
+
+def test_it_is_an_alarm_with_its_advice(desk: Community) -> None:
+    """Also where the safety question was passed over, which is then answered by itself."""
+    resident = desk.resident("王芳")
+    questions.ask(desk.session, resident, "safety", NOW, danger="MED", code="M01", level="U0", text=ASTHMA)
+    found = told(desk, f"{ASTHMA}，3栋2单元1502", {ASTHMA: "M01"}, 0.5)
+    assert tickets(desk) == [("M01", "U0")]
+    assert found.handled and not found.answers
+    texts = [row.text for row in desk.fresh("王芳")]
+    assert playbook("MED").advice(duty_phone=desk.community.settings["duty_phone"]) in texts
+    assert {one.kind for one in questions.waiting(desk.session, resident, NOW)} >= {"emergency"}
+    assert not [one for one in questions.waiting(desk.session, resident, NOW) if one.kind == "safety"]
+
+
+def test_what_is_told_beside_it_is_registered_without_a_question(desk: Community) -> None:
+    told(desk, f"{ASTHMA}，还有楼道灯坏了", {ASTHMA: "M01", "楼道灯坏了": "E07"}, 0.5)
+    assert tickets(desk) == [("M01", "U0"), ("E07", "U3")]
+
+
+def test_where_nobody_fears_it_the_next_likely_category_stands(desk: Community) -> None:
+    told(desk, "坡道扶手松脱，推婴儿车差点翻，3栋门口", {"坡道扶手松脱，推婴儿车差点翻，3栋门口": "M01"}, 0.001)
+    assert [code for code, _ in tickets(desk)] == ["S06"]
