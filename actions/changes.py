@@ -209,7 +209,7 @@ def _correctable(desk: Desk) -> Ticket | None:
 
 
 def _move(desk: Desk, ticket: Ticket, place: Address) -> None:
-    first = not ticket.place_key
+    first = not ticket.place_key or "?" in ticket.place_key
     verbs.correct(
         desk.session,
         ticket,

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from nlu.address import Address
 from nlu.emergency import Emergency, detect, of_category, playbook, question_text, suspect
+from nlu.slots import find_phone
 from storage.models import Assignment, Community, Conversation, Draft, Resident, Staff, Ticket
 from tickets import lifecycle, notify, questions, verbs
 from tickets.errors import NotAllowed, WrongStatus
@@ -244,6 +245,7 @@ def _open(
     person = actor.resident or actor.staff
     assert person is not None
     key, shown = _where(session, person.community_id, actor, place, now, running)
+    last = _reported_lately(session, actor, now)
     report = Report(
         kind="BX",
         code=found.code,
@@ -256,6 +258,7 @@ def _open(
         reporter_staff=actor.staff,
         conversation=conversation,
         level=found.level,
+        contact_phone=find_phone(text) or (last.contact_phone if last else ""),
         source="chat" if actor.resident else "patrol",
         detail=_detail(found, assumed=place.action == "none" and running is None),
     )
@@ -279,24 +282,26 @@ def _where(
         return place.key, place.display
     if place.options:
         return place.key, say("place.candidates", places=say("list.or").join(label for label, _ in place.options))
-    home = _reported_lately(session, actor, now) or home_key(session, actor.resident)
+    last = _reported_lately(session, actor, now)
+    if last and place.action == "none" and not last.public_area and _is_exact(last):
+        return last.place_key, last.place_text
+    home = home_key(session, actor.resident)
     if home and place.action == "none":
         return home, place_display(session, community, home)
     return (place.key, place.display) if place.action == "ask" else ("", "")
 
 
-def _reported_lately(session: Session, actor: Actor, now: datetime) -> str:
-    """Key of the home of this person's last open repair, if they told it within the time of one event."""
+def _reported_lately(session: Session, actor: Actor, now: datetime) -> Ticket | None:
+    """This person's last open repair, if they told it within the time of one event."""
     if actor.resident is None:
-        return ""
+        return None
     query = select(Ticket).where(
         Ticket.reporter_id == actor.resident.id,
         Ticket.kind == "BX",
         Ticket.status.in_(lifecycle.OPEN),
         Ticket.created_at > now - SAME_EVENT,
     )
-    last = session.scalar(query.order_by(Ticket.id.desc()).limit(1))
-    return last.place_key if last and not last.public_area and _is_exact(last) else ""
+    return session.scalar(query.order_by(Ticket.id.desc()).limit(1))
 
 
 def _park(session: Session, draft: Draft | None, ticket: Ticket) -> None:

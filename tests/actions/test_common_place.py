@@ -44,7 +44,9 @@ def test_near_the_home_of_who_tells_it(desk: Community, code: str, text: str, pl
     assert (fault["place_text"], fault["settled"], fault["public"]) == (place, True, "室" not in place)
 
 
-@pytest.mark.parametrize(("text", "code"), [("9楼电梯厅的灯不亮", "E07"), ("中心花园的灯不亮", "E08"), ("厨房灯不亮", "E04")])
+@pytest.mark.parametrize(
+    ("text", "code"), [("9楼电梯厅的灯不亮", "E07"), ("中心花园的灯不亮", "E08"), ("厨房灯不亮", "E04")]
+)
 def test_a_lamp_is_the_one_of_the_place_it_hangs_in(desk: Community, text: str, code: str) -> None:
     assert fault_of(desk, "E04", text)["code"] == code
 

@@ -101,10 +101,12 @@ def test_a_fault_that_is_itself_a_danger_is_asked_about_without_any_fear(desk: D
 
 def test_a_danger_without_a_place_is_where_something_was_just_reported(desk: Desk) -> None:
     """A daughter who reported for her mother's flat; the lobby's lamp, and what was told yesterday, say nothing."""
-    desk.report("W04", place_key="P1/3/1/301", place_text="3栋1单元301")
+    desk.report("W04", place_key="P1/3/1/301", place_text="3栋1单元301", contact_phone="13900001234")
     assert look(desk, {"MED": 0.9})
     ticket = emergency(desk)
-    assert ticket is not None and (ticket.place_key, ticket.detail["place_assumed"]) == ("P1/3/1/301", True)
+    assert ticket is not None
+    assert (ticket.place_key, ticket.contact_phone) == ("P1/3/1/301", "13900001234")
+    assert ticket.detail["place_assumed"]
 
 
 def test_a_lamp_in_the_lobby_tells_no_place_of_a_danger(desk: Desk) -> None:
