@@ -11,7 +11,7 @@ from rasa_sdk.events import FollowupAction
 from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_question
-from actions.progress import meant
+from actions.progress import about_worker, meant
 from nlu.address import Address
 from nlu.answers import read_answer
 from nlu.expected_time import format_window, parse_window
@@ -22,7 +22,7 @@ from tickets.errors import NoTicket
 from tickets.people import homes_of
 from tickets.places import read_place
 from tickets.texts import say
-from tickets.words import form_asked_for, hesitates, no_cancel, only_correcting
+from tickets.words import corrects, form_asked_for, hesitates, no_cancel, only_correcting
 
 CORRECTABLE = timedelta(days=2)
 
@@ -39,6 +39,10 @@ class Cancel(DeskAction):
         if drafts.drop(desk):
             desk.say("reply.draft_dropped")
             _rest_of(desk)
+            return []
+        if desk.actor.staff and not desk.entity("ticket_no"):
+            # What a colleague has in hand is somebody else's report: it is named, or it stays.
+            desk.say("staff.unknown")
             return []
         tickets = [one for one in meant(desk) if one.status in lifecycle.OPEN]
         tickets = [one for one in tickets if not one.public_area] or tickets
@@ -146,6 +150,9 @@ class Correct(DeskAction):
         if correct_latest(desk):
             return []
         ticket = _correctable(desk)
+        if ticket is None and desk.actor.staff:
+            desk.say("staff.unknown")
+            return []
         if ticket is None or only_correcting(desk.text):
             desk.say("reply.correct_what")
             return []
@@ -177,6 +184,9 @@ def correct_latest(desk: Desk) -> bool:
         return True
     if place.action not in drafts.SETTLED or place.key == ticket.place_key:
         return False
+    if ticket.kind == "TS" and _exact(ticket) and not corrects(desk.text):
+        # 「就是702那家」: whom the complaint is about, not where its writer lives.
+        return False
     _move(desk, ticket, place)
     return True
 
@@ -204,12 +214,14 @@ def _add_detail(desk: Desk, ticket: Ticket) -> None:
 
 def _correctable(desk: Desk) -> Ticket | None:
     mine = [one for one in finding.open_of(desk.session, desk.actor) if one.kind in ("BX", "TS")]
+    if desk.actor.staff:
+        mine = [one for one in mine if one.reporter_staff_id == desk.actor.staff.id]
     mine = [one for one in mine if desk.now - one.created_at < CORRECTABLE and one.status != "done"]
     return verbs.load(desk.session, mine[0].id) if mine else None
 
 
 def _move(desk: Desk, ticket: Ticket, place: Address) -> None:
-    first = not ticket.place_key or "?" in ticket.place_key
+    first = not _exact(ticket)
     verbs.correct(
         desk.session,
         ticket,
@@ -234,6 +246,10 @@ def _move(desk: Desk, ticket: Ticket, place: Address) -> None:
     ):
         desk.say("reply.contact_there")
         questions.ask(desk.session, resident, "phone", desk.now, ticket=ticket, contact=True)
+
+
+def _exact(ticket: Ticket) -> bool:
+    return bool(ticket.place_key) and "?" not in ticket.place_key
 
 
 def _moved_key(ticket: Ticket, *, first: bool) -> str:
@@ -261,7 +277,7 @@ class Inform(DeskAction):
         return "action_inform"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if details.taken(desk) or correct_latest(desk) or time_for_latest(desk):
+        if about_worker(desk) or details.taken(desk) or correct_latest(desk) or time_for_latest(desk):
             return []
         ticket = _correctable(desk)
         if ticket is not None:

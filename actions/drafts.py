@@ -27,6 +27,7 @@ from tickets.urgency import facts_in, is_danger
 from tickets.words import adds, bare_request, says_urgent, things_in
 
 MAX_QUESTIONS = 3
+CHASED = 2
 SURE = 0.6
 GUESS = 0.3
 SETTLED = ("ok", "echo", "confirm")
@@ -208,9 +209,11 @@ def _place_fields(desk: Desk, code: str, place: Address, before: dict[str, Any])
             return {}
         home = home_place(desk, code)
         return {"place_key": home.key, "place_text": home.text, "public": home.public, "settled": bool(home.key)}
+    wrong = place.action in ("invalid", "conflict")
+    typed = say("list.comma").join(desk.text[start:end] for start, end in place.spans)
     return {
-        "place_key": place.key if place.action not in ("invalid", "conflict") else before.get("place_key", ""),
-        "place_text": place.display,
+        "place_key": before.get("place_key", "") if wrong else place.key,
+        "place_text": say("place.unchecked", typed=typed) if wrong and typed else place.display,
         "public": place.public,
         "settled": place.action in SETTLED or enough_for(code, place),
         "confirm": place.action == "confirm",
@@ -261,6 +264,17 @@ def interrupted(desk: Desk, tracker: Tracker, intents: frozenset[str]) -> bool:
     if desk.confidence < SURE:
         return False
     return read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident).action == "none"
+
+
+def chased(desk: Desk) -> bool:
+    """Whether somebody presses us a second time while the place is still missing: it is registered with what is known, a person
+    finds out the rest (domain.md §5.3)."""
+    draft = find(desk, "BX")
+    told = draft is not None and desk.intent == "urge" and draft.data.get("faults")
+    if draft is None or not told or draft.data.get("asked", 0) < CHASED:
+        return False
+    save(desk, draft, {**draft.data, "handover": True})
+    return True
 
 
 def open_places(draft: Draft) -> list[dict[str, Any]]:

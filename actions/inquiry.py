@@ -10,6 +10,7 @@ from rasa_sdk.events import FollowupAction
 
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
+from actions.progress import about_worker
 from nlu.knowledge import FOLDER, Entry, Hit, KnowledgeBase, answer
 from storage.models import OpenQuestion, Ticket
 from tickets import inquiries, notify, questions
@@ -44,7 +45,8 @@ class AnswerQuestion(DeskAction):
             drafts.drop(desk)
             answer_question(desk, words)
             return []
-        answer_question(desk, _asked(desk))
+        if not about_worker(desk):
+            answer_question(desk, _asked(desk))
         # 「我家灯不亮 顺便问下物业费」: the fault beside the question is taken up next.
         told = bool(desk.faults) and not (tracker.active_loop or {}).get("name")
         return [FollowupAction("repair_form")] if told else []

@@ -14,7 +14,7 @@ from storage.models import OpenQuestion, Staff, Ticket
 from tickets import asking, desk_lists, finding, hearing, notify, verbs
 from tickets.people import staff_named
 from tickets.texts import clock, has_text, say
-from tickets.words import bare_threat, list_named, things_in, wants_complaint
+from tickets.words import asks_about_worker, bare_threat, list_named, things_in, wants_complaint
 
 SHOWN = 4
 SURE = 0.8
@@ -57,7 +57,8 @@ def _half_told(desk: Desk) -> bool:
     for kind, key in (("BX", "reply.draft_unfinished"), ("TS", "reply.draft_unfinished_complaint")):
         draft = drafts.find(desk, kind)
         if draft is not None and (draft.data.get("faults") or draft.data.get("words")):
-            desk.say(key)
+            if not drafts.chased(desk):
+                desk.say(key)
             return True
     return False
 
@@ -113,6 +114,18 @@ def progress_line(desk: Desk, ticket: Ticket) -> str:
             else "progress.accepted"
         )
     return say(key, reason=ticket.hold_reason, wake=clock(ticket.wake_at, desk.now), **notify.facts(ticket, desk.now))
+
+
+def about_worker(desk: Desk) -> bool:
+    """「来的师傅叫啥」「靠谱不」: who comes for what is open, and how to know them; whether the message asked that."""
+    if desk.actor.resident is None or not asks_about_worker(desk.text):
+        return False
+    coming = [one for one in meant(desk, kinds=("BX",)) if one.handler and one.status in ("assigned", "in_progress")]
+    if not coming:
+        return False
+    desk.tell("\n".join(progress_line(desk, one) for one in coming[:SHOWN]))
+    desk.say("reply.worker_known_by")
+    return True
 
 
 class Urge(DeskAction):

@@ -24,6 +24,8 @@ from tickets.verbs import Report
 from tickets.words import drops_draft, gives_up, is_angry
 
 GRIEVANCE = "T02"
+# The question about a fault of which a yes is a danger.
+GAS_SMELL = "gas_smell"
 # How long somebody may think about whether a neighbour's report is the same as theirs.
 JOIN_WAIT = timedelta(minutes=10)
 SAME_TELLING = timedelta(hours=2)
@@ -41,7 +43,7 @@ class ValidateRepairForm(DeskAction):
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if drafts.interrupted(desk, tracker, INTERRUPTIONS):
-            return []
+            return _ended() if drafts.chased(desk) else []
         draft = None if _told_more(desk) else _taken_in(desk)
         if draft is None:
             return _ended()
@@ -158,7 +160,9 @@ class AskLocation(DeskAction):
         else:
             drafts.save(desk, draft, {**draft.data, "place_question": text})
         key = category(fault["code"]).question(fault["words"])
-        if not draft.data.get("fault_asked") and not draft.data.get("flags") and has_text(key):
+        # Whether it smells of gas is asked alone: its answer is not looked for among numbers of houses.
+        rides = has_text(key) and category(fault["code"]).ask != GAS_SMELL
+        if rides and not draft.data.get("fault_asked") and not draft.data.get("flags"):
             text = f"{text}\n{say(key)}"
             drafts.save(desk, draft, {**draft.data, "fault_asked": True})
         buttons = [("say:" + label, label) for label, _ in fault.get("options", [])]
@@ -174,8 +178,7 @@ def place_question(fault: dict[str, Any]) -> str:
     """Words for what is wrong with, or missing from, the place told so far."""
     problem = fault.get("problem") or {}
     if problem:
-        what = problem.get("what", "other")
-        key = "place_problem.no_units" if what == "unit" and not problem.get("have") else f"place_problem.{what}"
+        key = _problem_key(problem)
         return say(key if has_text(key) else "place_problem.other", **{**_NO_PROBLEM, **problem})
     options = [label for label, _ in fault.get("options", [])]
     if options:
@@ -183,6 +186,13 @@ def place_question(fault: dict[str, Any]) -> str:
     anywhere = "common" if category(fault.get("code") or "X00").common else "all"
     missing = fault.get("missing") or anywhere
     return say(f"reply.ask_place_{missing}") if has_text(f"reply.ask_place_{missing}") else say("reply.ask_place_all")
+
+
+def _problem_key(problem: dict[str, Any]) -> str:
+    what, have = problem.get("what", "other"), str(problem.get("have", ""))
+    if what == "unit":
+        what = "no_units" if not have else "unit" if say("list.comma") in have else "only_unit"
+    return f"place_problem.{what}"
 
 
 _NO_PROBLEM = {"building": "", "have": "", "typed": ""}
@@ -370,6 +380,8 @@ def _follow_up(desk: Desk, draft: Draft, tickets: list[Ticket]) -> list[str]:
     if ticket:
         asked.append(say(_question(draft, ticket)))
         questions.ask(desk.session, resident, "detail", desk.now, ticket=ticket)
+        if category(ticket.code).ask == GAS_SMELL:
+            emergencies.beside_report(desk.session, desk.conversation, resident, "GAS", ticket.symptom, desk.now)
     elif _needs_time(tickets[-1]):
         asked.append(say("reply.ask_time"))
         questions.ask(desk.session, resident, "detail", desk.now, ticket=tickets[-1])
@@ -386,6 +398,7 @@ def _phone_wanted(desk: Desk, ticket: Ticket) -> list[str]:
 def _question(draft: Draft, ticket: Ticket) -> str:
     key = category(ticket.code).question(ticket.symptom)
     already = draft.data.get("fault_asked") or draft.data.get("flags") or draft.data.get("asked", 0) > 1
+    already = already and category(ticket.code).ask != GAS_SMELL
     return key if has_text(key) and not already and ticket.level != "U0" else ""
 
 

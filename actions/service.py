@@ -9,6 +9,7 @@ from actions import details, drafts
 from actions.changes import correct_latest, time_for_latest
 from actions.complaint import open_complaint
 from actions.context import Desk, DeskAction, Events
+from actions.progress import about_worker
 from storage.models import Draft
 from tickets import hearing, notify, questions, talks, verbs
 from tickets.texts import has_text, say
@@ -16,6 +17,7 @@ from tickets.verbs import Report
 from tickets.words import form_asked_for
 
 LIKELY = 0.08
+SURELY_TALK = 0.8
 # Not sure of it, but likely one of these: a piece of information about what was just reported, if something was.
 MORE = frozenset({"inform", "affirm", "deny", "report_repair", "reschedule"})
 
@@ -94,7 +96,9 @@ class Chitchat(DeskAction):
         return "action_chitchat"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        desk.say("reply.chitchat")
+        # 「昨天又闹到两点多 我小孩都睡不着」, right after a complaint about the noise.
+        if desk.confidence >= SURELY_TALK or not details.taken(desk):
+            desk.say("reply.chitchat")
         return []
 
 
@@ -110,6 +114,8 @@ class Unsure(DeskAction):
             return []
         if form := form_asked_for(desk.text):
             return [FollowupAction(form)]
+        if about_worker(desk):
+            return []
         readings = [name for name, confidence in desk.readings if confidence > LIKELY]
         if readings[:1] == ["out_of_scope"]:
             desk.say("reply.out_of_scope")

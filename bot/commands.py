@@ -28,7 +28,7 @@ from tickets.notify import facts, has_accepted
 from tickets.people import is_accused, staff_named
 from tickets.texts import DATA, clock, say, span
 from tickets.wording import check_wording, own_numbers
-from tickets.words import self_checked
+from tickets.words import is_assent, self_checked
 
 DEFAULT_HOLD = timedelta(hours=24)
 
@@ -69,6 +69,21 @@ def parse(text: str, role: str) -> Command | None:
     if role == "worker" and find_money_fen(words) is not None:
         return Command("quote", {"plan": words, "no": ""}, words)
     return None
+
+
+def misunderstood(context: Context, text: str) -> str:
+    """What to say to a colleague whose words are no command but are about a ticket: how it could be said. It is never read as a
+    report of their own or as more about another ticket. "" for other talk. Raises NotFound for a number that nobody has."""
+    role = "worker" if context.staff.role == "worker" else "leader"
+    words = _words(text)
+    if found := re.match(_data()["begins_with_number"], words):
+        ticket = finding.by_number(context.session, context.staff.community_id, found["no"], context.actor)
+        hint = say(f"staff.unknown_about_{role}", no=ticket.tail)
+        if role == "worker":
+            return hint
+        return f"{desk_lists.timeline(context.session, ticket, context.now, context.staff)}\n{hint}"
+    offers = _offers(context) if is_assent(words) else []
+    return say("staff.accept_how", no=offers[0].tail) if offers else ""
 
 
 def beyond(text: str, role: str) -> str:
@@ -305,7 +320,11 @@ def _resume(context: Context, command: Command) -> Reply:
         if len(mended) == 1:
             ticket = verbs.load(context.session, mended[0].id)
             return _finish_with(context, ticket, command.words, checked=False)
-    ticket = _ticket(context, command, lambda: paused)
+    worker = context.staff.role == "worker"
+    ticket = _ticket(context, command, lambda: paused or (_jobs(context) if worker else []))
+    if worker and ticket.status != "on_hold":
+        # 「货到了 我现在去装」 about a job nobody had paused.
+        return _set_out(context, command)
     verbs.resume(context.session, ticket, context.actor, context.now)
     return _done(ticket)
 

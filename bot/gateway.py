@@ -596,7 +596,11 @@ class Gateway:
             raise NotAllowed(action=action)
         if row.payload.get("photos"):
             self._files_to_ticket(session, actor, row, "photos")
-        return try_answer(turn) or Outcome(resume=row.text)
+        if answered := try_answer(turn):
+            return answered
+        if actor.staff and (hint := commands.misunderstood(self._context(session, chat, actor, row), row.text)):
+            return Outcome(hint)
+        return Outcome(resume=row.text)
 
     def _in_talk(
         self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage, turn: Turn
@@ -652,12 +656,14 @@ class Gateway:
     def _command(
         self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage, command: Command
     ) -> Outcome:
+        reply = commands.run(self._context(session, chat, actor, row), command)
+        return Outcome(reply.text, reply.buttons, resume=reply.forward)
+
+    def _context(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Context:
         assert actor.staff is not None
         key = f"{row.channel}:{row.message_id}"
         made = self._made.get(chat.id, {}).get(row.id)
-        context = Context(session, chat, actor, actor.staff, self._clock(), key, self._files, self._address, made)
-        reply = commands.run(context, command)
-        return Outcome(reply.text, reply.buttons, resume=reply.forward)
+        return Context(session, chat, actor, actor.staff, self._clock(), key, self._files, self._address, made)
 
     def _no_text(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Outcome:
         """A picture, voice note, place or contact card without words."""

@@ -372,6 +372,11 @@ def _of_likely_kind(found: list[Emergency], dangers: Mapping[str, float], rules:
     return [replace(main, verdict="alarm", question=""), *(hit for hit in found if hit is not told)]
 
 
+def kind_of(name: str) -> Kind:
+    """The rules of one kind of danger. Raises StopIteration for a name that is none."""
+    return next(one for one in _default_rules().kinds if one.name == name)
+
+
 def may_report(intent: str, confidence: float) -> bool:
     """False where the model is sure that a message reports nothing: a complaint, a question, small talk."""
     return intent == "report_repair" or confidence < SURELY_TALK

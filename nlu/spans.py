@@ -30,7 +30,7 @@ _NUMERALS = frozenset("一二三四五六七八九十两幺零〇")
 _EDGE = "^"
 # Whoever marked places left out more than they marked too much, so less than even chance is enough; what else stands in a
 # complaint is easily taken for its trouble.
-_SURE, _SURE_SYMPTOM = 0.45, 0.55
+_SURE, _SURE_SYMPTOM = 0.4, 0.6
 _LIKELIEST = 0.1
 _NAMELESS_FROM = 0.9
 _LONGEST_NAME = 8
@@ -239,11 +239,12 @@ def _add_names(text: str, rows: list[list[str]]) -> None:
 
 
 def train_tagger(examples: Iterable[Example]) -> Tagger:
-    """Fit on marked messages; the same examples give the same tagger in whatever order they come. Questions are not marked
-    in the training data and would teach that the places they name are none."""
+    """Fit on marked messages; the same examples give the same tagger in whatever order they come. Questions and small talk are
+    not marked in the training data and would teach that the places they name are none."""
     trainer: Any = pycrfsuite.Trainer(algorithm="lbfgs", verbose=False)
     trainer.set_params({"c1": 1.0, "c2": 0.3, "max_iterations": 80, "feature.minfreq": 2})
-    for text, spans in sorted({(one.text, one.spans) for one in examples if one.intent != QUESTION}):
+    unmarked = _nameless() | {QUESTION}
+    for text, spans in sorted({(one.text, one.spans) for one in examples if one.intent not in unmarked}):
         done = normalize(text[:MAX_CHARS])
         if tags := _tags(done, spans):
             trainer.append(pycrfsuite.ItemSequence(_observations(done.text)), tags)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nlu.address import NONE
+from nlu.address import NONE, Address
 from nlu.answers import CANCEL, STILL_FAULTY, Answer, read_answer
 from nlu.expected_time import Window, format_window
 from nlu.slots import Scores, find_phone, find_salutation
@@ -28,7 +28,10 @@ from tickets.verbs.dispatching import trade_of
 from tickets.words import (
     all_of_them,
     asks,
+    asks_about_worker,
     asks_person,
+    asks_what_to_do,
+    asks_who_comes,
     corrects,
     doubts_person,
     dropped,
@@ -37,6 +40,7 @@ from tickets.words import (
     hides_name,
     is_also,
     is_angry,
+    is_assent,
     is_grave,
     is_greeting,
     is_medical,
@@ -55,6 +59,7 @@ from tickets.words import (
     shouts,
     things_in,
     told_beside,
+    worker_is_there,
     yes_cancel,
 )
 
@@ -249,14 +254,10 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     if phone and not ticket.contact_phone:
         note_phone(turn, phone)
         questions.withdraw(turn.session, ticket, "phone")
-    person, community = turn.actor.resident, ticket.community_id
-    place = read_place(turn.session, community, turn.text, resident=person, draft=ticket.place_key)
-    if emergencies.is_told(ticket) and _elsewhere(turn, ticket):
-        # 「人抬到北门了，门开着」: once the place was told only a correction sends the crew elsewhere; they hear the rest.
-        place = NONE
+    place = _place_in_danger(turn, ticket)
     clearer = emergencies.add_words(turn.session, ticket, turn.actor, place, turn.text, turn.now)
-    if is_medical(turn.text):
-        return Outcome(emergencies.someone_is_ill(ticket))
+    if answered := _asked_in_danger(turn, ticket):
+        return Outcome(answered)
     if beside := told_beside(turn.text, ticket.symptom):
         # Another fault waits for its own ticket, not for the end of the danger.
         return Outcome(emergencies.noted_text(turn.session, turn.actor, ticket, place), resume=beside)
@@ -269,10 +270,30 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     return Outcome(emergencies.noted_text(turn.session, turn.actor, ticket, place))
 
 
+def _place_in_danger(turn: Turn, ticket: Ticket) -> Address:
+    """「人抬到北门了，门开着」: once the place was told only a correction sends the crew elsewhere; they hear the rest, as they hear
+    「谁负责门岗的」."""
+    resident, community = turn.actor.resident, ticket.community_id
+    place = read_place(turn.session, community, turn.text, resident=resident, draft=ticket.place_key)
+    elsewhere = emergencies.is_told(ticket) and _elsewhere(turn, ticket)
+    return NONE if elsewhere or (place.public and asks(turn.text)) else place
+
+
+def _asked_in_danger(turn: Turn, ticket: Ticket) -> str:
+    """The answer to somebody who feels ill, asks what to do or who comes; "" to any other words."""
+    if is_medical(turn.text):
+        return emergencies.someone_is_ill(ticket)
+    if asks_what_to_do(turn.text):
+        return emergencies.advice_again(turn.session, turn.actor, ticket)
+    if asks_who_comes(turn.text):
+        return emergencies.under_way(turn.session, turn.actor, ticket, turn.now)
+    return ""
+
+
 def _over(turn: Turn, ticket: Ticket) -> Outcome:
     """「人出来了 没事了」 is checked: by telephone with whoever reported it, else by the people who go (domain.md §3.1 step 5)."""
     assert turn.actor.resident is not None
-    told = ticket.reporter_id == turn.actor.resident.id
+    told = ticket.reporter_id == turn.actor.resident.id and not worker_is_there(turn.text)
     if told and not ticket.public_area and not ticket.arrived_at:
         verbs.cancel(turn.session, ticket, turn.actor, turn.text, turn.now)
         return Outcome()
@@ -458,6 +479,8 @@ def _note_detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome 
     ticket = _ticket(turn, question)
     if opens_another(turn.text) or _elsewhere(turn, ticket):
         return None
+    if is_assent(turn.text) or asks_about_worker(turn.text):
+        return None
     plain = answer.window is None and not answer.flags and not answer.phone
     if plain and (ticket.accepted_at or corrects(turn.text) or asks(turn.text) or leaves_topic(turn.text)):
         return None
@@ -569,7 +592,7 @@ def _still_missing(turn: Turn, ticket: Ticket) -> str:
     if resident is None or ticket.contact_phone or ticket.status not in OPEN:
         return ""
     questions.ask(turn.session, resident, "phone", turn.now, ticket=ticket)
-    if ticket.public_area or ticket.wanted_label or ticket.level in ("U0", "U1"):
+    if ticket.kind != "BX" or ticket.public_area or ticket.wanted_label or ticket.level in ("U0", "U1"):
         return say("reply.phone_wanted")
     questions.ask(turn.session, resident, "detail", turn.now, ticket=ticket)
     return say("reply.ask_phone_and_time")

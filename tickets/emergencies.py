@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nlu.address import Address
-from nlu.emergency import Emergency, detect, of_category, playbook, question_text, suspect
+from nlu.address import NONE, Address
+from nlu.emergency import Emergency, detect, kind_of, of_category, playbook, question_text, suspect
 from nlu.slots import find_phone
 from storage.models import Assignment, Community, Conversation, Draft, Resident, Staff, Ticket
 from tickets import lifecycle, notify, questions, verbs
@@ -127,6 +127,26 @@ def reported(
     _raise_alarm(session, conversation, actor, replace(found, verdict="alarm", question=""), text, source_key, now)
 
 
+def beside_report(
+    session: Session, conversation: Conversation, resident: Resident, kind: str, text: str, now: datetime
+) -> None:
+    """A fault that may hide a danger has been registered and is asked about: a clear yes is the alarm, anything else leaves the
+    report as it is."""
+    rule = kind_of(kind)
+    questions.ask(
+        session,
+        resident,
+        "safety",
+        now,
+        danger=kind,
+        code=rule.code,
+        level=rule.level,
+        text=text,
+        passed=True,
+        conversation=conversation.id,
+    )
+
+
 def taken_up(session: Session, actor: Actor, now: datetime) -> bool:
     """Whether this very turn has become an emergency, so that no form goes on with it."""
     person = actor.resident
@@ -227,8 +247,8 @@ def _alert_duty(session: Session, ticket: Ticket, now: datetime) -> None:
 
 def _draft_place(draft: Draft | None) -> str | None:
     """The place told so far in a half-told fault."""
-    faults = draft.data.get("faults", []) if draft else []
-    return next((str(fault["place_key"]) for fault in faults if fault.get("place_key")), None)
+    told = [*draft.data.get("faults", []), draft.data.get("place") or {}] if draft else []
+    return next((str(one["place_key"]) for one in told if one.get("place_key")), None)
 
 
 def _open(
@@ -242,10 +262,8 @@ def _open(
     source_key: str,
     now: datetime,
 ) -> Ticket:
-    person = actor.resident or actor.staff
-    assert person is not None
-    key, shown = _where(session, person.community_id, actor, place, now, running)
-    last = _reported_lately(session, actor, now)
+    community = _community_of(actor)
+    key, shown = _where(session, community, actor, place, now, running)
     report = Report(
         kind="BX",
         code=found.code,
@@ -258,11 +276,17 @@ def _open(
         reporter_staff=actor.staff,
         conversation=conversation,
         level=found.level,
-        contact_phone=find_phone(text) or (last.contact_phone if last else ""),
+        contact_phone=find_phone(text) or _phone_told_lately(session, actor, now),
         source="chat" if actor.resident else "patrol",
         detail=_detail(found, assumed=place.action == "none" and running is None),
     )
-    return verbs.open_ticket(session, person.community_id, report, now)[0]
+    return verbs.open_ticket(session, community, report, now)[0]
+
+
+def _community_of(actor: Actor) -> int:
+    person = actor.resident or actor.staff
+    assert person is not None
+    return person.community_id
 
 
 def _detail(found: Emergency, *, assumed: bool) -> dict[str, object]:
@@ -289,6 +313,11 @@ def _where(
     if home and place.action == "none":
         return home, place_display(session, community, home)
     return (place.key, place.display) if place.action == "ask" else ("", "")
+
+
+def _phone_told_lately(session: Session, actor: Actor, now: datetime) -> str:
+    last = _reported_lately(session, actor, now)
+    return last.contact_phone if last else ""
 
 
 def _reported_lately(session: Session, actor: Actor, now: datetime) -> Ticket | None:
@@ -459,10 +488,29 @@ def noted_text(session: Session, actor: Actor, ticket: Ticket, place: Address) -
     text = say("reply.emergency_noted", duty_line=duty_line(session, actor))
     if _vague(ticket) and place.action == "ask" and has_text(f"reply.ask_place_{place.missing}"):
         text = say(f"reply.ask_place_{place.missing}")
+    elif not ticket.place_key and danger(ticket) not in NO_FORM:
+        # Nobody can come as long as nobody knows where.
+        text = f"{text}\n{playbook(danger(ticket)).ask}" if danger(ticket) else text
     if danger(ticket) not in EVACUATED or ticket.detail.get("stay_out"):
         return text
     ticket.detail = {**ticket.detail, "stay_out": True}
     return say("reply.emergency_stay_out") + text
+
+
+def advice_again(session: Session, actor: Actor, ticket: Ticket) -> str:
+    """「我该怎么办」: the playbook once more; whoever wants to die hears that a person is being fetched."""
+    kind = danger(ticket)
+    if not kind or kind in NO_FORM:
+        return say("reply.emergency_noted", duty_line=duty_line(session, actor))
+    return _advice(session, actor, kind)
+
+
+def under_way(session: Session, actor: Actor, ticket: Ticket, now: datetime) -> str:
+    """「师傅到哪了」: who comes by when, and whom to ring."""
+    if not _is_exact(ticket):
+        return noted_text(session, actor, ticket, NONE)
+    state = "there" if ticket.arrived_at else "coming" if ticket.handler else "called"
+    return say(f"reply.emergency_{state}", duty_line=duty_line(session, actor), **notify.facts(ticket, now))
 
 
 def duty_line(session: Session, actor: Actor) -> str:

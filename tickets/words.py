@@ -41,6 +41,11 @@ def leaves_person(text: str) -> bool:
     return _whole("leaves_person", text)
 
 
+def where_is_person(text: str) -> bool:
+    """「人呢」「怎么还没人理我」 of somebody who waits for a person."""
+    return _whole("where_is_person", text)
+
+
 def is_medical(text: str) -> bool:
     """Someone is hurt or cannot breathe."""
     return _has("medical", text)
@@ -49,6 +54,21 @@ def is_medical(text: str) -> bool:
 def leaves_topic(text: str) -> bool:
     """Plainly about something else than the emergency under way."""
     return _has("other_topic", text)
+
+
+def asks_what_to_do(text: str) -> bool:
+    """「我该怎么办」 in the middle of a danger."""
+    return _has("what_to_do", text)
+
+
+def asks_who_comes(text: str) -> bool:
+    """「师傅到哪了」「来了没有」 in the middle of a danger."""
+    return _has("who_comes", text)
+
+
+def worker_is_there(text: str) -> bool:
+    """「师傅来了」: no news that nobody need come."""
+    return _has("worker_there", text)
 
 
 def is_over(text: str) -> bool:
@@ -107,6 +127,11 @@ def hides_name(text: str) -> bool:
 def has_wish(clause: str) -> bool:
     """Whether a clause says what the resident wants to be done."""
     return _has("wishes", clause)
+
+
+def asks_about_worker(text: str) -> bool:
+    """「师傅姓啥」「来的人靠谱吗」: about whoever comes."""
+    return _has("about_worker", text)
 
 
 def speaks_of_worker(text: str) -> bool:
@@ -212,6 +237,11 @@ def only_correcting(text: str) -> bool:
 def adds(text: str) -> bool:
     """还有, 另外: what follows is a matter of its own."""
     return _has("adds", text)
+
+
+def is_assent(text: str) -> bool:
+    """「好」「要得」「随便」: polite, and no word about the fault."""
+    return _whole("assent", text)
 
 
 def is_also(text: str) -> bool:

@@ -89,7 +89,9 @@ class Lexicon:
         no, whether = self.correction["not"], self.correction["whether"]
         yes = either(self.correction["is"])
         replaced = rf"(?P<old>[^{whether}]{{1,20}})(?:{yes})"
-        return rf"(?<!{whether}){no}(?=[^{whether}]{{0,8}}\d)(?:{replaced}|(?P<alone>[^{whether},.。 ]{{1,15}}))"
+        numbered = rf"(?=[^{whether}]{{0,8}}\d)(?:{replaced}|(?P<alone>[^{whether},.。 ]{{1,15}}))"
+        # 不是中心花园 是北门: an area is taken back only by the one that takes its place.
+        return rf"(?<!{whether}){no}(?:{numbered}|{self.area}[^{whether}]{{0,6}}(?:{yes}))"
 
     def _grammar(self) -> Iterator[tuple[str, str]]:
         """Token kinds in order of priority at one position."""

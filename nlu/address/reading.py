@@ -109,6 +109,11 @@ def _name_pattern() -> re.Pattern[str]:
     return re.compile(rf"(?:{either(people['compound'])}|[{people['surnames']}])(?:{either(people['titles'])})")
 
 
+@cache
+def _things() -> frozenset[str]:
+    return frozenset(wording()["areas"]["things"])
+
+
 def _name(text: str) -> str:
     found = _name_pattern().search(text)
     return found[0] if found else ""
@@ -260,9 +265,17 @@ class _Grouper:
             self.now = replace(self.now, area=self.now.area + self.original[start:end])
             return True
         if not self.more:
-            return False
+            return self._thing_in(token)
         self._close()
         return self._on_area(token)
+
+    def _thing_in(self, token: Token) -> bool:
+        """「路灯不亮 中心花园那边」: what stands in many places is where the second word says."""
+        start, end = self.folded.source(token.start, token.end)
+        known = self.now.area in _things() and self.now.scope == token.scope == "estate" and not self.now.private
+        if known:
+            self.now = replace(self.now, area=self.original[start:end] + self.now.area)
+        return known
 
     def _on_attached(self, token: Token) -> bool:
         anchored = self.now.building or self.now.unit or self.now.relation or self.now.alts

@@ -11,7 +11,7 @@ from bot import commands
 from bot.commands import Context, Reply
 from storage.models import Ticket
 from tickets import verbs
-from tickets.errors import DeskError, PhotoNeeded
+from tickets.errors import DeskError, NotFound, PhotoNeeded
 
 TEN = at("10:00")
 
@@ -35,6 +35,61 @@ def test_a_survey_from_the_order_to_the_plan(desk: Desk) -> None:
     assert ticket.status == "assigned"
     assert ticket.detail["survey"]["materials"] == "防水涂料"
     assert ticket.detail["quote"]["fen"] == 80000
+
+
+@pytest.mark.parametrize(
+    ("role", "words", "name"),
+    [
+        ("worker", "0063我出门了 十分钟到", "set_out"),
+        ("worker", "0063收到 马上到", "set_out"),
+        ("worker", "行 我一会儿就过去看看", "set_out"),
+        ("worker", "0063到他家门口了 敲门没人应", "not_home"),
+        ("worker", "0063进门了", "arrive"),
+        ("worker", "0063镇流器烧了 得等配件 后天才有货", "hold"),
+        ("worker", "0063货到了 我现在去装", "resume"),
+        ("worker", "要得 我来嘛", "accept"),
+        ("worker", "0063电闸拉了 没危险了", "control"),
+        ("supervisor", "0063换成孙师傅去", "assign"),
+        ("supervisor", "0063可以关了 隐患排除了", "resolve"),
+        ("supervisor", "0063处理得怎么样", "status"),
+        ("supervisor", "0063重复了 不用做", "cancel"),
+        ("worker", "1502到了一包货", ""),
+        ("supervisor", "1502漏水", ""),
+    ],
+)
+def test_free_words_of_colleagues(role: str, words: str, name: str) -> None:
+    command = commands.parse(words, role)
+    assert (command.name if command else "") == name
+    if command and words.startswith("0063"):
+        assert command.values["no"] == "0063"
+
+
+def test_the_part_has_come_for_a_job_nobody_paused(desk: Desk) -> None:
+    ticket = desk.accepted()
+    type_(desk, "王师傅", f"{ticket.tail}货到了 我现在去装")
+    assert ticket.on_the_way_at == TEN
+
+
+def test_words_about_a_ticket_that_are_no_command_touch_nothing(desk: Desk) -> None:
+    ticket = desk.accepted()
+
+    def told(name: str, text: str) -> str:
+        context = Context(desk.session, desk.chat("王芳"), desk.actor(name), desk.staff(name), TEN, "test:1")
+        return commands.misunderstood(context, text)
+
+    assert f"完工 {ticket.tail}" in told("王师傅", f"{ticket.tail}重新接了下线 不闪了")
+    shown = told("李工", f"{ticket.tail}让他明天早上去")
+    assert ticket.ticket_no in shown and f"派单 {ticket.tail}" in shown
+    assert told("李工", "1502漏水") == told("王师傅", "好的") == ""
+    with pytest.raises(NotFound):
+        told("李工", "0999再去冲一下地")
+
+
+def test_a_bare_yes_to_an_offer_is_asked_back(desk: Desk) -> None:
+    ticket = desk.report()
+    worker = desk.staff("王师傅") if ticket.handler is None else ticket.handler
+    context = Context(desk.session, desk.chat("王芳"), desk.actor(worker.name), worker, TEN, "test:1")
+    assert f"接单 {ticket.tail}" in commands.misunderstood(context, "好的")
 
 
 def test_a_change_with_and_without_a_date(desk: Desk) -> None:

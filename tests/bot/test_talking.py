@@ -20,6 +20,7 @@ from bot.rasa_client import RasaClient
 from storage.database import sessions
 from storage.models import Community, Conversation, Draft, Identity, OutboxMessage, Talk, TalkLine, Ticket
 from tickets import clocks, verbs
+from tickets.texts import say
 
 PICTURE = io.BytesIO()
 Image.new("RGB", (8, 8), "red").save(PICTURE, "PNG")
@@ -117,6 +118,14 @@ def test_a_call_before_a_visit_or_a_threat_is_for_the_dialogue(door: Door, words
     assert door.left is not None
     with door.sessions() as session:
         assert session.scalars(select(Talk)).all() == []
+
+
+def test_who_waits_for_a_person_is_told_again_or_lets_it_be(door: Door) -> None:
+    door.say("王芳", "转人工")
+    assert "客服小周" in door.say("王芳", "人呢")[0]
+    assert door.talk().state == "waiting"
+    assert door.say("王芳", "不用找真人了") == [say("reply.person_not_wanted")]
+    assert door.talk().state == "ended"
 
 
 def test_a_stranger_gets_a_person_too(door: Door) -> None:

@@ -8,6 +8,7 @@ from deskhelp import NOW, Desk
 from sqlalchemy import select
 
 from nlu.address import NONE
+from nlu.emergency import playbook
 from storage.models import OutboxMessage, Ticket
 from tickets import emergencies
 from tickets.answering import Turn, try_answer
@@ -83,6 +84,26 @@ def test_a_danger_that_its_reporter_calls_over_is_checked(desk: Desk) -> None:
     ticket.public_area = True
     assert hear(NOW + timedelta(minutes=1)) == say("reply.emergency_over")
     assert any("没事了" in text for text in desk.session.scalars(select(OutboxMessage.text)))
+
+
+def test_questions_in_a_danger_are_answered(desk: Desk) -> None:
+    def hear(text: str) -> str:
+        outcome = try_answer(Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), text, NOW, f"web:{text}"))
+        assert outcome is not None
+        return outcome.reply
+
+    assert look(desk, {"MED": 0.9})
+    ticket = emergency(desk)
+    assert ticket is not None
+    duty = desk.community.settings["duty_phone"]
+    assert hear("我该怎么办") == playbook("MED").advice(duty_phone=duty)
+    assert "到" in hear("师傅到哪了") and duty in hear("来了没有")
+    assert hear("谁负责门岗的") == say("reply.emergency_noted", duty_line=say("reply.duty_line", duty_phone=duty))
+    assert ticket.place_key == "P1/3/2/1502"
+    ticket.place_key = ticket.place_text = ""
+    assert playbook("MED").ask in hear("快点啊")
+    hear("师傅来了 现在没事了")
+    assert ticket.status in OPEN
 
 
 def test_in_what_is_surely_no_report_a_danger_is_asked_about(desk: Desk) -> None:
