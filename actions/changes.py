@@ -20,7 +20,7 @@ from storage.models import Resident, Ticket
 from tickets import finding, lifecycle, notify, questions, verbs
 from tickets.errors import NoTicket
 from tickets.people import homes_of
-from tickets.places import read_place
+from tickets.places import is_exact, read_place
 from tickets.texts import say
 from tickets.words import corrects, form_asked_for, hesitates, no_cancel, only_correcting
 
@@ -184,7 +184,7 @@ def correct_latest(desk: Desk) -> bool:
         return True
     if place.action not in drafts.SETTLED or place.key == ticket.place_key:
         return False
-    if ticket.kind == "TS" and _exact(ticket) and not corrects(desk.text):
+    if ticket.kind == "TS" and is_exact(ticket.place_key) and not corrects(desk.text):
         # 「就是702那家」: whom the complaint is about, not where its writer lives.
         return False
     _move(desk, ticket, place)
@@ -221,7 +221,7 @@ def _correctable(desk: Desk) -> Ticket | None:
 
 
 def _move(desk: Desk, ticket: Ticket, place: Address) -> None:
-    first = not _exact(ticket)
+    first = not is_exact(ticket.place_key)
     verbs.correct(
         desk.session,
         ticket,
@@ -246,10 +246,6 @@ def _move(desk: Desk, ticket: Ticket, place: Address) -> None:
     ):
         desk.say("reply.contact_there")
         questions.ask(desk.session, resident, "phone", desk.now, ticket=ticket, contact=True)
-
-
-def _exact(ticket: Ticket) -> bool:
-    return bool(ticket.place_key) and "?" not in ticket.place_key
 
 
 def _moved_key(ticket: Ticket, *, first: bool) -> str:

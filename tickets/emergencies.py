@@ -19,7 +19,7 @@ from storage.models import Assignment, Community, Conversation, Draft, Resident,
 from tickets import lifecycle, notify, questions, verbs
 from tickets.errors import NotAllowed, WrongStatus
 from tickets.people import Actor, each_once, home_key, leaders, managers, relations
-from tickets.places import place_display, read_place
+from tickets.places import is_exact, place_display, read_place
 from tickets.texts import LOCAL, has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
@@ -306,8 +306,8 @@ def _where(
         return place.key, place.display
     if place.options:
         return place.key, say("place.candidates", places=say("list.or").join(label for label, _ in place.options))
-    last = _reported_lately(session, actor, now)
-    if last and place.action == "none" and not last.public_area and _is_exact(last):
+    last = _reported_lately(session, actor, now) if place.action == "none" else None
+    if last and not last.public_area and is_exact(last.place_key):
         return last.place_key, last.place_text
     home = home_key(session, actor.resident)
     if home and place.action == "none":
@@ -356,7 +356,7 @@ def _after_advice(
     """Second message: what was registered where, and only the location question if that is open."""
     person = actor.resident or actor.staff
     assert person is not None
-    exact = _is_exact(ticket)
+    exact = is_exact(ticket.place_key)
     buttons = [("say:" + label, label) for label, _ in place.options[:6]] if not exact else []
     text = _registered_text(ticket, place, found.kind, now)
     _say(session, conversation, actor, text, f"{source_key}:registered", now, buttons=buttons)
@@ -366,14 +366,10 @@ def _after_advice(
         _say(session, conversation, actor, wanted, f"{source_key}:phone", now)
 
 
-def _is_exact(ticket: Ticket) -> bool:
-    return bool(ticket.place_key) and "?" not in ticket.place_key and " or " not in ticket.place_key
-
-
 def _registered_text(ticket: Ticket, place: Address, kind: str, now: datetime) -> str:
     if kind in NO_FORM:
         return say("reply.emergency_person") + "\n" + playbook(kind).ask
-    if _is_exact(ticket):
+    if is_exact(ticket.place_key):
         return notify.card(ticket, now) if ticket.level == "U1" else _registered(ticket, now)
     head = say("reply.emergency_registered_noplace", **notify.facts(ticket, now))
     options = say("list.comma").join(label for label, _ in place.options[:6])
@@ -386,12 +382,12 @@ def _registered(ticket: Ticket, now: datetime) -> str:
 
 def is_told(ticket: Ticket) -> bool:
     """Whether its place was told, and is not only the home of who told the danger."""
-    return _is_exact(ticket) and not (ticket.detail or {}).get("place_assumed")
+    return is_exact(ticket.place_key) and not (ticket.detail or {}).get("place_assumed")
 
 
 def ask_phone(session: Session, actor: Actor, ticket: Ticket, now: datetime) -> str:
     """The question for a phone number, once the place is known and if there is none; "" otherwise."""
-    if actor.resident is None or ticket.contact_phone or not _is_exact(ticket) or danger(ticket) in NO_FORM:
+    if actor.resident is None or ticket.contact_phone or not is_exact(ticket.place_key) or danger(ticket) in NO_FORM:
         return ""
     questions.ask(session, actor.resident, "phone", now, ticket=ticket)
     return say("reply.phone_wanted")
@@ -488,9 +484,9 @@ def noted_text(session: Session, actor: Actor, ticket: Ticket, place: Address) -
     text = say("reply.emergency_noted", duty_line=duty_line(session, actor))
     if _vague(ticket) and place.action == "ask" and has_text(f"reply.ask_place_{place.missing}"):
         text = say(f"reply.ask_place_{place.missing}")
-    elif not ticket.place_key and danger(ticket) not in NO_FORM:
+    elif not ticket.place_key and danger(ticket) not in ("", *NO_FORM):
         # Nobody can come as long as nobody knows where.
-        text = f"{text}\n{playbook(danger(ticket)).ask}" if danger(ticket) else text
+        text = f"{text}\n{playbook(danger(ticket)).ask}"
     if danger(ticket) not in EVACUATED or ticket.detail.get("stay_out"):
         return text
     ticket.detail = {**ticket.detail, "stay_out": True}
@@ -507,7 +503,7 @@ def advice_again(session: Session, actor: Actor, ticket: Ticket) -> str:
 
 def under_way(session: Session, actor: Actor, ticket: Ticket, now: datetime) -> str:
     """「师傅到哪了」: who comes by when, and whom to ring."""
-    if not _is_exact(ticket):
+    if not is_exact(ticket.place_key):
         return noted_text(session, actor, ticket, NONE)
     state = "there" if ticket.arrived_at else "coming" if ticket.handler else "called"
     return say(f"reply.emergency_{state}", duty_line=duty_line(session, actor), **notify.facts(ticket, now))
@@ -560,7 +556,7 @@ def _clearer(ticket: Ticket, place: Address) -> bool:
 
 def _vague(ticket: Ticket) -> bool:
     key = ticket.place_key
-    return not _is_exact(ticket) or (key.endswith("/-") and not key.startswith("PUB:"))
+    return not is_exact(ticket.place_key) or (key.endswith("/-") and not key.startswith("PUB:"))
 
 
 def unanswered(session: Session, data: dict[str, str], words: str, community_id: int, now: datetime, key: str) -> None:

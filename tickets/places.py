@@ -54,6 +54,11 @@ def affected(session: Session, community_id: int, place: Address) -> Address:
     return replace(place, key=key, display=place_display(session, community_id, key))
 
 
+def is_exact(key: str) -> bool:
+    """Whether a key names one place: nothing in it is open (`?`), and it is not one of several (` or `)."""
+    return bool(key) and "?" not in key and " or " not in key
+
+
 def place_display(session: Session, community_id: int, key: str) -> str:
     """How a household key is shown: 一期3栋2单元1502室."""
     place = register_of(session, community_id).places.get(key)

@@ -12,9 +12,11 @@ from sqlalchemy import select
 
 from actions.context import Desk
 from actions.repair import OpenRepair, ValidateRepairForm
-from nlu.emergency import playbook
+from nlu.emergency import of_category, playbook
 from storage.models import Ticket
 from tickets import questions
+from tickets.catalog import categories
+from tickets.urgency import is_danger
 
 ASTHMA = "我爱人哮喘犯了药用完了"
 
@@ -60,3 +62,12 @@ def test_what_is_told_beside_it_is_registered_without_a_question(desk: Community
 def test_where_nobody_fears_it_the_next_likely_category_stands(desk: Community) -> None:
     told(desk, "坡道扶手松脱，推婴儿车差点翻，3栋门口", {"坡道扶手松脱，推婴儿车差点翻，3栋门口": "M01"}, 0.001)
     assert [code for code, _ in tickets(desk)] == ["S06"]
+
+
+def test_every_category_that_is_a_danger_has_its_playbook() -> None:
+    grave = [code for code in categories() if is_danger(code)]
+    assert grave
+    for code in grave:
+        found = of_category(code, ASTHMA)
+        assert found is not None and found.level == "U0", code
+        assert playbook(found.kind).lines

@@ -11,7 +11,7 @@ from nlu.address import NONE
 from nlu.emergency import playbook
 from storage.models import OutboxMessage, Ticket
 from tickets import emergencies
-from tickets.answering import Turn, try_answer
+from tickets.answering import Outcome, Turn, try_answer
 from tickets.lifecycle import OPEN
 from tickets.places import read_place
 from tickets.texts import say
@@ -32,6 +32,17 @@ def look(
     return emergencies.second_look(desk.session, desk.chat(by), desk.actor(by), *message, reports=reports)
 
 
+def hear(desk: Desk, text: str, now: datetime = NOW) -> Outcome | None:
+    """What 王芳 says next, taken as the answer to what was asked."""
+    return try_answer(Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), text, now, f"web:{text}:{now}"))
+
+
+def reply_to(desk: Desk, text: str, now: datetime = NOW) -> str:
+    outcome = hear(desk, text, now)
+    assert outcome is not None
+    return outcome.reply
+
+
 def emergency(desk: Desk) -> Ticket | None:
     return desk.session.scalar(select(Ticket).where(Ticket.level == "U0"))
 
@@ -48,61 +59,52 @@ def test_a_sure_model_raises_the_alarm(desk: Desk) -> None:
 def test_a_doubting_model_asks_once_and_a_no_lets_the_words_go_on(desk: Desk) -> None:
     assert look(desk, {"MED": 0.2})
     assert emergency(desk) is None
-    outcome = try_answer(Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), "没有", NOW, "web:2"))
+    outcome = hear(desk, "没有")
     assert outcome is not None
     assert outcome.resume == WORDS
     assert not look(desk, {"MED": 0.2}, NOW + timedelta(minutes=1))
 
 
 def test_who_has_gone_on_to_other_matters_confirms_a_danger_by_a_clear_word_only(desk: Desk) -> None:
-    def hear(text: str) -> str | None:
-        outcome = try_answer(Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), text, NOW, f"web:{text}"))
+    def left_of(text: str) -> str | None:
+        outcome = hear(desk, text)
         return outcome.resume if outcome else None
 
     assert look(desk, {"MED": 0.2})
-    assert hear("晾衣杆摇不下来了") == f"{WORDS}，晾衣杆摇不下来了"
-    assert hear("卫生间门从里面反锁了，里头没人，是猫扒拉的，在里面骂我") is None
+    assert left_of("晾衣杆摇不下来了") == f"{WORDS}，晾衣杆摇不下来了"
+    assert left_of("卫生间门从里面反锁了，里头没人，是猫扒拉的，在里面骂我") is None
     assert emergency(desk) is None
-    hear("是的 快来")
+    left_of("是的 快来")
     assert emergency(desk) is not None
 
 
 def test_a_danger_that_its_reporter_calls_over_is_checked(desk: Desk) -> None:
-    def hear(now: datetime) -> str:
-        outcome = try_answer(
-            Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), "人醒了 没事了", now, f"web:{now}")
-        )
-        assert outcome is not None
-        return outcome.reply
-
+    over = "人醒了 没事了"
     look(desk, {"MED": 0.9})
     desk.seen()
-    assert hear(NOW) == ""
+    assert reply_to(desk, over) == ""
     assert "cancel_needs_call" in desk.told()["王芳"]
     ticket = emergency(desk)
     assert ticket is not None and ticket.status in OPEN
     ticket.public_area = True
-    assert hear(NOW + timedelta(minutes=1)) == say("reply.emergency_over")
+    assert reply_to(desk, over, NOW + timedelta(minutes=1)) == say("reply.emergency_over")
     assert any("没事了" in text for text in desk.session.scalars(select(OutboxMessage.text)))
 
 
 def test_questions_in_a_danger_are_answered(desk: Desk) -> None:
-    def hear(text: str) -> str:
-        outcome = try_answer(Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), text, NOW, f"web:{text}"))
-        assert outcome is not None
-        return outcome.reply
-
     assert look(desk, {"MED": 0.9})
     ticket = emergency(desk)
     assert ticket is not None
     duty = desk.community.settings["duty_phone"]
-    assert hear("我该怎么办") == playbook("MED").advice(duty_phone=duty)
-    assert "到" in hear("师傅到哪了") and duty in hear("来了没有")
-    assert hear("谁负责门岗的") == say("reply.emergency_noted", duty_line=say("reply.duty_line", duty_phone=duty))
+    assert reply_to(desk, "我该怎么办") == playbook("MED").advice(duty_phone=duty)
+    assert "到" in reply_to(desk, "师傅到哪了") and duty in reply_to(desk, "来了没有")
+    assert reply_to(desk, "谁负责门岗的") == say(
+        "reply.emergency_noted", duty_line=say("reply.duty_line", duty_phone=duty)
+    )
     assert ticket.place_key == "P1/3/2/1502"
     ticket.place_key = ticket.place_text = ""
-    assert playbook("MED").ask in hear("快点啊")
-    hear("师傅来了 现在没事了")
+    assert playbook("MED").ask in reply_to(desk, "快点啊")
+    reply_to(desk, "师傅来了 现在没事了")
     assert ticket.status in OPEN
 
 
@@ -116,7 +118,7 @@ def test_a_fault_that_is_itself_a_danger_is_asked_about_without_any_fear(desk: D
     assert emergency(desk) is None
     assert not emergencies.is_feared(desk.session, desk.actor("王芳"), {}, WORDS, NOW)
     assert emergencies.is_feared(desk.session, desk.actor("王芳"), {"MED": 0.2}, WORDS, NOW)
-    try_answer(Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), "没有", NOW, "web:2"))
+    hear(desk, "没有")
     assert not emergencies.is_feared(desk.session, desk.actor("王芳"), {"MED": 0.2}, WORDS, NOW)
 
 
@@ -177,9 +179,7 @@ def test_a_place_that_was_told_is_left_only_when_it_is_corrected(desk: Desk) -> 
     """Other words with a place in them must not send the crew away; where only the home was known they tell the place."""
 
     def said(text: str, minute: int) -> str:
-        now = NOW + timedelta(minutes=minute)
-        outcome = try_answer(Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), text, now, f"web:{minute}"))
-        assert outcome is not None
+        assert hear(desk, text, NOW + timedelta(minutes=minute)) is not None
         return ticket.place_text
 
     assert look(desk, {"MED": 0.9})
