@@ -210,10 +210,9 @@ def _place_fields(desk: Desk, code: str, place: Address, before: dict[str, Any])
         home = home_place(desk, code)
         return {"place_key": home.key, "place_text": home.text, "public": home.public, "settled": bool(home.key)}
     wrong = place.action in ("invalid", "conflict")
-    typed = say("list.comma").join(desk.text[start:end] for start, end in place.spans)
     return {
         "place_key": before.get("place_key", "") if wrong else place.key,
-        "place_text": say("place.unchecked", typed=typed) if wrong and typed else place.display,
+        "place_text": (places.unchecked(place, desk.text) if wrong else "") or place.display,
         "public": place.public,
         "settled": place.action in SETTLED or enough_for(code, place),
         "confirm": place.action == "confirm",

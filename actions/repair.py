@@ -17,7 +17,7 @@ from storage.models import Draft, Ticket
 from tickets import emergencies, finding, notify, questions, talks, verbs
 from tickets.catalog import category
 from tickets.people import follows
-from tickets.places import part_of
+from tickets.places import part_of, problem_text
 from tickets.texts import has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
@@ -178,24 +178,13 @@ def place_question(fault: dict[str, Any]) -> str:
     """Words for what is wrong with, or missing from, the place told so far."""
     problem = fault.get("problem") or {}
     if problem:
-        key = _problem_key(problem)
-        return say(key if has_text(key) else "place_problem.other", **{**_NO_PROBLEM, **problem})
+        return problem_text(problem)
     options = [label for label, _ in fault.get("options", [])]
     if options:
         return say("reply.ask_place_options", options=say("list.comma").join(options))
     anywhere = "common" if category(fault.get("code") or "X00").common else "all"
     missing = fault.get("missing") or anywhere
     return say(f"reply.ask_place_{missing}") if has_text(f"reply.ask_place_{missing}") else say("reply.ask_place_all")
-
-
-def _problem_key(problem: dict[str, Any]) -> str:
-    what, have = problem.get("what", "other"), str(problem.get("have", ""))
-    if what == "unit":
-        what = "no_units" if not have else "unit" if say("list.comma") in have else "only_unit"
-    return f"place_problem.{what}"
-
-
-_NO_PROBLEM = {"building": "", "have": "", "typed": ""}
 
 
 class OpenRepair(DeskAction):

@@ -246,7 +246,7 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     ticket = question.ticket
     if ticket is None or ticket.status not in OPEN or turn.actor.resident is None:
         return None
-    if is_over(turn.text):
+    if is_over(turn.text, emergencies.danger(ticket)):
         return _over(turn, ticket)
     if leaves_topic(turn.text):
         return None

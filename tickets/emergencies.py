@@ -19,7 +19,7 @@ from storage.models import Assignment, Community, Conversation, Draft, Resident,
 from tickets import lifecycle, notify, questions, verbs
 from tickets.errors import NotAllowed, WrongStatus
 from tickets.people import Actor, each_once, home_key, leaders, managers, relations
-from tickets.places import is_exact, place_display, read_place
+from tickets.places import is_exact, place_display, problem_text, read_place, unchecked
 from tickets.texts import LOCAL, has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
@@ -211,9 +211,11 @@ def _raise_alarm(
     assert person is not None
     community = person.community_id
     draft = session.scalar(select(Draft).where(Draft.conversation_id == conversation.id))
-    place = read_place(session, community, text, resident=actor.resident, draft=_draft_place(draft))
+    told = _draft_place(draft)
+    place = read_place(session, community, text, resident=actor.resident, draft=told[0])
     running = _running(session, person, now)
-    known = _same_event(session, community, actor, found, place, now)
+    where = _where(session, community, actor, place, text, now, running, told)
+    known = _same_event(session, community, actor, found, place, where[0], now)
     if known is None and running is not None and found.kind == "MED":
         # 「喘不上气」 out of a stuck lift is the same event, graver.
         known = running
@@ -221,7 +223,7 @@ def _raise_alarm(
         _join(session, known, conversation, actor, found, place, text, source_key, now)
         return
     _say(session, conversation, actor, _advice(session, actor, found.kind), f"{source_key}:advice", now)
-    ticket = _open(session, conversation, actor, found, place, running, text, source_key, now)
+    ticket = _open(session, conversation, actor, found, place, where, running, text, source_key, now)
     _park(session, draft, ticket)
     if ticket.status == "merged":
         # Several homes have it: they were told so, and the crew is on its way.
@@ -245,10 +247,10 @@ def _alert_duty(session: Session, ticket: Ticket, now: datetime) -> None:
     verbs.escalate(session, ticket, now, "push.alarm", told, extra=str(ticket.detail["staff_extra"]))
 
 
-def _draft_place(draft: Draft | None) -> str | None:
-    """The place told so far in a half-told fault."""
+def _draft_place(draft: Draft | None) -> tuple[str, str]:
+    """Key and display of the place told so far in a half-told fault; empty without one."""
     told = [*draft.data.get("faults", []), draft.data.get("place") or {}] if draft else []
-    return next((str(one["place_key"]) for one in told if one.get("place_key")), None)
+    return next(((str(one["place_key"]), str(one["place_text"])) for one in told if one.get("place_key")), ("", ""))
 
 
 def _open(
@@ -257,13 +259,13 @@ def _open(
     actor: Actor,
     found: Emergency,
     place: Address,
+    where: tuple[str, str],
     running: Ticket | None,
     text: str,
     source_key: str,
     now: datetime,
 ) -> Ticket:
-    community = _community_of(actor)
-    key, shown = _where(session, community, actor, place, now, running)
+    key, shown = where
     report = Report(
         kind="BX",
         code=found.code,
@@ -280,7 +282,7 @@ def _open(
         source="chat" if actor.resident else "patrol",
         detail=_detail(found, assumed=place.action == "none" and running is None),
     )
-    return verbs.open_ticket(session, community, report, now)[0]
+    return verbs.open_ticket(session, _community_of(actor), report, now)[0]
 
 
 def _community_of(actor: Actor) -> int:
@@ -296,23 +298,33 @@ def _detail(found: Emergency, *, assumed: bool) -> dict[str, object]:
 
 
 def _where(
-    session: Session, community: int, actor: Actor, place: Address, now: datetime, running: Ticket | None = None
+    session: Session,
+    community: int,
+    actor: Actor,
+    place: Address,
+    text: str,
+    now: datetime,
+    running: Ticket | None,
+    told: tuple[str, str],
 ) -> tuple[str, str]:
     """Key and display; several candidates are kept (all are searched), nothing said means the emergency that is already
-    running, else the home this person has just reported something in (「马桶水快漫出来了」 after 「马桶堵了」), else the registered one."""
+    running, else the place told so far for a fault (`told`), else the home this person has just reported something in
+    (「马桶水快漫出来了」 after 「马桶堵了」), else the registered one."""
     if running is not None and place.action == "none":
         return running.place_key, running.place_text
     if place.action in ("ok", "echo", "confirm"):
         return place.key, place.display
     if place.options:
         return place.key, say("place.candidates", places=say("list.or").join(label for label, _ in place.options))
+    if place.action == "none" and is_exact(told[0]):
+        return told
     last = _reported_lately(session, actor, now) if place.action == "none" else None
     if last and not last.public_area and is_exact(last.place_key):
         return last.place_key, last.place_text
     home = home_key(session, actor.resident)
     if home and place.action == "none":
         return home, place_display(session, community, home)
-    return (place.key, place.display) if place.action == "ask" else ("", "")
+    return (place.key, place.display) if place.action == "ask" else ("", unchecked(place, text))
 
 
 def _phone_told_lately(session: Session, actor: Actor, now: datetime) -> str:
@@ -372,6 +384,8 @@ def _registered_text(ticket: Ticket, place: Address, kind: str, now: datetime) -
     if is_exact(ticket.place_key):
         return notify.card(ticket, now) if ticket.level == "U1" else _registered(ticket, now)
     head = say("reply.emergency_registered_noplace", **notify.facts(ticket, now))
+    if place.action == "invalid":
+        return head + "\n" + problem_text(place.problem)
     options = say("list.comma").join(label for label, _ in place.options[:6])
     return head + "\n" + (say("reply.emergency_which", options=options) if options else playbook(kind).ask)
 
@@ -399,15 +413,15 @@ def danger(ticket: Ticket) -> str:
 
 
 def _same_event(
-    session: Session, community: int, actor: Actor, found: Emergency, place: Address, now: datetime
+    session: Session, community: int, actor: Actor, found: Emergency, place: Address, key: str, now: datetime
 ) -> Ticket | None:
+    """The open event of this danger that a new word belongs to; `key`: where it is taken to be."""
     query = select(Ticket).where(
         Ticket.community_id == community,
         Ticket.code == found.code,
         Ticket.status.in_(lifecycle.OPEN),
         Ticket.created_at > now - SAME_EVENT,
     )
-    key, _ = _where(session, community, actor, place, now)
     for ticket in session.scalars(query.order_by(Ticket.id.desc())):
         if actor.resident and ticket.reporter_id == actor.resident.id:
             return ticket
@@ -484,6 +498,8 @@ def noted_text(session: Session, actor: Actor, ticket: Ticket, place: Address) -
     text = say("reply.emergency_noted", duty_line=duty_line(session, actor))
     if _vague(ticket) and place.action == "ask" and has_text(f"reply.ask_place_{place.missing}"):
         text = say(f"reply.ask_place_{place.missing}")
+    elif place.action == "invalid" and not is_told(ticket) and danger(ticket) not in NO_FORM:
+        text = problem_text(place.problem)
     elif not ticket.place_key and danger(ticket) not in ("", *NO_FORM):
         # Nobody can come as long as nobody knows where.
         text = f"{text}\n{playbook(danger(ticket)).ask}"
@@ -525,6 +541,9 @@ def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, te
         event = verbs.record(session, ticket, actor, "correct", now, note=f"{old} → {place.display}")
     else:
         event = verbs.record(session, ticket, actor, "comment", now, note=text)
+        if place.action == "invalid" and not is_told(ticket):
+            # A home taken for the place is wrong once another was named, even one that does not exist.
+            ticket.place_key, ticket.place_text = "", unchecked(place, text) or ticket.place_text
         if place.action == "ask" and _vague(ticket) and place.spans:
             # 「8栋」, and 「12A」 in the next message: the pieces belong together.
             ticket.place_key, ticket.place_text = place.key, place.display or ticket.place_text or text[:PLACE_WORDS]

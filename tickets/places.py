@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from json import dumps, loads
@@ -13,7 +14,9 @@ from nlu.register import Register
 from nlu.slots import mask_phone
 from storage.models import Community, Resident, Ticket
 from tickets.people import home_key
-from tickets.texts import say
+from tickets.texts import has_text, say
+
+_NO_PROBLEM = {"building": "", "have": "", "typed": ""}
 
 
 @lru_cache(maxsize=16)
@@ -63,6 +66,21 @@ def place_display(session: Session, community_id: int, key: str) -> str:
     """How a household key is shown: 一期3栋2单元1502室."""
     place = register_of(session, community_id).places.get(key)
     return place.display if place else key
+
+
+def unchecked(place: Address, text: str) -> str:
+    """A place the register does not have, as it was typed and still to be asked; "" if no words of `text` name it."""
+    typed = say("list.comma").join(text[start:end] for start, end in place.spans)
+    return say("place.unchecked", typed=typed) if typed else ""
+
+
+def problem_text(problem: Mapping[str, str]) -> str:
+    """What is wrong with a place the register does not have, and what there is instead."""
+    what, have = problem.get("what", "other"), str(problem.get("have", ""))
+    if what == "unit":
+        what = "no_units" if not have else "unit" if say("list.comma") in have else "only_unit"
+    key = f"place_problem.{what}"
+    return say(key if has_text(key) else "place_problem.other", **{**_NO_PROBLEM, **problem})
 
 
 def part_display(session: Session, community_id: int, part: str) -> str:

@@ -47,8 +47,10 @@ def where_is_person(text: str) -> bool:
 
 
 def is_medical(text: str) -> bool:
-    """Someone is hurt or cannot breathe."""
-    return _has("medical", text)
+    """Someone is hurt or cannot breathe; 「没有人不舒服」 says the contrary."""
+    denied = _patterns()["medical_denied"]
+    said = normalize(text).text
+    return any(not denied.search(said[: found.start()]) for found in _patterns()["medical"].finditer(said))
 
 
 def leaves_topic(text: str) -> bool:
@@ -71,9 +73,10 @@ def worker_is_there(text: str) -> bool:
     return _has("worker_there", text)
 
 
-def is_over(text: str) -> bool:
-    """Who reported a danger says that nobody is in danger any more."""
-    return _has("danger_over", text)
+def is_over(text: str, danger: str) -> bool:
+    """Who reported a danger (its kind) says that nobody is in danger any more, or never was; who was lost is found."""
+    found = danger == "LOST" and _has("lost_found", text)
+    return found or _has("danger_over", text) or _whole("danger_mistaken", text)
 
 
 def opens_another(text: str) -> bool:

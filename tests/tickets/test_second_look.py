@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from nlu.address import NONE
 from nlu.emergency import playbook
-from storage.models import OutboxMessage, Ticket
+from storage.models import Draft, OutboxMessage, Ticket
 from tickets import emergencies
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.lifecycle import OPEN
@@ -192,3 +192,50 @@ def test_a_place_that_was_told_is_left_only_when_it_is_corrected(desk: Desk) -> 
     assert leak in " ".join(row.text for row in desk.fresh("马经理"))
     assert said("人抬到北门门口了", 3) == "中心花园"
     assert said("不对，在地库B2，灯旁边", 4) == "地下B2层·地库"
+
+
+def test_a_danger_is_where_the_half_told_fault_is(desk: Desk) -> None:
+    """「我是3栋1单元301 水管…」, then 「爆了」."""
+    fault = {"code": "W04", "words": "水管", "place_key": "P1/3/1/301", "place_text": "一期3栋1单元301室"}
+    desk.session.add(Draft(conversation_id=desk.chat("王芳").id, kind="BX", data={"faults": [fault]}, updated_at=NOW))
+    assert look(desk, {"BURST": 0.9})
+    ticket = desk.session.scalar(select(Ticket))
+    assert ticket is not None
+    assert (ticket.place_key, ticket.place_text) == ("P1/3/1/301", "一期3栋1单元301室")
+
+
+def test_a_place_that_does_not_exist_is_asked_again_and_kept(desk: Desk) -> None:
+    assert look(desk, {"MED": 0.9})
+    ticket = emergency(desk)
+    assert ticket is not None
+    assert "99栋" in reply_to(desk, "在99栋1单元")
+    assert (ticket.place_key, ticket.place_text) == ("", say("place.unchecked", typed="99栋1单元"))
+    reply_to(desk, "说错了 3栋1单元301")
+    assert ticket.place_key == "P1/3/1/301"
+    reply_to(desk, "99栋", NOW + timedelta(minutes=1))
+    assert ticket.place_key == "P1/3/1/301"
+
+
+def test_nobody_hurt_is_not_somebody_hurt(desk: Desk) -> None:
+    assert look(desk, {"ELEC": 0.9})
+    ticket = desk.session.scalar(select(Ticket))
+    assert ticket is not None
+    for calm in ("没有人不舒服", "没流血", "没人晕"):
+        reply_to(desk, calm)
+    assert "medical" not in ticket.detail
+    assert reply_to(desk, "他头晕 没流血") == say("reply.emergency_medical")
+
+
+def test_who_was_lost_is_found_and_who_saw_wrong_says_so(desk: Desk) -> None:
+    assert look(desk, {"LOST": 0.9})
+    ticket = desk.session.scalar(select(Ticket))
+    assert ticket is not None
+    desk.seen()
+    reply_to(desk, "还没找到")
+    assert "cancel_needs_call" not in desk.told().get("王芳", [])
+    reply_to(desk, "孩子在楼下找到了")
+    assert "cancel_needs_call" in desk.told()["王芳"]
+    ticket.detail = {**ticket.detail, "danger": "MED"}
+    desk.seen()
+    reply_to(desk, "不好意思 是我看错了", NOW + timedelta(minutes=1))
+    assert "cancel_needs_call" in desk.told()["王芳"]
