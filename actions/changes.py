@@ -36,6 +36,10 @@ class Cancel(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if form := form_asked_for(desk.text):
             return [FollowupAction(form)]
+        half_told = drafts.find(desk, "BX")
+        if half_told and (gone := drafts.take_back(desk, half_told)):
+            desk.say("reply.fault_dropped", what=gone)
+            return [FollowupAction("repair_form")]
         if drafts.drop(desk):
             desk.say("reply.draft_dropped")
             _rest_of(desk)

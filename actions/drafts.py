@@ -24,7 +24,7 @@ from tickets.people import home_key
 from tickets.places import place_display, read_place
 from tickets.texts import has_text, say
 from tickets.urgency import facts_in, is_danger
-from tickets.words import adds, bare_request, says_urgent, things_in
+from tickets.words import adds, bare_request, named_among, says_urgent, taken_back, things_in
 
 MAX_QUESTIONS = 3
 CHASED = 2
@@ -112,6 +112,7 @@ def merge_fault(desk: Desk, draft: Draft) -> None:
         answer = read_answer("detail", desk.text, desk.now)
         told = [] if answer and answer.flags else [one for one in told if one["code"][0] not in {c[0] for c in known}]
     faults += [fault for fault in told if fault["code"] not in known or not faults]
+    faults = _left(faults, taken_back(desk.text))
     if not faults:
         _merge_place(desk, data)
     data["faults"] = [_placed(desk, fault, data, several=len(faults) > 1) for fault in faults]
@@ -120,6 +121,22 @@ def merge_fault(desk: Desk, draft: Draft) -> None:
     _merge_wishes(desk, data)
     _mark_urgent(desk, data["faults"])
     save(desk, draft, data)
+
+
+def take_back(desk: Desk, draft: Draft) -> str:
+    """「客厅那个算了」 of several faults told: only that one goes. What went, by name; "" if none or all are meant."""
+    faults = draft.data.get("faults", [])
+    left = _left(faults, desk.text)
+    if len(left) == len(faults):
+        return ""
+    save(desk, draft, {**draft.data, "faults": left})
+    return say("list.comma").join(category(one["code"]).name for one in faults if one not in left)
+
+
+def _left(faults: list[dict[str, Any]], taken: str) -> list[dict[str, Any]]:
+    """The faults that words of taking back leave: all but those they name, and all if they name none or every one."""
+    named = named_among(taken, [f"{category(one['code']).name} {one['words']}" for one in faults])
+    return [one for index, one in enumerate(faults) if index not in named] or faults
 
 
 def _merge_place(desk: Desk, data: dict[str, Any]) -> None:

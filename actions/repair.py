@@ -365,9 +365,9 @@ def _follow_up(desk: Desk, draft: Draft, tickets: list[Ticket]) -> list[str]:
         return []
     asked: list[str] = []
     pressing = sorted(tickets, key=lambda one: (one.public_area, one.level))
-    ticket = next((one for one in pressing if _question(draft, one)), None)
+    ticket = next((one for one in pressing if _question(desk, draft, one)), None)
     if ticket:
-        asked.append(say(_question(draft, ticket)))
+        asked.append(say(_question(desk, draft, ticket)))
         questions.ask(desk.session, resident, "detail", desk.now, ticket=ticket)
         if category(ticket.code).ask == GAS_SMELL:
             emergencies.beside_report(desk.session, desk.conversation, resident, "GAS", ticket.symptom, desk.now)
@@ -384,10 +384,14 @@ def _phone_wanted(desk: Desk, ticket: Ticket) -> list[str]:
     return [say("reply.phone_wanted")]
 
 
-def _question(draft: Draft, ticket: Ticket) -> str:
+def _question(desk: Desk, draft: Draft, ticket: Ticket) -> str:
+    """The category's question, unless it was asked or the message told too much for one; whether it smells of gas is left out only
+    where the resident has just said that there is no danger."""
     key = category(ticket.code).question(ticket.symptom)
     already = draft.data.get("fault_asked") or draft.data.get("flags") or draft.data.get("asked", 0) > 1
-    already = already and category(ticket.code).ask != GAS_SMELL
+    if category(ticket.code).ask == GAS_SMELL and desk.actor.resident:
+        since = desk.now - emergencies.JUST_ASKED
+        already = questions.denied_since(desk.session, desk.actor.resident, since, "GAS")
     return key if has_text(key) and not already and ticket.level != "U0" else ""
 
 

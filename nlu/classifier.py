@@ -519,6 +519,8 @@ class _Segments:
                 float(read.intents[names.index(name)]) if name in names else 0.0
                 for name in (REPAIR, COMPLAINT, QUESTION)
             )
+            if _pattern("accused").search(segment.text):
+                segment.complaint = 0.0
             # What nobody will ask is not worked out.
             if segment.repair >= _SURE_REPAIR:
                 segment.category, segment.confidence = model._category(REPAIR, read)

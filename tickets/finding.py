@@ -14,7 +14,7 @@ from tickets.errors import NotFound, NoTicket, WhichTicket
 from tickets.notify import facts
 from tickets.people import Actor, home_key, is_accused, may_see
 from tickets.texts import say
-from tickets.words import things_in
+from tickets.words import named_among
 
 
 def by_number(session: Session, community_id: int, number: str, actor: Actor) -> Ticket:
@@ -97,9 +97,9 @@ def open_of(session: Session, actor: Actor, *, kinds: tuple[str, ...] = ()) -> l
 
 
 def about(tickets: list[Ticket], text: str) -> list[Ticket]:
-    """Those of `tickets` about a thing that `text` names: 「灯那个不用修了」."""
-    named = things_in(text)
-    return [one for one in tickets if named & things_in(f"{category(one.code).name} {one.symptom}")]
+    """Those of `tickets` about a thing, or else in a place, that `text` names: 「灯那个不用修了」, 「客厅那个」."""
+    named = named_among(text, [f"{category(one.code).name} {one.symptom}" for one in tickets])
+    return [tickets[index] for index in named]
 
 
 def followed(session: Session, actor: Actor) -> list[Ticket]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 
 import yaml
@@ -13,6 +14,7 @@ from tickets.catalog import causes
 from tickets.texts import DATA
 
 _EDGES = " \t\r\n，。！？；、,.!?;:："
+_CLAUSE_ENDS = r"[\s，。！？；,.!?;]+"
 _LISTS = ("unassigned", "unaccepted", "overdue", "waiting", "open_jobs")
 
 
@@ -211,7 +213,7 @@ def drops_draft(text: str) -> bool:
 
 def dropped(text: str) -> str | None:
     """「算了不报了 我想问下物业费怎么交」: what is left after the taking back, "" for nothing; None if it does not begin so."""
-    pieces = re.split(r"([\s，。！？；,.!?;]+)", text.strip())
+    pieces = re.split(f"({_CLAUSE_ENDS})", text.strip())
     kept = 0
     while kept < len(pieces) and _whole("drop_clause", pieces[kept]):
         kept += 2
@@ -292,14 +294,32 @@ def all_of_them(text: str) -> bool:
 
 
 @cache
-def _things() -> re.Pattern[str]:
+def _understanding(name: str) -> re.Pattern[str]:
     words = yaml.safe_load((DATA / "dict" / "understanding.yml").read_text("utf-8"))
-    return re.compile(words["thing"])
+    return re.compile(words[name])
 
 
 def things_in(text: str) -> frozenset[str]:
     """The broken things a text names: 灯, 马桶, 门锁 …"""
-    return frozenset(_things().findall(normalize(text).text))
+    return frozenset(_understanding("thing").findall(normalize(text).text))
+
+
+def named_among(text: str, matters: Sequence[str]) -> list[int]:
+    """Which of several matters (name and words of each) a text names: by a thing (「灯那个不用修了」), by a place (「客厅那个」),
+    by both where several have the thing."""
+    things, spots = things_in(text), _spots_in(text)
+    by_thing = [index for index, matter in enumerate(matters) if things & things_in(matter)]
+    by_spot = [index for index, matter in enumerate(matters) if spots & _spots_in(matter)]
+    return [index for index in by_thing if index in by_spot] or by_thing or by_spot
+
+
+def _spots_in(text: str) -> frozenset[str]:
+    return frozenset(_understanding("place").findall(normalize(text).text))
+
+
+def taken_back(text: str) -> str:
+    """The clauses of a text that take something back: 「客厅那个算了」 behind other words; "" without any."""
+    return " ".join(filter(drops_draft, re.split(_CLAUSE_ENDS, text)))
 
 
 def told_beside(text: str, about: str = "") -> str:

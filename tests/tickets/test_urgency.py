@@ -21,6 +21,9 @@ from tickets.urgency import facts_in, level_for
         ("E02", "没冒烟没糊味，就是整屋没电", "U2"),
         ("E02", "没电了，电箱有糊味", "U0"),
         ("E04", "灯不亮 急急急", "U2"),
+        ("W02", "小孩把龙头拧松了", "U2"),
+        ("W02", "小孩把龙头拧松了一直流 不急周末都行", "U2"),
+        ("W07", "孕妇在家没水 不急", "U3"),
     ],
 )
 def test_what_is_said_moves_the_class(code: str, text: str, level: str) -> None:
