@@ -11,10 +11,19 @@ from sqlalchemy import select
 from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
 from storage.models import OpenQuestion, Staff, Ticket
-from tickets import asking, desk_lists, finding, hearing, notify, verbs
+from tickets import asking, desk_lists, finding, hearing, notify, talks, verbs
 from tickets.people import staff_named
 from tickets.texts import clock, has_text, say
-from tickets.words import asks_about_worker, bare_threat, list_named, things_in, wants_complaint
+from tickets.words import (
+    asks_about_worker,
+    asks_most,
+    asks_who_is_on_duty,
+    asks_who_waits,
+    bare_threat,
+    list_named,
+    things_in,
+    wants_complaint,
+)
 
 SHOWN = 4
 SURE = 0.8
@@ -177,12 +186,20 @@ class QueryTickets(DeskAction):
             colleague = staff_named(desk.session, desk.community_id, person)
             desk.tell(desk_lists.load(desk.session, colleague, desk.now, staff))
             return []
-        name = list_named(desk.text)
-        if name:
-            desk.tell(desk_lists.listing(desk.session, staff, name, 1, desk.now))
-        else:
-            desk.tell(self._counted(desk, staff))
+        desk.tell(self._answered(desk, staff))
         return []
+
+    def _answered(self, desk: Desk, staff: Staff) -> str:
+        """Who waits for a person, what occurs most, who is on duty, a list, else a figure or a count."""
+        if asks_who_waits(desk.text):
+            return talks.listing(desk.session, desk.community_id, desk.now)
+        if asks_most(desk.text) and not asks_who_is_on_duty(desk.text):
+            return asking.top(desk.session, staff, desk.text, desk.now)
+        if name := list_named(desk.text):
+            return desk_lists.listing(desk.session, staff, name, 1, desk.now)
+        if asks_who_is_on_duty(desk.text):
+            return desk_lists.on_duty(desk.session, staff, desk.now)
+        return self._counted(desk, staff)
 
     def _counted(self, desk: Desk, staff: Staff) -> str:
         """A figure, a count of what was named, else the day's counts."""

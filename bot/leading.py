@@ -76,6 +76,10 @@ def _load(context: Context, command: Command) -> Reply:
     return Reply(desk_lists.load(context.session, colleague, context.now, context.staff))
 
 
+def _on_duty(context: Context, command: Command) -> Reply:
+    return Reply(desk_lists.on_duty(context.session, context.staff, context.now))
+
+
 def _count(context: Context, command: Command) -> Reply:
     return _page(asking.count(context.session, context.staff, command.values["words"], context.now), context.now)
 
@@ -334,6 +338,9 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "waiting": _list("waiting"),
     "open_jobs": _list("open_jobs"),
     "on_hold": _list("on_hold"),
+    "urgent": _list("urgent"),
+    "low_scores": _list("low_scores"),
+    "on_duty": _on_duty,
     "load": _load,
     "count": _count,
     "top": _top,

@@ -205,10 +205,8 @@ def _talks(context: Context, command: Command) -> Reply:
     if talk is not None:
         return Reply(talks.transcript(context.session, talk, context.now))
     there = talks.open_ones(context.session, context.staff.community_id)
-    lines = [talks.list_line(one, context.now) for one in there]
     buttons = tuple((f"talk:{one.id}", talks.short_who(one)) for one in there if one.state == "waiting")
-    head = say("staff.talks_head", count=len(there))
-    return Reply("\n".join([head, *lines]) if there else head + say("staff.nothing"), buttons[:SHOWN])
+    return Reply(talks.listing(context.session, context.staff.community_id, context.now), buttons[:SHOWN])
 
 
 RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, select
+from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.orm import Session
 
 from nlu.slots import mask_text
 from storage.models import CoHandler, Staff, Ticket
 from tickets import finding, lifecycle, notify
 from tickets.ledger import scope_of
-from tickets.people import Actor, hides_name_from, is_accused, may_see
+from tickets.people import Actor, hides_name_from, is_accused, may_see, on_shift
 from tickets.periods import period
 from tickets.report_text import counts_text
 from tickets.reports import overdue_conditions, standing
@@ -20,6 +20,8 @@ from tickets.texts import LOCAL, clock, has_text, say
 
 PAGE = 8
 TIMELINE_LINES = 14
+LOW_SCORE = 2
+LOW_SCORES_OF = timedelta(days=30)
 NOT_TAKEN = {"unassigned": ("new",), "unaccepted": ("new", "assigned")}
 """Lists of what nobody has, and their states."""
 
@@ -131,6 +133,11 @@ def _conditions(name: str, now: datetime) -> list[ColumnElement[bool]]:
         return [Ticket.status == "done"]
     if name == "on_hold":
         return [Ticket.status == "on_hold"]
+    if name == "urgent":
+        return [Ticket.level.in_(("U0", "U1", "C1")), Ticket.status.in_(lifecycle.OPEN)]
+    if name == "low_scores":
+        low = (Ticket.score_attitude <= LOW_SCORE) | (Ticket.score_quality <= LOW_SCORE)
+        return [low, Ticket.finished_at >= now - LOW_SCORES_OF]
     return [Ticket.status.in_(lifecycle.OPEN)]
 
 
@@ -145,6 +152,24 @@ def load(session: Session, colleague: Staff, now: datetime, reader: Staff) -> st
     jobs = [one for one in held if not is_accused(one, reader)]
     head = say("staff.load_head", name=colleague.name, count=len(jobs))
     return f"{head}\n{lines(jobs, now)}" if jobs else head + say("staff.nothing")
+
+
+def on_duty(session: Session, leader: Staff, now: datetime) -> str:
+    """Which of the leader's people are on duty now and how many jobs each has on hand, fewest first (「谁闲着」)."""
+    query = select(Staff).where(Staff.community_id == leader.community_id, Staff.role == "worker", Staff.active)
+    department = scope_of(leader).department
+    there = [one for one in session.scalars(query) if on_shift(one, now) and department in ("", one.department)]
+    held = select(Ticket.handler_id, func.count()).where(Ticket.handler_id.in_([one.id for one in there]))
+    held = held.where(Ticket.status.in_(("assigned", "in_progress", "rework"))).group_by(Ticket.handler_id)
+    jobs = dict(session.execute(held).tuples().all())
+    there.sort(key=lambda one: (jobs.get(one.id, 0), one.id))
+    rows = [say("staff.on_duty_line", name=one.name, trades=_trades(one), count=jobs.get(one.id, 0)) for one in there]
+    head = say("staff.on_duty_head", count=len(there))
+    return "\n".join([head, *rows]) if rows else head + say("staff.nothing")
+
+
+def _trades(staff: Staff) -> str:
+    return say("list.comma").join(say(f"trade.{trade}") for trade in staff.trades)
 
 
 def waiting_for_inspection(session: Session, staff: Staff) -> list[Ticket]:

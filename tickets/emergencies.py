@@ -207,13 +207,11 @@ def _raise_alarm(
     source_key: str,
     now: datetime,
 ) -> None:
-    person = actor.resident or actor.staff
-    assert person is not None
-    community = person.community_id
+    community = _community_of(actor)
     draft = session.scalar(select(Draft).where(Draft.conversation_id == conversation.id))
     told = _draft_place(draft)
     place = read_place(session, community, text, resident=actor.resident, draft=told[0])
-    running = _running(session, person, now)
+    running = _running(session, actor, now)
     where = _where(session, community, actor, place, text, now, running, told)
     known = _same_event(session, community, actor, found, place, where[0], now)
     if known is None and running is not None and found.kind == "MED":
@@ -232,8 +230,10 @@ def _raise_alarm(
     _after_advice(session, conversation, actor, ticket, place, found, source_key, now)
 
 
-def _running(session: Session, person: Resident | Staff, now: datetime) -> Ticket | None:
+def _running(session: Session, actor: Actor, now: datetime) -> Ticket | None:
     """The emergency this person is telling about right now."""
+    person = actor.resident or actor.staff
+    assert person is not None
     asked = (one.ticket for one in questions.waiting(session, person, now) if one.kind == "emergency")
     return next((ticket for ticket in asked if ticket and ticket.status in lifecycle.OPEN), None)
 

@@ -15,7 +15,7 @@ from tickets.texts import DATA
 
 _EDGES = " \t\r\n，。！？；、,.!?;:："
 _CLAUSE_ENDS = r"[\s，。！？；,.!?;]+"
-_LISTS = ("unassigned", "unaccepted", "overdue", "waiting", "open_jobs")
+_LISTS = ("unassigned", "unaccepted", "overdue", "waiting", "on_hold", "low_scores", "urgent", "open_jobs")
 
 
 @cache
@@ -336,6 +336,21 @@ def told_beside(text: str, about: str = "") -> str:
 def list_named(text: str) -> str:
     """Which list of tickets a leader asks for in plain words, "" if none."""
     return next((name for name in _LISTS if _has(f"list_{name}", text)), "")
+
+
+def asks_who_is_on_duty(text: str) -> bool:
+    """「谁闲着」「谁手上活最少」 of a leader."""
+    return _has("who_is_on_duty", text)
+
+
+def asks_most(text: str) -> bool:
+    """「哪栋最闹腾」「啥毛病报得最多」 of a leader."""
+    return _has("most", text)
+
+
+def asks_who_waits(text: str) -> bool:
+    """「找人工的有人接吗」 of a leader."""
+    return _has("who_waits", text)
 
 
 def resumes_draft(text: str) -> bool | None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, cast
 
+import pytest
 from deskhelp import NOW
 from deskhelp import Desk as Community
 from rasa_sdk import Tracker
 
 from actions.context import Desk
 from actions.progress import Progress, QueryTickets
+from storage.models import Leave
+from tickets import desk_lists
 
 
 def asked(desk: Community, text: str, by: str = "马经理") -> str:
@@ -47,3 +51,41 @@ def test_a_question_that_names_no_figure_is_not_answered_with_one(desk: Communit
     assert "新增1" in told("大家都忙得怎么样啊")
     assert "未派单" in told("手头没派出去的都有啥")
     assert "满意率" in told("这个月满意率咋样")
+
+
+@pytest.mark.parametrize(
+    ("text", "head"),
+    [
+        ("谁闲着能派一下", "当班"),
+        ("哪个师傅手头空得出来", "当班"),
+        ("有没有差评", "近30天低分"),
+        ("急的有几张", "紧急"),
+        ("卡在等配件的有哪些", "暂缓"),
+        ("没人搭理的单子列一下", "未派单"),
+        ("找人工的还没人接的有几个", "人工对话"),
+        ("这个月哪栋最闹腾", "最多"),
+    ],
+)
+def test_a_leader_asks_in_plain_words(desk: Community, text: str, head: str) -> None:
+    message: dict[str, Any] = {"intent": {"name": "query_tickets", "confidence": 0.9}}
+    desk.report("E07", place_key="PUB:P1/3/2/11/STAIRS", public_area=True, symptom="楼道灯不亮")
+    found = Desk(desk.session, desk.chat("马经理"), desk.actor("马经理"), NOW, "web:9", text, message)
+    QueryTickets().act(found, cast("Tracker", None))
+    assert head in "\n".join(words for words, _ in found.answers).splitlines()[0]
+
+
+def test_urgent_ones_low_scores_and_who_is_on_duty(desk: Community) -> None:
+    boss = desk.staff("马经理")
+    urgent = desk.report("W05", symptom="马桶堵了")
+    lamp = desk.report("E04", symptom="灯不亮", place_key="P1/3/1/301")
+    lamp.finished_at, lamp.score_attitude, lamp.score_quality = NOW, 5, 2
+    old = desk.report("E04", symptom="灯不亮", place_key="P1/3/1/302")
+    old.finished_at, old.score_attitude, old.score_quality = NOW - timedelta(days=31), 1, 1
+    desk.session.flush()
+    assert desk_lists.chosen(desk.session, boss, "urgent", NOW) == [urgent]
+    assert desk_lists.chosen(desk.session, boss, "low_scores", NOW) == [lamp]
+    head, *rows = desk_lists.on_duty(desk.session, boss, NOW).splitlines()
+    held = [int(row.split("手上")[1].removesuffix("单")) for row in rows]
+    assert str(len(rows)) in head and held == sorted(held) and sum(held) == 3
+    desk.staff("王师傅").leaves.append(Leave(start_at=NOW, end_at=NOW + timedelta(days=1)))
+    assert "王师傅" not in desk_lists.on_duty(desk.session, boss, NOW)
