@@ -59,11 +59,13 @@ from tickets.words import (
     shouts,
     things_in,
     told_beside,
+    wants_it_after_all,
     worker_is_there,
     yes_cancel,
 )
 
 FRESH_DETAIL = timedelta(minutes=15)
+AFTER_ALL = timedelta(days=1)
 # 「马桶」「堵了」「没有」: too short to be a matter of its own.
 NO_MATTER = 4
 SHORT = 20
@@ -118,7 +120,17 @@ def try_answer(turn: Turn) -> Outcome | None:
         outcome = _emergency(turn, question) if question.kind == "emergency" else _ordinary(turn, question)
         if outcome is not None:
             return outcome
-    return _told_despite(turn, waiting) or _after_answer(turn)
+    return _told_despite(turn, waiting) or _after_all(turn) or _after_answer(turn)
+
+
+def _after_all(turn: Turn) -> Outcome | None:
+    """「还是修吧」 of somebody who cancelled just before: read on as the report it was."""
+    if turn.actor.resident is None or not wants_it_after_all(turn.text):
+        return None
+    last = finding.last_of(turn.session, turn.actor, kinds=("BX",))
+    if last is None or last.status != "cancelled" or not last.closed_at or turn.now - last.closed_at > AFTER_ALL:
+        return None
+    return Outcome(resume=f"{last.place_text} {last.symptom}".strip())
 
 
 def _after_answer(turn: Turn) -> Outcome | None:

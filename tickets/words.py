@@ -55,6 +55,11 @@ def is_medical(text: str) -> bool:
     return any(not denied.search(said[: found.start()]) for found in _patterns()["medical"].finditer(said))
 
 
+def wants_it_after_all(text: str) -> bool:
+    """「还是修吧」 after a cancellation."""
+    return _whole("after_all", text)
+
+
 def leaves_topic(text: str) -> bool:
     """Plainly about something else than the emergency under way."""
     return _has("other_topic", text)

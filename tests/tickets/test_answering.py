@@ -533,3 +533,13 @@ def test_who_can_be_reached_is_asked_nothing(desk: Desk) -> None:
     ticket = confirmed_place(desk, phone="13900001111")
     outcome = answer_of(desk, ticket, "对", at("09:02"))
     assert outcome is not None and outcome.reply == say("reply.place_confirmed")
+
+
+@pytest.mark.parametrize("text", ["还是修吧", "算了 还是要修", "那还是麻烦师傅来一趟吧", "想了想还是找人弄一下"])
+def test_what_was_cancelled_is_wanted_after_all(desk: Desk, text: str) -> None:
+    assert answer(desk, text, at("09:04")) is None
+    ticket = desk.report("W02", symptom="厨房水龙头滴水")
+    verbs.cancel(desk.session, ticket, desk.actor("王芳"), "不用修了", at("09:05"))
+    assert answer(desk, text, at("09:10")) == Outcome(resume=f"{ticket.place_text} 厨房水龙头滴水")
+    assert answer(desk, "还是你们修得好", at("09:11")) is None
+    assert answer(desk, text, at("09:10", 14)) is None
