@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -31,7 +32,7 @@ from rasa.shared.nlu.training_data.training_data import TrainingData
 from bot.training import model_path
 from bot.understanding import load_trained
 from nlu import classifier, words
-from nlu.components import FALLBACK_INTENT, DeskClassifier
+from nlu.components import FALLBACK_INTENT, LEARNED_FROM, DeskClassifier
 from nlu.spans import Tagger, train_tagger
 from nlu.tracker_store import BoundedTrackerStore
 
@@ -101,12 +102,36 @@ def test_numbers_are_read_by_the_parsers(node: DeskClassifier) -> None:
     assert {("ticket_no", "0007"), ("score", 5), ("score", 4)} <= values
 
 
-def test_editing_a_word_list_changes_the_fingerprint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", [*LEARNED_FROM, "desk.yml"])
+def test_editing_a_list_that_is_learned_from_changes_the_fingerprint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     before = DeskClassifier.fingerprint_addon(CONFIG)
-    assert before == DeskClassifier.fingerprint_addon(CONFIG)
-    (tmp_path / "words.yml").write_text("a: b", "utf-8")
-    monkeypatch.setattr(words, "DICT_DIR", tmp_path)
-    assert DeskClassifier.fingerprint_addon(CONFIG) != before
+    monkeypatch.setattr(words, "DICT_DIR", copytree(words.DICT_DIR, tmp_path / "dict"))
+    assert DeskClassifier.fingerprint_addon(CONFIG) == before
+    with (words.DICT_DIR / name).open("a", encoding="utf-8") as file:
+        file.write("\n")
+    assert (DeskClassifier.fingerprint_addon(CONFIG) != before) is (name in LEARNED_FROM)
+
+
+def test_nothing_else_is_learned_from() -> None:
+    """Every file of data/dict/ that training and reading open is part of the fingerprint."""
+    program = """
+import sys
+opened = set()
+sys.addaudithook(lambda event, told: event == "open" and "dict" in str(told[0]) and opened.add(str(told[0])))
+from pathlib import Path
+from shutil import copytree
+from nlu import classifier, components, spans
+examples = [one for at, one in enumerate(classifier.read_examples(Path("data/nlu"))) if at % 100 == 0]
+model, tagger = classifier.train(examples), spans.train_tagger(examples)
+for one in examples[:50]:
+    model.predict(one.text), tagger.find(one.text), list(components._read_slots(one.text))
+print(*sorted(Path(one).name for one in opened if Path(one).parent.name == "dict"))
+"""
+    root = words.DICT_DIR.parents[1]
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == list(LEARNED_FROM)
 
 
 def test_a_wrong_category_in_the_data_is_told(node: DeskClassifier) -> None:
