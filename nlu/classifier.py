@@ -444,6 +444,7 @@ class _Segment:
     end: int
     text: str
     opened: bool
+    listed: bool = False
     repair: float = 0.0
     complaint: float = 0.0
     category: str = ""
@@ -573,9 +574,16 @@ class _Segments:
 
     def _clauses(self, heads: Sequence[_Segment], *, from_start: bool) -> Iterator[Clause]:
         for number, head in enumerate(heads):
-            start = 0 if number == 0 and from_start else head.start
-            end = heads[number + 1].start if number + 1 < len(heads) else len(self._done.text)
-            yield self._clause(start, end, head.category, head.confidence)
+            start = 0 if number == 0 and from_start and not head.listed else head.start
+            end = (
+                head.end
+                if head.listed
+                else heads[number + 1].start
+                if number + 1 < len(heads)
+                else len(self._done.text)
+            )
+            clause = self._clause(start, end, head.category, head.confidence)
+            yield replace(clause, text=head.text) if head.listed else clause
 
     def _clause(self, start: int, end: int, category: str, confidence: float) -> Clause:
         first, last = self._done.source_span(start, end)
@@ -585,21 +593,27 @@ class _Segments:
         return Clause(piece, first + lead, first + lead + len(piece), category, confidence)
 
 
+_SPACE = "\x06"
 _TRIM = " \t\r\n，。！？；,.!?;、"
 
 
 def _cut(done: Normalized) -> list[_Segment]:
-    """Borders are sentence marks, the writer's spaces, and words that open another matter."""
+    """Borders are sentence marks, the writer's spaces, and words that open another matter; things listed are a stretch each."""
     text = done.text
     borders = {0, len(text), *done.breaks}
     borders.update(match.end() for match in _pattern("border").finditer(text))
     borders.update(match.start() for match in _next_told().finditer(text))
     openers = {match.start(): match.end() for match in _pattern("openers").finditer(text)}
     borders.update(openers)
+    listed = {one.start: one for one in _listed_things(done)}
+    inside = {at for one in listed.values() for at in range(one.start + 1, one.end)}
+    borders = (borders - inside) | {at for one in listed.values() for at in (one.start, one.end)}
     found: list[_Segment] = []
     for start, end in pairwise(sorted(borders)):
         body = text[openers.get(start, start) : end].strip(_TRIM)
-        if found and len(body) < _MIN_SEGMENT and start not in openers:
+        if start in listed:
+            found.append(listed[start])
+        elif found and len(body) < _MIN_SEGMENT and start not in openers:
             # 「门把手 松了」: too short to say anything by itself.
             found[-1] = replace(found[-1], end=end, text=found[-1].text + body)
         elif body:
@@ -607,12 +621,41 @@ def _cut(done: Normalized) -> list[_Segment]:
     return found
 
 
+def _listed_things(done: Normalized) -> Iterator[_Segment]:
+    """「客厅灯、水龙头和门锁都坏了」: each thing with what is told of all of them."""
+    text, join = _spaced(done), lists()["listed_join"]
+    for match in _listed().finditer(text):
+        start = match.start()
+        for border in [*re.finditer(join, match["items"]), None]:
+            end = match.end() if border is None else match.start() + border.start()
+            item = text[start : match.end("items") if border is None else end]
+            if _pattern("thing").search(item):
+                first, last = (at - text[:at].count(_SPACE) for at in (start, end))
+                yield _Segment(first, last, item.strip(_TRIM) + match["told"], first > 0, listed=True)
+            start = match.end() if border is None else match.start() + border.end()
+
+
+def _spaced(done: Normalized) -> str:
+    """The text with the writer's spaces, which a list may do without other marks."""
+    borders = [0, *sorted(set(done.breaks)), len(done.text)]
+    return _SPACE.join(done.text[start:end] for start, end in pairwise(borders))
+
+
+@cache
+def _listed() -> re.Pattern[str]:
+    words = lists()
+    item, join = words["listed_item"].replace("{thing}", words["thing"]), words["listed_join"]
+    return re.compile(f"(?P<items>(?:{item})(?:(?:{join})+(?:{item})){{1,4}})(?:{join})?{words['listed_told']}")
+
+
 @cache
 def _next_told() -> re.Pattern[str]:
     """Where one fault is told and another begins without a mark between them, or with that of a list."""
     words = lists()
     place, thing = words["place"], words["thing"]
-    return re.compile(f"(?:{words['told']})(?=、|(?:{place}|{thing})(?!{words['effect']}))|(?=、(?:{place}))")
+    return re.compile(
+        f"(?:{words['told']})(?=、|{words['told_join']}(?:{place}|{thing})(?!{words['effect']}))|(?=、(?:{place}))"
+    )
 
 
 def _is_another(head: _Segment, segment: _Segment) -> bool:

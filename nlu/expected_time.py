@@ -571,6 +571,7 @@ def _window(phrase: _Phrase, body: str, now: datetime, day: date | None) -> Wind
         return _relative_window(phrase, now, label)
     if phrase.day and phrase.bound in ("after", "before") and not (phrase.part or phrase.clock):
         return _open_days(phrase, now, label)
+    begun = None
     for first, last in _span_options(phrase, now.date(), day):
         for start_minute, end_minute in _day_minutes(phrase):
             start, end = (
@@ -579,8 +580,12 @@ def _window(phrase: _Phrase, body: str, now: datetime, day: date | None) -> Wind
             )
             point = phrase.clock and first == last and not (phrase.bound or phrase.last_clock)
             if end > now and (start >= now or not (point and _is_point(phrase))):
-                return Window(max(start, now), end, label)
-    return None
+                window = Window(max(start, now), end, label)
+                if start >= now or phrase.bound != "after" or not phrase.clock:
+                    return window
+                # 「七点以后」, said at four in the afternoon, is seven in the evening.
+                begun = begun or window
+    return begun
 
 
 def _first_open_day(first: date, last: date, end_minute: int, now: datetime) -> date:

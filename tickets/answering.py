@@ -124,13 +124,14 @@ def try_answer(turn: Turn) -> Outcome | None:
 
 
 def _after_all(turn: Turn) -> Outcome | None:
-    """「还是修吧」 of somebody who cancelled just before: read on as the report it was."""
-    if turn.actor.resident is None or not wants_it_after_all(turn.text):
+    """「还是修吧 推不上去」 of somebody who cancelled just before: read on as the report it was, with what is new."""
+    rest = wants_it_after_all(turn.text)
+    if turn.actor.resident is None or rest is None:
         return None
     last = finding.last_of(turn.session, turn.actor, kinds=("BX",))
     if last is None or last.status != "cancelled" or not last.closed_at or turn.now - last.closed_at > AFTER_ALL:
         return None
-    return Outcome(resume=f"{last.place_text} {last.symptom}".strip())
+    return Outcome(resume=" ".join(filter(None, (last.place_text, last.symptom, rest))))
 
 
 def _after_answer(turn: Turn) -> Outcome | None:
@@ -324,7 +325,9 @@ def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | Non
         return Outcome()
     question.data = {**question.data, "denied": True}
     if question.data.get("passed"):
-        return Outcome(say("reply.safety_good"))
+        mine = finding.open_of(turn.session, turn.actor, kinds=("BX",))
+        registered = any(one.created_at >= question.asked_at for one in mine)
+        return Outcome(say("reply.safety_good" if registered else "reply.safety_good_untold"))
     if question.data.get("knowledge"):
         return Outcome(say("reply.safety_clear"))
     return Outcome(resume=question.data["text"])

@@ -425,7 +425,7 @@ def _same_event(
     for ticket in session.scalars(query.order_by(Ticket.id.desc())):
         if actor.resident and ticket.reporter_id == actor.resident.id:
             return ticket
-        if key and key == ticket.place_key:
+        if _names_building(key) and key == ticket.place_key:
             return ticket
         if found.kind in PUBLIC_KINDS and _overlap(ticket.place_key, place):
             return ticket
@@ -436,12 +436,17 @@ def _overlap(key: str, place: Address) -> bool:
     """Whether the place told now is one of the candidates of an open event; `?` stands for any."""
     if place.action == "none" or not key:
         return False
-    return any(_fits(old, new) for old in key.split(" or ") for new in place.key.split(" or "))
+    return any(_fits(old, new) for old in key.split(" or ") for new in place.key.split(" or ") if _names_building(new))
+
+
+def _names_building(key: str) -> bool:
+    """Whether a place says at least in which building; 「电梯里」 may be any, and is another event than the one already known."""
+    return bool(key) and "?" not in "".join(key.split("/")[:2])
 
 
 def _fits(one: str, other: str) -> bool:
-    pairs = list(zip(one.split("/"), other.split("/"), strict=False))
-    return len(pairs) > 2 and all(a == b or "?" in (a.removeprefix("PUB:"), b.removeprefix("PUB:")) for a, b in pairs)
+    pairs = list(zip(*(key.removeprefix("PUB:").split("/") for key in (one, other)), strict=False))
+    return len(pairs) > 2 and all(a == b or "?" in (a, b) for a, b in pairs)
 
 
 def _join(
@@ -532,7 +537,7 @@ def duty_line(session: Session, actor: Actor) -> str:
 
 def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, text: str, now: datetime) -> bool:
     """Pass what was said during an emergency on to everyone on it; returns whether the place became clearer."""
-    clearer = _clearer(ticket, place)
+    clearer = _clearer(ticket, place) and (_told_by(ticket, actor) or _overlap(ticket.place_key, place))
     if clearer:
         old = ticket.place_text
         ticket.place_key, ticket.place_text = place.key, place.display
@@ -541,10 +546,10 @@ def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, te
         event = verbs.record(session, ticket, actor, "correct", now, note=f"{old} → {place.display}")
     else:
         event = verbs.record(session, ticket, actor, "comment", now, note=text)
-        if place.action == "invalid" and not is_told(ticket):
+        if place.action == "invalid" and not is_told(ticket) and _told_by(ticket, actor):
             # A home taken for the place is wrong once another was named, even one that does not exist.
             ticket.place_key, ticket.place_text = "", unchecked(place, text) or ticket.place_text
-        if place.action == "ask" and _vague(ticket) and place.spans:
+        if place.action == "ask" and _vague(ticket) and place.spans and _told_by(ticket, actor):
             # 「8栋」, and 「12A」 in the next message: the pieces belong together.
             ticket.place_key, ticket.place_text = place.key, place.display or ticket.place_text or text[:PLACE_WORDS]
     told = [*verbs.alarm_list(session, ticket.community_id, now)] if ticket.level == "U0" else []
@@ -571,6 +576,11 @@ def _clearer(ticket: Ticket, place: Address) -> bool:
         return False
     told_first = not is_told(ticket) and not place.source_key
     return _vague(ticket) or told_first or place.corrected
+
+
+def _told_by(ticket: Ticket, actor: Actor) -> bool:
+    """Whether this person reported it; others who tell of the same event never send the crew to another place."""
+    return not ticket.place_key or (actor.resident is not None and ticket.reporter_id == actor.resident.id)
 
 
 def _vague(ticket: Ticket) -> bool:

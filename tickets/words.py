@@ -55,9 +55,12 @@ def is_medical(text: str) -> bool:
     return any(not denied.search(said[: found.start()]) for found in _patterns()["medical"].finditer(said))
 
 
-def wants_it_after_all(text: str) -> bool:
-    """「还是修吧」 after a cancellation."""
-    return _whole("after_all", text)
+def wants_it_after_all(text: str) -> str | None:
+    """「还是修吧」 after a cancellation: what is said behind it, None if it does not begin so."""
+    first, *rest = re.split(_CLAUSE_ENDS, text.strip(), maxsplit=1)
+    if _whole("after_all", first):
+        return "".join(rest)
+    return "" if _whole("after_all", text) else None
 
 
 def leaves_topic(text: str) -> bool:
@@ -82,8 +85,9 @@ def worker_is_there(text: str) -> bool:
 
 def is_over(text: str, danger: str) -> bool:
     """Who reported a danger (its kind) says that nobody is in danger any more, or never was; who was lost is found."""
-    found = danger == "LOST" and _has("lost_found", text)
-    return found or _has("danger_over", text) or _whole("danger_mistaken", text)
+    if _has("danger_over", text) or (danger == "LOST" and _has("lost_found", text)):
+        return True
+    return any(_whole("danger_mistaken", clause) for clause in re.split(_CLAUSE_ENDS, text))
 
 
 def opens_another(text: str) -> bool:

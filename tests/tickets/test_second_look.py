@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+import pytest
 from deskhelp import NOW, Desk
 from sqlalchemy import select
 
 from nlu.address import NONE
-from nlu.emergency import playbook
+from nlu.emergency import of_category, playbook
 from storage.models import Draft, OutboxMessage, Ticket
 from tickets import emergencies
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.lifecycle import OPEN
 from tickets.places import read_place
 from tickets.texts import say
+from tickets.words import is_over
 
 WORDS = "她歪在沙发上嘴是斜的"
 
@@ -239,3 +242,42 @@ def test_who_was_lost_is_found_and_who_saw_wrong_says_so(desk: Desk) -> None:
     desk.seen()
     reply_to(desk, "不好意思 是我看错了", NOW + timedelta(minutes=1))
     assert "cancel_needs_call" in desk.told()["王芳"]
+
+
+@pytest.mark.parametrize(
+    ("danger", "text", "over"),
+    [
+        ("LOST", "联系上了 在同学家", True),
+        ("LOST", "还没联系上", False),
+        ("LOST", "她妈妈来了", True),
+        ("FIRE", "看错了 是人家在炒辣椒", True),
+        ("FIRE", "不是着火 是有人抽烟", True),
+        ("SEC", "是我老公喝多了 没事没事", True),
+        ("MED", "醒了", True),
+        ("MED", "醒了但是说不出话", False),
+        ("GAS", "不是煤气 是厕所地漏", True),
+        ("GAS", "找到漏的地方了", False),
+    ],
+)
+def test_a_danger_that_is_over_or_never_was(danger: str, text: str, over: bool) -> None:
+    assert is_over(text, danger) is over
+
+
+def test_a_lift_nobody_knows_where_is_another_event(desk: Desk) -> None:
+    """Two people in two lifts: neither joins the other's, nor moves its crew."""
+    assert look(desk, {"LIFT": 0.9})
+    first = emergency(desk)
+    assert first is not None
+    first.place_key, first.place_text = "PUB:P1/3/?/-/电梯", "一期3栋·电梯"
+    other = desk.stranger()
+    found = of_category("L01", "奶奶被关在电梯里了")
+    assert found is not None
+    message = (found, "奶奶被关在电梯里了", "web:2", NOW)
+    emergencies.screen(desk.session, desk.chat("李强"), other, replace(found, verdict="alarm"), *message[1:])
+    tickets = list(desk.session.scalars(select(Ticket).where(Ticket.code == "L01")))
+    assert len(tickets) == 2
+    elsewhere = read_place(desk.session, desk.community.id, "一期1栋2单元")
+    emergencies.add_words(desk.session, first, other, elsewhere, "一期1栋2单元", NOW)
+    assert first.place_key == "PUB:P1/3/?/-/电梯"
+    here = read_place(desk.session, desk.community.id, "一期3栋2单元电梯")
+    assert emergencies.add_words(desk.session, first, other, here, "一期3栋2单元电梯", NOW)
