@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from rasa_sdk import Tracker
@@ -13,8 +14,9 @@ from actions.inquiry import answer_beside
 from storage.models import Draft, Ticket
 from tickets import complaints, emergencies, finding, hearing, notify, questions, verbs
 from tickets.catalog import category
+from tickets.places import read_place
 from tickets.texts import has_text, say
-from tickets.words import bare_request, bare_threat, drops_draft, gives_up, is_angry, is_grave, shouts
+from tickets.words import bare_request, drops_draft, gives_up, goes_on, is_angry, is_grave, only_presses, shouts
 
 # Each has a rule in data/rules/forms.yml.
 INTERRUPTIONS = frozenset({"greet", "ask_question", "ask_progress", "bot_challenge", "cancel", "handoff"})
@@ -22,6 +24,7 @@ LEAK_QUARREL, LEAK = "T18", "W03"
 MAX_QUESTIONS = 2
 SURE = 0.8
 ENOUGH_WORDS = 26
+GOES_ON = timedelta(days=14)
 
 
 class ValidateComplaintForm(DeskAction):
@@ -51,7 +54,7 @@ class ValidateComplaintForm(DeskAction):
             data["angry"] = bool(data.get("angry")) or is_angry(desk.text) or shouts(desk.text) or is_grave(desk.text)
             data["faults"] = [*data.get("faults", []), *desk.faults]
             drafts.save(desk, draft, data)
-        wanted = _next_slot(desk, draft)
+        wanted = None if _pressed(desk, draft.data) else _next_slot(desk, draft)
         return [
             SlotSet("matter", data.get("words") or (None if wanted == "matter" else "-")),
             SlotSet("detail", None if wanted else "-"),
@@ -122,12 +125,10 @@ class OpenComplaint(DeskAction):
             drafts.drop(desk)
             desk.say("reply.draft_dropped")
             return cleared
-        if pressed := _pressed(desk, words):
-            drafts.drop(desk)
-            verbs.urge(desk.session, pressed, desk.actor, words, desk.now)
-            desk.tell(hearing.answer_anger(desk.session, pressed, desk.now))
-            return cleared
         assert draft is not None
+        if pressed := _pressed(desk, draft.data):
+            _press(desk, pressed, draft)
+            return cleared
         angry = bool(draft.data.get("angry"))
         ticket = open_complaint(desk, words, draft.data.get("code") or "T99")
         faults = _unregistered(desk, _faults_beside(draft, words))
@@ -142,12 +143,27 @@ class OpenComplaint(DeskAction):
         return cleared
 
 
-def _pressed(desk: Desk, words: str) -> Ticket | None:
-    """The complaint still open that a threat and nothing else is about: pressed, not told a second time."""
-    if not bare_threat(words):
-        return None
+def _pressed(desk: Desk, data: dict[str, Any]) -> Ticket | None:
+    """The complaint still open that these words press, or say to go on (「昨天又闹到两点」): it is not told a second time."""
+    words = str(data.get("words", ""))
     own = finding.open_of(desk.session, desk.actor, kinds=("TS",))
-    return verbs.load(desk.session, own[0].id) if own else None
+    same = [one for one in own if one.code == data.get("code") and desk.now - one.created_at <= GOES_ON]
+    meant = own if only_presses(words) else same if goes_on(words) and not _names_place(desk) else []
+    return verbs.load(desk.session, meant[0].id) if meant else None
+
+
+def _names_place(desk: Desk) -> bool:
+    return read_place(desk.session, desk.community_id, desk.text).action != "none"
+
+
+def _press(desk: Desk, ticket: Ticket, draft: Draft) -> None:
+    words, angry = str(draft.data["words"]), bool(draft.data.get("angry"))
+    drafts.drop(desk)
+    verbs.urge(desk.session, ticket, desk.actor, words, desk.now)
+    if angry or only_presses(words):
+        desk.tell(hearing.answer_anger(desk.session, ticket, desk.now))
+    else:
+        desk.say("reply.complaint_goes_on", **notify.facts(ticket, desk.now))
 
 
 def _answer(desk: Desk, ticket: Ticket, *, angry: bool) -> None:

@@ -10,7 +10,7 @@ from rasa_sdk.events import FollowupAction
 
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
-from actions.progress import about_worker
+from actions.progress import about_worker, when_it_comes
 from nlu.knowledge import FOLDER, Entry, Hit, KnowledgeBase, answer
 from storage.models import OpenQuestion, Ticket
 from tickets import inquiries, notify, questions
@@ -45,7 +45,7 @@ class AnswerQuestion(DeskAction):
             drafts.drop(desk)
             answer_question(desk, words)
             return []
-        if not about_worker(desk):
+        if not about_worker(desk) and not when_it_comes(desk):
             answer_question(desk, _asked(desk))
         # 「我家灯不亮 顺便问下物业费」: the fault beside the question is taken up next.
         told = bool(desk.faults) and not (tracker.active_loop or {}).get("name")

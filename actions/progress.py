@@ -11,12 +11,14 @@ from sqlalchemy import select
 from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
 from storage.models import OpenQuestion, Staff, Ticket
-from tickets import asking, desk_lists, finding, hearing, notify, talks, verbs
+from tickets import asking, desk_lists, finding, hearing, inquiries, notify, talks, verbs
 from tickets.people import staff_named
 from tickets.texts import clock, has_text, say
 from tickets.words import (
     asks_about_worker,
+    asks_day_totals,
     asks_most,
+    asks_when_it_comes,
     asks_who_is_on_duty,
     asks_who_waits,
     bare_threat,
@@ -137,6 +139,17 @@ def about_worker(desk: Desk) -> bool:
     return True
 
 
+def when_it_comes(desk: Desk) -> bool:
+    """「几点来啊」 of somebody with something open, and no written answer just before: where it stands; whether it was so."""
+    if desk.actor.resident is None or not asks_when_it_comes(desk.text):
+        return False
+    mine = meant(desk)
+    if not mine or inquiries.last_told(desk.session, desk.actor.resident, desk.now) is not None:
+        return False
+    desk.tell("\n".join(progress_line(desk, one) for one in mine[:SHOWN]))
+    return True
+
+
 class Urge(DeskAction):
     def name(self) -> str:
         return "action_urge"
@@ -202,9 +215,10 @@ class QueryTickets(DeskAction):
         return self._counted(desk, staff)
 
     def _counted(self, desk: Desk, staff: Staff) -> str:
-        """A figure, a count of what was named, else the day's counts."""
+        """A figure, a count of what was named, else the day's counts, which may not be what was meant."""
         if asking.figure_named(desk.text):
             return asking.figure(desk.session, staff, desk.text, desk.now)
         if asking.read_question(desk.session, staff, desk.text, desk.now).narrowed:
             return asking.count(desk.session, staff, desk.text, desk.now).text
-        return desk_lists.today(desk.session, staff, desk.now)
+        today = desk_lists.today(desk.session, staff, desk.now)
+        return today if asks_day_totals(desk.text) else f"{say('staff.perhaps_today')}\n{today}"

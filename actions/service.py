@@ -9,7 +9,7 @@ from actions import details, drafts
 from actions.changes import correct_latest, time_for_latest
 from actions.complaint import open_complaint
 from actions.context import Desk, DeskAction, Events
-from actions.progress import about_worker
+from actions.progress import about_worker, when_it_comes
 from storage.models import Draft
 from tickets import hearing, notify, questions, talks, verbs
 from tickets.texts import has_text, say
@@ -114,7 +114,7 @@ class Unsure(DeskAction):
             return []
         if form := form_asked_for(desk.text):
             return [FollowupAction(form)]
-        if about_worker(desk):
+        if about_worker(desk) or when_it_comes(desk):
             return []
         readings = [name for name, confidence in desk.readings if confidence > LIKELY]
         if readings[:1] == ["out_of_scope"]:

@@ -37,7 +37,7 @@ from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError, NotAllowed
 from tickets.people import Actor, actor_of, prefer
 from tickets.texts import say
-from tickets.words import is_greeting, told_beside
+from tickets.words import asks_of_dangers, is_greeting, told_beside
 
 log = logging.getLogger(__name__)
 
@@ -229,8 +229,10 @@ class Gateway:
             row.payload = {**row.payload, "left": beside, "restart": True}
 
     def _is_no_report(self, session: Session, staff: Staff, text: str) -> bool:
-        """A command, or a word to a resident (「您那边还有煤气味吗」): no danger a colleague tells of."""
-        return commands.parse(text, staff.role) is not None or bool(talks.active_of(session, staff))
+        """A command, a question about dangers (「今天有人打架吗」), or a word to a resident (「您那边还有煤气味吗」): no danger a
+        colleague tells of."""
+        asked = commands.parse(text, staff.role) is not None or asks_of_dangers(text)
+        return asked or bool(talks.active_of(session, staff))
 
     def _edit(self, session: Session, chat: Conversation, row: InboxMessage, edits: str) -> None:
         """What nobody has read yet is read as it stands now; what was answered is corrected by a message of its own."""

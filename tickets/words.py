@@ -123,6 +123,21 @@ def bare_threat(text: str) -> bool:
     return grave_reason(text) == "threat" and _whole("bare_threat", text)
 
 
+def only_presses(text: str) -> bool:
+    """「你们到底管不管」, also with a threat: chases what was complained of, and names nothing new."""
+    return bare_threat(text) or (_whole("bare_threat", text) and _has("presses", text))
+
+
+def goes_on(text: str) -> bool:
+    """「昨天又闹到两点」: what was told before has not stopped."""
+    return _has("goes_on", text)
+
+
+def asks_when_it_comes(text: str) -> bool:
+    """「几点来啊」「什么时候退我」「有消息没」, and nothing else."""
+    return _whole("when_comes", text)
+
+
 def failed_repair(text: str) -> bool:
     """Speaks of a repair that was done in vain or not at all."""
     return _has("failed_repair", text)
@@ -347,6 +362,11 @@ def list_named(text: str) -> str:
     return next((name for name in _LISTS if _has(f"list_{name}", text)), "")
 
 
+def asks_of_dangers(text: str) -> bool:
+    """「今天有人打架吗」 of a colleague: a question about dangers, and no danger told."""
+    return _has("asks_of_dangers", text) and not _has("calls_for_help", text)
+
+
 def asks_who_is_on_duty(text: str) -> bool:
     """「谁闲着」「谁手上活最少」 of a leader."""
     return _has("who_is_on_duty", text)
@@ -355,6 +375,11 @@ def asks_who_is_on_duty(text: str) -> bool:
 def asks_most(text: str) -> bool:
     """「哪栋最闹腾」「啥毛病报得最多」 of a leader."""
     return _has("most", text)
+
+
+def asks_day_totals(text: str) -> bool:
+    """「今天咋样」 of a leader: what came in, was done and is open."""
+    return _has("day_totals", text)
 
 
 def asks_who_waits(text: str) -> bool:

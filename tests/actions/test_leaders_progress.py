@@ -14,6 +14,7 @@ from actions.context import Desk
 from actions.progress import Progress, QueryTickets
 from storage.models import Leave
 from tickets import desk_lists
+from tickets.texts import say
 
 
 def asked(desk: Community, text: str, by: str = "马经理") -> str:
@@ -48,7 +49,8 @@ def test_a_question_that_names_no_figure_is_not_answered_with_one(desk: Communit
         QueryTickets().act(found, cast("Tracker", None))
         return "\n".join(words for words, _ in found.answers)
 
-    assert "新增1" in told("大家都忙得怎么样啊")
+    assert told("大家都忙得怎么样啊").startswith("今天") and "新增1" in told("大家都忙得怎么样啊")
+    assert told("业主都满意伐").startswith(say("staff.perhaps_today"))
     assert "未派单" in told("手头没派出去的都有啥")
     assert "满意率" in told("这个月满意率咋样")
 

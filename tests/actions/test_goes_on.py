@@ -1,0 +1,107 @@
+"""A complaint that goes on is pressed and not told a second time; who only asks when something comes of it hears where it stands."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from deskhelp import NOW
+from deskhelp import Desk as Community
+from sqlalchemy import select
+
+from actions.complaint import OpenComplaint, ValidateComplaintForm
+from actions.context import Desk, DeskAction
+from actions.inquiry import AnswerQuestion
+from storage.models import Draft, Ticket
+from tickets import notify
+from tickets.texts import say
+from tickets.words import asks_of_dangers, asks_when_it_comes, only_presses
+
+
+def hear(desk: Community, text: str, intent: str, category: str, *actions: DeskAction) -> list[str]:
+    message: dict[str, Any] = {
+        "intent": {"name": intent, "confidence": 0.9},
+        "category_ranking": [{"name": category, "confidence": 0.9}],
+        "entities": [{"entity": "category", "value": category}],
+    }
+    tracker: Any = SimpleNamespace(get_slot=lambda _name: None, active_loop=None)
+    told: list[str] = []
+    for action in actions:
+        found = Desk(desk.session, desk.chat("王芳"), desk.actor("王芳"), NOW, f"web:{text}", text, message)
+        action.act(found, tracker)
+        told += [words for words, *_ in found.answers]
+    return told
+
+
+def complain(desk: Community, text: str, category: str = "T09") -> list[str]:
+    return hear(desk, text, "file_complaint", category, ValidateComplaintForm(), OpenComplaint())
+
+
+def open_complaint(desk: Community) -> Ticket:
+    return desk.report("T09", kind="TS", symptom="楼上半夜拖椅子", conversation=desk.chat("王芳"))
+
+
+def test_the_same_again_presses_the_open_one(desk: Community) -> None:
+    ticket = open_complaint(desk)
+    assert complain(desk, "昨天又闹到两点") == [say("reply.complaint_goes_on", **notify.facts(ticket, NOW))]
+    assert ticket.urge_count == 1
+    assert desk.session.scalar(select(Draft)) is None
+    assert complain(desk, "你们到底管不管啊", "T02")
+    assert ticket.urge_count == 2
+    assert len(list(desk.session.scalars(select(Ticket)))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "category"), [("保洁又没来", "T06"), ("一期7栋2单元902又在吵", "T09"), ("楼下麻将声到一点", "T09")]
+)
+def test_another_matter_is_a_complaint_of_its_own(desk: Community, text: str, category: str) -> None:
+    ticket = open_complaint(desk)
+    complain(desk, text, category)
+    assert ticket.urge_count == 0
+
+
+def test_when_it_comes_is_answered_by_where_it_stands(desk: Community) -> None:
+    ticket = desk.report("W02", symptom="水龙头滴水")
+    (told,) = hear(desk, "几点来啊", "ask_question", "Q11", AnswerQuestion())
+    assert ticket.ticket_no in told
+
+
+@pytest.mark.parametrize("text", ["几点来啊", "什么时候退我", "有消息没", "到底什么时候去说"])
+def test_nothing_but_when(text: str) -> None:
+    assert asks_when_it_comes(text)
+
+
+@pytest.mark.parametrize("text", ["几点到几点", "什么时候供暖", "几点开门", "明天停电吗"])
+def test_when_something_else_is(text: str) -> None:
+    assert not asks_when_it_comes(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "presses"),
+    [
+        ("你们到底管不管", True),
+        ("行 我给你们三天 不弄我打12345", True),
+        ("你们等着 抖音见", False),
+        ("楼上又吵 管不管", False),
+    ],
+)
+def test_only_pressing(text: str, presses: bool) -> None:
+    assert only_presses(text) is presses
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("今天有几个人打分了", True),
+        ("今天有人打架吗", True),
+        ("有没有火警", True),
+        ("今天报警的有几个", True),
+        ("有没有人 快来 着火了", False),
+        ("3栋着火了 谁在附近", False),
+        ("有人打架 在南门", False),
+        ("有没有人在 3栋电梯困人了快来", False),
+    ],
+)
+def test_colleagues_ask_about_dangers_and_tell_of_them(text: str, asks: bool) -> None:
+    assert asks_of_dangers(text) is asks
