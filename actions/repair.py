@@ -29,6 +29,8 @@ GAS_SMELL = "gas_smell"
 # How long somebody may think about whether a neighbour's report is the same as theirs.
 JOIN_WAIT = timedelta(minutes=10)
 SAME_TELLING = timedelta(hours=2)
+# Who is locked out stands before the door: no day is asked.
+AT_ONCE = frozenset({"D01"})
 # Each has a rule in data/rules/forms.yml.
 INTERRUPTIONS = frozenset(
     {"greet", "ask_question", "ask_progress", "bot_challenge", "urge", "cancel", "handoff", "file_complaint"}
@@ -396,7 +398,8 @@ def _question(desk: Desk, draft: Draft, ticket: Ticket) -> str:
 
 
 def _needs_time(ticket: Ticket) -> bool:
-    return ticket.level in ("U2", "U3", "U4") and not ticket.public_area and not ticket.wanted_label
+    late = ticket.level in ("U2", "U3", "U4") and ticket.code not in AT_ONCE
+    return late and not ticket.public_area and not ticket.wanted_label
 
 
 def _open_beside(desk: Desk, linked: Ticket, code: str, words: str, mark: str) -> None:

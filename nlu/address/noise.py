@@ -19,13 +19,15 @@ class _Noise:
     """Blanks times, money, counts, plates, order numbers and the like; finds the phone that is glued to an address."""
 
     PHONE = re.compile(r"(?<!\d)(?P<room>\d{3,4})?(?P<phone>1[3-9]\d{9})(?!\d)")
+    ROOM = re.compile(r"(?<!\d)\d{3,4}(?!\d)")
     SPACED_PHONE = re.compile(r"(?<![\d-])1[3-9]\d[ -]\d{4}[ -]\d{4}(?![\d-])")
 
     def __init__(self) -> None:
         words, marks = wording()["not_address"], wording()["marks"]
         to = either(folded_words(marks["to"]))
-        parts = (self._codes(words), self._dates(words, to), self._streets(marks), self._counts(words, to))
+        parts = (words["wondered"], self._codes(words), self._dates(words, to), self._streets(marks), self._counts(words, to))
         self.pattern = re.compile("|".join(parts))
+        self.above_or_below = re.compile(words["above_or_below"])
 
     @staticmethod
     def _codes(words: Mapping[str, Any]) -> str:
@@ -98,7 +100,9 @@ class _Noise:
         found_phone = self.PHONE.search(text)
         phone = phone or (found_phone["phone"] if found_phone else "")
         text = self.PHONE.sub(lambda m: (m["room"] or "") + HOLE * len(m["phone"]), text)
-        return self.pattern.sub(lambda m: HOLE * len(m[0]), text), phone
+        text = self.pattern.sub(lambda m: HOLE * len(m[0]), text)
+        without = self.above_or_below.sub(lambda m: HOLE * len(m[0]), text)
+        return (without if self.ROOM.search(without) else text), phone
 
 
 @cache

@@ -119,6 +119,16 @@ def _name(text: str) -> str:
     return found[0] if found else ""
 
 
+def _told_of(others: list[Parts], places: list[Parts]) -> list[Parts]:
+    """「楼上漏水 我是1栋1单元501」: the place of the writer is what 楼上 is told of."""
+    bare = all(part.relation and replace(part, relation="").empty for part in others)
+    writer = next((part for part in places if "reporter" in part.flags), None)
+    if not others or not bare or writer is None:
+        return []
+    above = next((part.relation for part in others if part.relation == "above"), writer.relation)
+    return [replace(writer, relation=above, flags=writer.flags - {"reporter"})]
+
+
 class _Grouper:
     """Puts tokens together into places; a level said twice begins another place."""
 
@@ -144,7 +154,7 @@ class _Grouper:
         self._close()
         places = [part for part in self.done if not part.empty]
         others = [part for part in places if "reporter" not in part.flags]
-        return others or places, self.used
+        return _told_of(others, places) or others or places, self.used
 
     def _close(self) -> None:
         now = self.now
