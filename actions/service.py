@@ -14,7 +14,7 @@ from storage.models import Draft
 from tickets import hearing, notify, questions, talks, verbs
 from tickets.texts import has_text, say
 from tickets.verbs import Report
-from tickets.words import form_asked_for
+from tickets.words import form_asked_for, mocks
 
 LIKELY = 0.08
 SURELY_TALK = 0.8
@@ -55,6 +55,8 @@ class Praise(DeskAction):
         return "action_praise"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if mocks(desk.text):
+            return [FollowupAction("complaint_form")]
         told = hearing.praise(desk.session, desk.actor, desk.conversation, desk.text, f"{desk.key}:c", desk.now)
         yes, no = say("button.name_me"), say("button.no_name")
         named = desk.actor.resident and questions.asked_since(

@@ -128,6 +128,11 @@ def only_presses(text: str) -> bool:
     return bare_threat(text) or (_whole("bare_threat", text) and _has("presses", text))
 
 
+def mocks(text: str) -> bool:
+    """「效率真高 报修一个月了灯还没亮」: praise in its words only."""
+    return _has("not_praise", text)
+
+
 def goes_on(text: str) -> bool:
     """「昨天又闹到两点」: what was told before has not stopped."""
     return _has("goes_on", text)

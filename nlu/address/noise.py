@@ -25,7 +25,13 @@ class _Noise:
     def __init__(self) -> None:
         words, marks = wording()["not_address"], wording()["marks"]
         to = either(folded_words(marks["to"]))
-        parts = (words["wondered"], self._codes(words), self._dates(words, to), self._streets(marks), self._counts(words, to))
+        parts = (
+            words["wondered"],
+            self._codes(words),
+            self._dates(words, to),
+            self._streets(marks),
+            self._counts(words, to),
+        )
         self.pattern = re.compile("|".join(parts))
         self.above_or_below = re.compile(words["above_or_below"])
 

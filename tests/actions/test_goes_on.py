@@ -16,7 +16,7 @@ from actions.inquiry import AnswerQuestion
 from storage.models import Draft, Ticket
 from tickets import notify
 from tickets.texts import say
-from tickets.words import asks_of_dangers, asks_when_it_comes, only_presses
+from tickets.words import asks_of_dangers, asks_when_it_comes, mocks, only_presses
 
 
 def hear(desk: Community, text: str, intent: str, category: str, *actions: DeskAction) -> list[str]:
@@ -105,3 +105,17 @@ def test_only_pressing(text: str, presses: bool) -> None:
 )
 def test_colleagues_ask_about_dangers_and_tell_of_them(text: str, asks: bool) -> None:
     assert asks_of_dangers(text) is asks
+
+
+@pytest.mark.parametrize(
+    ("text", "mocking"),
+    [
+        ("呵呵 你们效率真高啊 报修一个月了灯还没亮 牛", True),
+        ("真行 三天了垃圾还在", True),
+        ("王师傅手艺好 用了三个月没坏过", False),
+        ("师傅真快 我还没来得及倒茶就修好了", False),
+        ("修得真好 谢谢", False),
+    ],
+)
+def test_praise_in_words_only(text: str, mocking: bool) -> None:
+    assert mocks(text) is mocking
