@@ -41,6 +41,12 @@ def test_a_survey_from_the_order_to_the_plan(desk: Desk) -> None:
     ("role", "words", "name"),
     [
         ("worker", "0063我出门了 十分钟到", "set_out"),
+        ("worker", "0060暖气漏水地址哪儿啊", "status"),
+        ("worker", "我手上有啥", "my_jobs"),
+        ("manager", "0051呢", "status"),
+        ("manager", "0141 误报 关了", "false_alarm"),
+        ("manager", "帮我催一下王师傅0048", "nudge"),
+        ("manager", "有谁找人工了", "talks"),
         ("worker", "0063收到 马上到", "set_out"),
         ("worker", "行 我一会儿就过去看看", "set_out"),
         ("worker", "0063到他家门口了 敲门没人应", "not_home"),
