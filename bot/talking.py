@@ -14,7 +14,14 @@ from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import NoTalk
 from tickets.people import Actor
 from tickets.texts import say
-from tickets.words import is_angry, is_grave, leaves_person, person_and_nothing_else, where_is_person
+from tickets.words import (
+    gives_up_waiting,
+    is_angry,
+    is_grave,
+    leaves_person,
+    person_and_nothing_else,
+    where_is_person,
+)
 
 SHOWN = 6
 # Said within a danger, or in answer to whether there is one: these come before any talk.
@@ -32,7 +39,7 @@ def resident_turn(session: Session, chat: Conversation, row: InboxMessage, turn:
     talk = talks.of_resident(session, resident)
     if talk and talk.state == "active":
         return _pass_on(session, chat, row, talk, turn)
-    if talk and leaves_person(turn.text):
+    if talk and (leaves_person(turn.text) or gives_up_waiting(turn.text)):
         talks.end(session, talk, turn.actor, "resident", turn.now)
         return Outcome(say("reply.person_not_wanted"))
     if talk and where_is_person(turn.text):

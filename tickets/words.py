@@ -43,6 +43,11 @@ def leaves_person(text: str) -> bool:
     return _whole("leaves_person", text)
 
 
+def gives_up_waiting(text: str) -> bool:
+    """「算了不等了」 of somebody for whom a person was called."""
+    return _whole("gives_up_waiting", text)
+
+
 def where_is_person(text: str) -> bool:
     """「人呢」「怎么还没人理我」 of somebody who waits for a person."""
     return _whole("where_is_person", text)

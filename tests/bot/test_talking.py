@@ -122,9 +122,12 @@ def test_a_call_before_a_visit_or_a_threat_is_for_the_dialogue(door: Door, words
 
 def test_who_waits_for_a_person_is_told_again_or_lets_it_be(door: Door) -> None:
     door.say("王芳", "转人工")
-    assert "客服小周" in door.say("王芳", "人呢")[0]
+    for words in ("人呢", "等了半天了", "有没有活人"):
+        assert "客服小周" in door.say("王芳", words)[0]
     assert door.talk().state == "waiting"
     assert door.say("王芳", "不用找真人了") == [say("reply.person_not_wanted")]
+    door.say("王芳", "转人工")
+    assert door.say("王芳", "算了不用了") == [say("reply.person_not_wanted")]
     assert door.talk().state == "ended"
 
 
