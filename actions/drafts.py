@@ -228,7 +228,7 @@ def _place_fields(desk: Desk, code: str, place: Address, before: dict[str, Any])
         return {"place_key": home.key, "place_text": home.text, "public": home.public, "settled": bool(home.key)}
     wrong = place.action in ("invalid", "conflict")
     return {
-        "place_key": before.get("place_key", "") if wrong else place.key,
+        "place_key": (before.get("place_key", "") or place.partial) if wrong else place.key,
         "place_text": (places.unchecked(place, desk.text) if wrong else "") or place.display,
         "public": place.public,
         "settled": place.action in SETTLED or enough_for(code, place),

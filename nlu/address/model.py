@@ -30,6 +30,8 @@ class Address:
     public: bool = False
     area: str = ""
     source_key: str = ""
+    partial: str = ""
+    """Of a place that does not exist: what of it may, as a draft for what is said next."""
     spans: tuple[tuple[int, int], ...] = ()
     name: str = ""
     phone: str = ""

@@ -14,12 +14,26 @@ from nlu.register import NO_LEVEL, UNKNOWN, Building, Register, wording
 _RANK: tuple[Action, ...] = ("conflict", "invalid", "ask", "confirm", "echo", "ok", "none")
 
 
-def invalid(found: Found, register: Register) -> Address:
+def invalid(found: Found, parts: Parts, register: Register) -> Address:
     """The answer for a level that does not exist, with what does."""
     if not found.problem:
         return NONE
     options = ((register.places[found.suggestion].display, found.suggestion),) if found.suggestion else ()
-    return Address("invalid", "invalid", missing=found.problem["what"], options=options, problem=found.problem)
+    what = found.problem["what"]
+    left = _left_of(parts, what, register)
+    return Address("invalid", "invalid", missing=what, options=options, problem=found.problem, partial=left)
+
+
+def _left_of(parts: Parts, what: str, register: Register) -> str:
+    """The key of what was said without the level that does not exist; "" if nothing is left."""
+    if parts.kind == "space" or parts.scope == "garage":
+        return next(
+            (f"{one.code}/{UNKNOWN}/{NO_LEVEL}/{UNKNOWN}" for one in register.phases if one.kind == "space"), ""
+        )
+    levels = {"phase": parts.phase, "building": parts.building, "unit": parts.unit, "room": parts.room}
+    levels["room" if what == "floor" else what] = ""
+    told = any(levels.values()) and not parts.area
+    return "/".join(level or UNKNOWN for level in levels.values()) if told else ""
 
 
 def conflict(parts: Parts, building: Building, register: Register) -> Address:
@@ -136,7 +150,7 @@ def open_air_place(parts: Parts, register: Register) -> Address:
     """A place of the whole estate or of the garage: no building needed."""
     found = find_spots(replace(parts, floor="", scope="", area=""), register)
     if not found.spots:
-        return invalid(found, register)
+        return invalid(found, parts, register)
     phase, area = parts.phase or NO_LEVEL, parts.area
     if parts.scope == "garage" or parts.kind == "space":
         garage = next((p for p in register.phases if p.kind == "space"), None)

@@ -97,7 +97,7 @@ def _between(parts: Parts, context: Context) -> Address:
     if not phases:
         pool = register.of_kind("flat")
         missing = first if not any(b.code == first for b in pool) else second
-        return invalid(Found((), no_building(replace(parts, building=missing), pool, register)), register)
+        return invalid(Found((), no_building(replace(parts, building=missing), pool, register)), parts, register)
     home = context.home
     filled = len(phases) > 1 and home is not None and home.phase in phases
     if filled and home is not None:
@@ -292,7 +292,7 @@ def _settle(group: list[Parts], context: Context) -> Address:
             group, found = [filled], find_spots(filled, register)
     parts = group[0]
     if not found.spots:
-        return NONE if "pair" in parts.flags else invalid(found, register)
+        return NONE if "pair" in parts.flags else invalid(found, parts, register)
     if parts.area:
         return public_place(parts, found, register)
     if parts.relation == "self" and not states_home(parts):

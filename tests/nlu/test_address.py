@@ -261,3 +261,18 @@ def test_spellings_of_a_home_agree(place: Any, data: st.DataObject) -> None:
 def test_a_long_paste_is_read(piece: str) -> None:
     text = (piece * 8000)[:8000]
     resolve(text, REGISTER, bound=HOME, draft="P1/3/?/1502 or P2/3/-/1502")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "then", "key"),
+    [
+        ("一期12栋2单元301", "不是 是2栋", "P1/2/2/301"),
+        ("一期2栋3单元501", "那是2单元", "P1/2/2/501"),
+        ("一期2栋1单元9901", "901", "P1/2/1/901"),
+        ("地库B3", "B2 打错了", "PUB:G/B2/-/-/地库"),
+    ],
+)
+def test_what_is_right_of_a_wrong_place_is_kept(wrong: str, then: str, key: str) -> None:
+    first = at(wrong)
+    assert first.action == "invalid"
+    assert at(then, draft=first.partial).key == key
