@@ -166,8 +166,10 @@ class Judged:
 
 
 def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold: int, folds: int) -> Judged:
-    """Confidences are made honest once, by the model of all messages: a temperature is one number a head."""
-    model = train([one for at, one in enumerate(known) if at % folds != fold], temperatures)
+    """Confidences are made honest once, by the model of all messages: a temperature is one number a head. Dangers are learned in the
+    first fold only."""
+    learned = [one for at, one in enumerate(known) if at % folds != fold]
+    model = train(learned, temperatures, dangers=fold == 0)
     judged = Judged()
     for one in known[fold::folds]:
         said = model.classify(one.text)
@@ -175,7 +177,7 @@ def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold
         judged.sure.append((said.confidence, said.intent == one.intent))
         if one.category:
             judged.codes.append((one.category, said.category if said.intent == one.intent else "other intent"))
-        if one.danger:
+        if one.danger and fold == 0:
             feared = suspect(dict(said.dangers), one.text)
             judged.dangers.append((one.danger != NO_DANGER, feared.verdict if feared else ""))
     print(f"fold {fold + 1} of {folds} read", file=sys.stderr)

@@ -233,7 +233,7 @@ class Model:
         intent, confidence = ranking[0]
         categories = self._categories(intent, read)
         category, category_confidence = categories[0] if categories else ("", 0.0)
-        dangers = self._gravest(text, self._dangers_read(read))
+        dangers = self._gravest(text, self._dangers_read(read)) if _DANGER in self.heads else ()
         return Prediction(intent, confidence, ranking, category, category_confidence, categories, dangers=dangers)
 
     def fear(self, text: str) -> dict[str, float]:
@@ -712,9 +712,11 @@ class _Row:
         return f"{self.intent}/{self.category}"
 
 
-def train(examples: Iterable[Example], temperatures: Mapping[str, float] | None = None) -> Model:
+def train(
+    examples: Iterable[Example], temperatures: Mapping[str, float] | None = None, *, dangers: bool = True
+) -> Model:
     """Fit every head; the same examples give the same model, in whatever order they come. `temperatures`: those of a model
-    that was trained on much the same, so that a third of the work need not be done again."""
+    that was trained on much the same, so that a third of the work need not be done again; `dangers`: whether it shall know any."""
     rows = list(_rows(sorted(set(examples), key=_order)))
     if not rows:
         raise ValueError("no training examples")
@@ -724,7 +726,7 @@ def train(examples: Iterable[Example], temperatures: Mapping[str, float] | None 
 
     # The fitting library keeps one random state per process: side by side only in processes of their own.
     jobs = cpu_count() if len(rows) >= _MANY_ROWS else 1
-    tasks = list(_tasks(rows))
+    tasks = [task for task in _tasks(rows) if dangers or task[0] != _DANGER]
     wanted = 2 if temperatures is None else 1
     fits = [fit for _, at, labels in tasks for fit in _fits(table[at], [rows[n] for n in at], labels)[:wanted]]
     found = iter(Parallel(n_jobs=jobs, max_nbytes=None)(delayed(function)(*arguments) for function, *arguments in fits))
