@@ -146,9 +146,12 @@ class OpenComplaint(DeskAction):
 def _pressed(desk: Desk, data: dict[str, Any]) -> Ticket | None:
     """The complaint still open that these words press, or say to go on (「昨天又闹到两点」): it is not told a second time."""
     words = str(data.get("words", ""))
+    presses = only_presses(words)
+    if not presses and (not goes_on(words) or _names_place(desk)):
+        return None
     own = finding.open_of(desk.session, desk.actor, kinds=("TS",))
     same = [one for one in own if one.code == data.get("code") and desk.now - one.created_at <= GOES_ON]
-    meant = own if only_presses(words) else same if goes_on(words) and not _names_place(desk) else []
+    meant = own if presses else same
     return verbs.load(desk.session, meant[0].id) if meant else None
 
 

@@ -97,7 +97,7 @@ class Progress(DeskAction):
             else:
                 desk.say("reply.last_closed", **notify.facts(last, desk.now))
             return []
-        desk.tell("\n".join(progress_line(desk, one) for one in tickets[:SHOWN]))
+        _tell_progress(desk, tickets)
         return []
 
 
@@ -127,6 +127,10 @@ def progress_line(desk: Desk, ticket: Ticket) -> str:
     return say(key, reason=ticket.hold_reason, wake=clock(ticket.wake_at, desk.now), **notify.facts(ticket, desk.now))
 
 
+def _tell_progress(desk: Desk, tickets: list[Ticket]) -> None:
+    desk.tell("\n".join(progress_line(desk, one) for one in tickets[:SHOWN]))
+
+
 def about_worker(desk: Desk) -> bool:
     """「来的师傅叫啥」「靠谱不」: who comes for what is open, and how to know them; whether the message asked that."""
     if desk.actor.resident is None or not asks_about_worker(desk.text):
@@ -134,7 +138,7 @@ def about_worker(desk: Desk) -> bool:
     coming = [one for one in meant(desk, kinds=("BX",)) if one.handler and one.status in ("assigned", "in_progress")]
     if not coming:
         return False
-    desk.tell("\n".join(progress_line(desk, one) for one in coming[:SHOWN]))
+    _tell_progress(desk, coming)
     desk.say("reply.worker_known_by")
     return True
 
@@ -146,7 +150,7 @@ def when_it_comes(desk: Desk) -> bool:
     mine = meant(desk)
     if not mine or inquiries.last_told(desk.session, desk.actor.resident, desk.now) is not None:
         return False
-    desk.tell("\n".join(progress_line(desk, one) for one in mine[:SHOWN]))
+    _tell_progress(desk, mine)
     return True
 
 
@@ -205,7 +209,7 @@ class QueryTickets(DeskAction):
     def _answered(self, desk: Desk, staff: Staff) -> str:
         """Who waits for a person, what occurs most, who is on duty, a list, else a figure or a count."""
         if asks_who_waits(desk.text):
-            return talks.listing(desk.session, desk.community_id, desk.now)
+            return talks.listing(talks.open_ones(desk.session, desk.community_id), desk.now)
         if asks_most(desk.text) and not asks_who_is_on_duty(desk.text):
             return asking.top(desk.session, staff, desk.text, desk.now)
         if name := list_named(desk.text):

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from storage.models import Identity, LoginCode, Resident, Staff, WebSession
-from tickets.people import homes_of
+from tickets.people import homes_of, trades_shown
 from tickets.texts import say
 
 SESSION_LASTS = timedelta(days=30)
@@ -106,13 +106,12 @@ def _resident_row(session: Session, resident: Resident) -> dict[str, str]:
 
 
 def _staff_row(staff: Staff) -> dict[str, str]:
-    trades = say("list.comma").join(say(f"trade.{trade}") for trade in staff.trades)
     return {
         "id": f"staff:{staff.id}",
         "name": staff.name,
         "role": ROLES[staff.role],
         "title": say(f"role.{staff.role}"),
-        "subtitle": trades or say(f"department.{staff.department}"),
+        "subtitle": trades_shown(staff) or say(f"department.{staff.department}"),
     }
 
 

@@ -213,7 +213,7 @@ def _talks(context: Context, command: Command) -> Reply:
         return Reply(talks.transcript(context.session, talk, context.now))
     there = talks.open_ones(context.session, context.staff.community_id)
     buttons = tuple((f"talk:{one.id}", talks.short_who(one)) for one in there if one.state == "waiting")
-    return Reply(talks.listing(context.session, context.staff.community_id, context.now), buttons[:SHOWN])
+    return Reply(talks.listing(there, context.now), buttons[:SHOWN])
 
 
 RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {

@@ -233,7 +233,7 @@ class Model:
         intent, confidence = ranking[0]
         categories = self._categories(intent, read)
         category, category_confidence = categories[0] if categories else ("", 0.0)
-        dangers = self._gravest(text, self._dangers_read(read)) if _DANGER in self.heads else ()
+        dangers = self._gravest(text, self._dangers_read(read))
         return Prediction(intent, confidence, ranking, category, category_confidence, categories, dangers=dangers)
 
     def fear(self, text: str) -> dict[str, float]:
@@ -574,16 +574,12 @@ class _Segments:
 
     def _clauses(self, heads: Sequence[_Segment], *, from_start: bool) -> Iterator[Clause]:
         for number, head in enumerate(heads):
-            start = 0 if number == 0 and from_start and not head.listed else head.start
-            end = (
-                head.end
-                if head.listed
-                else heads[number + 1].start
-                if number + 1 < len(heads)
-                else len(self._done.text)
-            )
-            clause = self._clause(start, end, head.category, head.confidence)
-            yield replace(clause, text=head.text) if head.listed else clause
+            if head.listed:
+                yield replace(self._clause(head.start, head.end, head.category, head.confidence), text=head.text)
+                continue
+            start = 0 if number == 0 and from_start else head.start
+            end = heads[number + 1].start if number + 1 < len(heads) else len(self._done.text)
+            yield self._clause(start, end, head.category, head.confidence)
 
     def _clause(self, start: int, end: int, category: str, confidence: float) -> Clause:
         first, last = self._done.source_span(start, end)
@@ -712,11 +708,9 @@ class _Row:
         return f"{self.intent}/{self.category}"
 
 
-def train(
-    examples: Iterable[Example], temperatures: Mapping[str, float] | None = None, *, dangers: bool = True
-) -> Model:
+def train(examples: Iterable[Example], temperatures: Mapping[str, float] | None = None) -> Model:
     """Fit every head; the same examples give the same model, in whatever order they come. `temperatures`: those of a model
-    that was trained on much the same, so that a third of the work need not be done again; `dangers`: whether it shall know any."""
+    that was trained on much the same, so that a third of the work need not be done again."""
     rows = list(_rows(sorted(set(examples), key=_order)))
     if not rows:
         raise ValueError("no training examples")
@@ -726,7 +720,7 @@ def train(
 
     # The fitting library keeps one random state per process: side by side only in processes of their own.
     jobs = cpu_count() if len(rows) >= _MANY_ROWS else 1
-    tasks = [task for task in _tasks(rows) if dangers or task[0] != _DANGER]
+    tasks = list(_tasks(rows))
     wanted = 2 if temperatures is None else 1
     fits = [fit for _, at, labels in tasks for fit in _fits(table[at], [rows[n] for n in at], labels)[:wanted]]
     found = iter(Parallel(n_jobs=jobs, max_nbytes=None)(delayed(function)(*arguments) for function, *arguments in fits))

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from nlu.slots import mask_text
 from storage.models import CoHandler, Staff, Ticket
 from tickets import finding, lifecycle, notify
 from tickets.ledger import scope_of
-from tickets.people import Actor, hides_name_from, is_accused, may_see, on_shift
+from tickets.people import Actor, hides_name_from, is_accused, may_see, on_shift, trades_shown
 from tickets.periods import period
 from tickets.report_text import counts_text
 from tickets.reports import overdue_conditions, standing
@@ -159,17 +159,13 @@ def on_duty(session: Session, leader: Staff, now: datetime) -> str:
     query = select(Staff).where(Staff.community_id == leader.community_id, Staff.role == "worker", Staff.active)
     department = scope_of(leader).department
     there = [one for one in session.scalars(query) if on_shift(one, now) and department in ("", one.department)]
-    held = select(Ticket.handler_id, func.count()).where(Ticket.handler_id.in_([one.id for one in there]))
-    held = held.where(Ticket.status.in_(("assigned", "in_progress", "rework"))).group_by(Ticket.handler_id)
-    jobs = dict(session.execute(held).tuples().all())
+    jobs = finding.loads(session, leader.community_id)
     there.sort(key=lambda one: (jobs.get(one.id, 0), one.id))
-    rows = [say("staff.on_duty_line", name=one.name, trades=_trades(one), count=jobs.get(one.id, 0)) for one in there]
+    rows = [
+        say("staff.on_duty_line", name=one.name, trades=trades_shown(one), count=jobs.get(one.id, 0)) for one in there
+    ]
     head = say("staff.on_duty_head", count=len(there))
     return "\n".join([head, *rows]) if rows else head + say("staff.nothing")
-
-
-def _trades(staff: Staff) -> str:
-    return say("list.comma").join(say(f"trade.{trade}") for trade in staff.trades)
 
 
 def waiting_for_inspection(session: Session, staff: Staff) -> list[Ticket]:

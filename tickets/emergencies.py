@@ -307,24 +307,30 @@ def _where(
     running: Ticket | None,
     told: tuple[str, str],
 ) -> tuple[str, str]:
-    """Key and display; several candidates are kept (all are searched), nothing said means the emergency that is already
-    running, else the place told so far for a fault (`told`), else the home this person has just reported something in
-    (「马桶水快漫出来了」 after 「马桶堵了」), else the registered one."""
-    if running is not None and place.action == "none":
-        return running.place_key, running.place_text
+    """Key and display of where the danger is; several candidates are kept, because all are searched."""
+    if place.action == "none":
+        return _where_unsaid(session, community, actor, now, running, told)
     if place.action in ("ok", "echo", "confirm"):
         return place.key, place.display
     if place.options:
         return place.key, say("place.candidates", places=say("list.or").join(label for label, _ in place.options))
-    if place.action == "none" and is_exact(told[0]):
+    return (place.key, place.display) if place.action == "ask" else ("", unchecked(place, text))
+
+
+def _where_unsaid(
+    session: Session, community: int, actor: Actor, now: datetime, running: Ticket | None, told: tuple[str, str]
+) -> tuple[str, str]:
+    """The emergency that is already running, else the place told so far for a fault (`told`), else the home this person has just
+    reported something in (「马桶水快漫出来了」 after 「马桶堵了」), else the registered one."""
+    if running is not None:
+        return running.place_key, running.place_text
+    if is_exact(told[0]):
         return told
-    last = _reported_lately(session, actor, now) if place.action == "none" else None
+    last = _reported_lately(session, actor, now)
     if last and not last.public_area and is_exact(last.place_key):
         return last.place_key, last.place_text
     home = home_key(session, actor.resident)
-    if home and place.action == "none":
-        return home, place_display(session, community, home)
-    return (place.key, place.display) if place.action == "ask" else ("", unchecked(place, text))
+    return (home, place_display(session, community, home)) if home else ("", "")
 
 
 def _phone_told_lately(session: Session, actor: Actor, now: datetime) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from storage.models import Assignment, CoHandler, Follower, Staff, Ticket
@@ -52,6 +52,15 @@ def jobs_of(session: Session, staff: Staff, *statuses: str) -> list[Ticket]:
     wanted = statuses or tuple(lifecycle.OPEN)
     query = select(Ticket).where(Ticket.handler_id == staff.id, Ticket.status.in_(wanted))
     return list(session.scalars(query.order_by(Ticket.level, Ticket.finish_by, Ticket.id)))
+
+
+def loads(session: Session, community_id: int) -> dict[int, int]:
+    """How many jobs each colleague of a community has on hand; who has none is missing."""
+    query = select(Ticket.handler_id, func.count()).where(
+        Ticket.community_id == community_id, Ticket.status.in_(lifecycle.OWNED)
+    )
+    counted = session.execute(query.group_by(Ticket.handler_id)).tuples()
+    return {handler: jobs for handler, jobs in counted if handler is not None}
 
 
 def open_complaints(session: Session, community_id: int) -> list[Ticket]:

@@ -187,6 +187,11 @@ def duty_ends(staff: Staff, now: datetime) -> datetime | None:
     return min((at for at in (*ends, *away) if at > now and not on_shift(staff, at)), default=None)
 
 
+def trades_shown(staff: Staff) -> str:
+    """What a colleague does, as people read it; "" for who has no trade."""
+    return say("list.comma").join(say(f"trade.{trade}") for trade in staff.trades)
+
+
 def on_shift(staff: Staff, now: datetime) -> bool:
     """Whether `now` falls into one of the weekly duty spans and not into a leave; a span may run past midnight."""
     if on_leave(staff, now):

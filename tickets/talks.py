@@ -419,9 +419,8 @@ def transcript(session: Session, talk: Talk, now: datetime) -> str:
     return "\n".join([say("talk.head", id=talk.id, who=short_who(talk)), *rows])
 
 
-def listing(session: Session, community_id: int, now: datetime) -> str:
-    """Who waits for a person and who speaks with one, a line each."""
-    there = open_ones(session, community_id)
+def listing(there: list[Talk], now: datetime) -> str:
+    """Who waits for a person and who speaks with one (`open_ones`), a line each."""
     head = say("staff.talks_head", count=len(there))
     return "\n".join([head, *(list_line(one, now) for one in there)]) if there else head + say("staff.nothing")
 

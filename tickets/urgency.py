@@ -32,10 +32,10 @@ def level_for(code: str, flags: Mapping[str, bool], *, urgent_said: bool = False
     for flag, family in HAZARDS.items():
         if flags.get(flag) and code.startswith(family):
             return "U0"
-    # 「小孩把积木冲下去了 不急」: who can wait needs no help sooner.
-    waits = {"vulnerable"} if flags.get("no_hurry") else set()
-    raising = {flag: families for flag, families in RAISING.items() if flag not in waits}
-    if any(flags.get(flag) and (not families or code[0] in families) for flag, families in raising.items()):
+    if flags.get("no_hurry"):
+        # 「小孩把积木冲下去了 不急」: who can wait needs no help sooner.
+        flags = {**flags, "vulnerable": False}
+    if any(flags.get(flag) and (not families or code[0] in families) for flag, families in RAISING.items()):
         return raise_level(level)
     if urgent_said and level == "U3":
         return "U2"

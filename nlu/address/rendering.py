@@ -8,7 +8,7 @@ from functools import cache
 
 from nlu.address.matching import Found, Spot, find_spots, joined_words, no_unit, split_room
 from nlu.address.model import MAX_OPTIONS, NONE, PUBLIC, ROOF, Action, Address, Context, Parts
-from nlu.register import NO_LEVEL, UNKNOWN, Building, Register, wording
+from nlu.register import NO_LEVEL, UNKNOWN, Building, Phase, Register, wording
 
 # Worst first: the answer to several places is as certain as the least certain of them.
 _RANK: tuple[Action, ...] = ("conflict", "invalid", "ask", "confirm", "echo", "ok", "none")
@@ -26,14 +26,19 @@ def invalid(found: Found, parts: Parts, register: Register) -> Address:
 
 def _left_of(parts: Parts, what: str, register: Register) -> str:
     """The key of what was said without the level that does not exist; "" if nothing is left."""
-    if parts.kind == "space" or parts.scope == "garage":
-        return next(
-            (f"{one.code}/{UNKNOWN}/{NO_LEVEL}/{UNKNOWN}" for one in register.phases if one.kind == "space"), ""
-        )
+    if garage := _garage(parts, register):
+        return f"{garage.code}/{UNKNOWN}/{NO_LEVEL}/{UNKNOWN}"
     levels = {"phase": parts.phase, "building": parts.building, "unit": parts.unit, "room": parts.room}
     levels["room" if what == "floor" else what] = ""
     told = any(levels.values()) and not parts.area
     return "/".join(level or UNKNOWN for level in levels.values()) if told else ""
+
+
+def _garage(parts: Parts, register: Register) -> Phase | None:
+    """The phase that is the estate's garage, if the place is in it and there is one."""
+    if parts.scope != "garage" and parts.kind != "space":
+        return None
+    return next((phase for phase in register.phases if phase.kind == "space"), None)
 
 
 def conflict(parts: Parts, building: Building, register: Register) -> Address:
@@ -152,9 +157,8 @@ def open_air_place(parts: Parts, register: Register) -> Address:
     if not found.spots:
         return invalid(found, parts, register)
     phase, area = parts.phase or NO_LEVEL, parts.area
-    if parts.scope == "garage" or parts.kind == "space":
-        garage = next((p for p in register.phases if p.kind == "space"), None)
-        phase, area = (garage.code, area or garage.name) if garage else (phase, area)
+    if garage := _garage(parts, register):
+        phase, area = garage.code, area or garage.name
     levels = (phase, parts.building or NO_LEVEL, parts.unit or NO_LEVEL, _floor_key(parts.floor) or NO_LEVEL, area)
     key = PUBLIC + "/".join(levels)
     return Address(_certainty(parts), key, (key,), display_key(key, register), public=True, area=area)

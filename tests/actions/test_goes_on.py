@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
+from actionhelp import hear
 from deskhelp import NOW
 from deskhelp import Desk as Community
 from sqlalchemy import select
 
 from actions.complaint import OpenComplaint, ValidateComplaintForm
-from actions.context import Desk, DeskAction
 from actions.inquiry import AnswerQuestion
 from storage.models import Draft, Ticket
 from tickets import notify
@@ -19,23 +16,8 @@ from tickets.texts import say
 from tickets.words import asks_of_dangers, asks_when_it_comes, mocks, only_presses
 
 
-def hear(desk: Community, text: str, intent: str, category: str, *actions: DeskAction) -> list[str]:
-    message: dict[str, Any] = {
-        "intent": {"name": intent, "confidence": 0.9},
-        "category_ranking": [{"name": category, "confidence": 0.9}],
-        "entities": [{"entity": "category", "value": category}],
-    }
-    tracker: Any = SimpleNamespace(get_slot=lambda _name: None, active_loop=None)
-    told: list[str] = []
-    for action in actions:
-        found = Desk(desk.session, desk.chat("王芳"), desk.actor("王芳"), NOW, f"web:{text}", text, message)
-        action.act(found, tracker)
-        told += [words for words, *_ in found.answers]
-    return told
-
-
 def complain(desk: Community, text: str, category: str = "T09") -> list[str]:
-    return hear(desk, text, "file_complaint", category, ValidateComplaintForm(), OpenComplaint())
+    return hear(desk, text, "file_complaint", ValidateComplaintForm(), OpenComplaint(), category=category)
 
 
 def open_complaint(desk: Community) -> Ticket:
@@ -63,7 +45,7 @@ def test_another_matter_is_a_complaint_of_its_own(desk: Community, text: str, ca
 
 def test_when_it_comes_is_answered_by_where_it_stands(desk: Community) -> None:
     ticket = desk.report("W02", symptom="水龙头滴水")
-    (told,) = hear(desk, "几点来啊", "ask_question", "Q11", AnswerQuestion())
+    (told,) = hear(desk, "几点来啊", "ask_question", AnswerQuestion(), category="Q11")
     assert ticket.ticket_no in told
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, cast
 
 import pytest
+from actionhelp import hear
 from deskhelp import NOW
 from deskhelp import Desk as Community
-from rasa_sdk import Tracker
 
-from actions.context import Desk
 from actions.progress import Progress, QueryTickets
 from storage.models import Leave
 from tickets import desk_lists
@@ -18,10 +16,11 @@ from tickets.texts import say
 
 
 def asked(desk: Community, text: str, by: str = "马经理") -> str:
-    message: dict[str, Any] = {"intent": {"name": "ask_progress", "confidence": 0.9}}
-    found = Desk(desk.session, desk.chat(by), desk.actor(by), NOW, "web:9", text, message)
-    Progress().act(found, cast("Tracker", None))
-    return "\n".join(words for words, _ in found.answers)
+    return "\n".join(hear(desk, text, "ask_progress", Progress(), by=by))
+
+
+def queried(desk: Community, text: str) -> str:
+    return "\n".join(hear(desk, text, "query_tickets", QueryTickets(), by="马经理"))
 
 
 def test_the_one_ticket_about_it_is_shown_with_its_steps(desk: Community) -> None:
@@ -42,17 +41,10 @@ def test_several_are_listed_and_nothing_named_gives_the_day(desk: Community) -> 
 
 def test_a_question_that_names_no_figure_is_not_answered_with_one(desk: Community) -> None:
     desk.report("E07", place_key="PUB:P1/3/2/11/STAIRS", public_area=True, symptom="楼道灯不亮")
-    message: dict[str, Any] = {"intent": {"name": "query_tickets", "confidence": 0.9}}
-
-    def told(text: str) -> str:
-        found = Desk(desk.session, desk.chat("马经理"), desk.actor("马经理"), NOW, "web:9", text, message)
-        QueryTickets().act(found, cast("Tracker", None))
-        return "\n".join(words for words, _ in found.answers)
-
-    assert told("大家都忙得怎么样啊").startswith("今天") and "新增1" in told("大家都忙得怎么样啊")
-    assert told("业主都满意伐").startswith(say("staff.perhaps_today"))
-    assert "未派单" in told("手头没派出去的都有啥")
-    assert "满意率" in told("这个月满意率咋样")
+    assert queried(desk, "大家都忙得怎么样啊").startswith("今天") and "新增1" in queried(desk, "大家都忙得怎么样啊")
+    assert queried(desk, "业主都满意伐").startswith(say("staff.perhaps_today"))
+    assert "未派单" in queried(desk, "手头没派出去的都有啥")
+    assert "满意率" in queried(desk, "这个月满意率咋样")
 
 
 @pytest.mark.parametrize(
@@ -69,11 +61,8 @@ def test_a_question_that_names_no_figure_is_not_answered_with_one(desk: Communit
     ],
 )
 def test_a_leader_asks_in_plain_words(desk: Community, text: str, head: str) -> None:
-    message: dict[str, Any] = {"intent": {"name": "query_tickets", "confidence": 0.9}}
     desk.report("E07", place_key="PUB:P1/3/2/11/STAIRS", public_area=True, symptom="楼道灯不亮")
-    found = Desk(desk.session, desk.chat("马经理"), desk.actor("马经理"), NOW, "web:9", text, message)
-    QueryTickets().act(found, cast("Tracker", None))
-    assert head in "\n".join(words for words, _ in found.answers).splitlines()[0]
+    assert head in queried(desk, text).splitlines()[0]
 
 
 def test_urgent_ones_low_scores_and_who_is_on_duty(desk: Community) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
+from actionhelp import hear
 from deskhelp import NOW
 from deskhelp import Desk as Community
 from sqlalchemy import select
 
 from actions.changes import Cancel
-from actions.context import Desk, DeskAction
 from actions.repair import OpenRepair, ValidateRepairForm
 from storage.models import Draft, Ticket
 from tickets import questions
@@ -20,49 +17,37 @@ from tickets.texts import say
 TWO = {"门禁卡刷不开单元门": "A01", "我家马桶堵了": "W05"}
 
 
-def hear(desk: Community, text: str, intent: str, faults: dict[str, str], *actions: DeskAction) -> Desk:
-    message: dict[str, Any] = {
-        "intent": {"name": intent, "confidence": 0.9},
-        "faults": [{"text": words, "category": code, "confidence": 0.9} for words, code in faults.items()],
-    }
-    tracker: Any = SimpleNamespace(get_slot=lambda _name: None)
-    for action in actions:
-        found = Desk(desk.session, desk.chat("王芳"), desk.actor("王芳"), NOW, f"web:{text}", text, message)
-        action.act(found, tracker)
-    return found
-
-
 def told(desk: Community) -> list[str]:
     draft = desk.session.scalar(select(Draft))
     return [fault["code"] for fault in draft.data["faults"]] if draft else []
 
 
 def test_only_the_named_one_goes(desk: Community) -> None:
-    hear(desk, "门禁卡刷不开单元门 还有我家马桶堵了", "report_repair", TWO, ValidateRepairForm())
-    found = hear(desk, "门禁卡那个先不用管了", "cancel", {}, Cancel())
-    assert found.answers[0][0] == say("reply.fault_dropped", what="门禁")
+    hear(desk, "门禁卡刷不开单元门 还有我家马桶堵了", "report_repair", ValidateRepairForm(), faults=TWO)
+    found = hear(desk, "门禁卡那个先不用管了", "cancel", Cancel())
+    assert found == [say("reply.fault_dropped", what="门禁")]
     assert told(desk) == ["W05"]
-    hear(desk, "算了不报了", "cancel", {}, Cancel())
+    hear(desk, "算了不报了", "cancel", Cancel())
     assert told(desk) == []
 
 
 def test_what_names_neither_takes_all_back(desk: Community) -> None:
-    hear(desk, "门禁卡刷不开单元门 还有我家马桶堵了", "report_repair", TWO, ValidateRepairForm())
-    hear(desk, "不用了", "cancel", {}, Cancel())
+    hear(desk, "门禁卡刷不开单元门 还有我家马桶堵了", "report_repair", ValidateRepairForm(), faults=TWO)
+    hear(desk, "不用了", "cancel", Cancel())
     assert told(desk) == []
 
 
 def test_by_its_room_in_the_same_message(desk: Community) -> None:
     words = "客厅灯不亮 厨房水龙头也滴水，客厅那个算了"
     faults = {"客厅灯不亮": "E04", "厨房水龙头也滴水": "W02"}
-    hear(desk, words, "report_repair", faults, ValidateRepairForm(), OpenRepair())
+    hear(desk, words, "report_repair", ValidateRepairForm(), OpenRepair(), faults=faults)
     assert [one.code for one in desk.session.scalars(select(Ticket))] == ["W02"]
 
 
 def test_one_of_two_tickets_by_its_room(desk: Community) -> None:
     lamp = desk.report("E04", symptom="客厅灯不亮")
     tap = desk.report("W02", symptom="厨房水龙头滴水")
-    hear(desk, "客厅那个算了", "cancel", {}, Cancel())
+    hear(desk, "客厅那个算了", "cancel", Cancel())
     assert (lamp.status, tap.status) == ("cancelled", "assigned")
 
 
@@ -72,5 +57,5 @@ def test_smell_of_gas_just_denied_is_not_asked_again(desk: Community, danger: st
     questions.answered(question, "没有", NOW)
     question.data = {**question.data, "denied": True}
     stove = {"燃气灶打不着火": "G02"}
-    found = hear(desk, "燃气灶打不着火", "report_repair", stove, ValidateRepairForm(), OpenRepair())
-    assert any(say("ask.gas_smell") in text for text, *_ in found.answers) is asked
+    found = hear(desk, "燃气灶打不着火", "report_repair", ValidateRepairForm(), OpenRepair(), faults=stove)
+    assert any(say("ask.gas_smell") in text for text in found) is asked

@@ -8,7 +8,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from storage.models import Assignment, Community, Staff, Ticket
-from tickets import dispatch
+from tickets import dispatch, finding
 from tickets.catalog import category, dispatch_rules
 from tickets.people import next_duty, on_shift
 
@@ -48,13 +48,7 @@ def _staff(session: Session, ticket: Ticket) -> list[Staff]:
 
 
 def _staff_rows(session: Session, ticket: Ticket, now: datetime) -> list[dispatch.Candidate]:
-    open_jobs = dict(
-        session.execute(
-            select(Ticket.handler_id, func.count())
-            .where(Ticket.community_id == ticket.community_id, Ticket.status.in_(("assigned", "in_progress", "rework")))
-            .group_by(Ticket.handler_id)
-        ).all()
-    )
+    open_jobs = finding.loads(session, ticket.community_id)
     last: dict[int, datetime] = {}
     if mode_of(session, ticket) == dispatch.ROTATION:
         last.update((staff_id, at) for staff_id, at in session.execute(_last_offers(ticket)))
