@@ -27,13 +27,17 @@ from zoneinfo import ZoneInfo
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bot import training  # noqa: E402
 from bot.demo import demo_register  # noqa: E402
-from bot.understanding import Reader  # noqa: E402
+from bot.understanding import Reader, load_trained  # noqa: E402
 from nlu import spans  # noqa: E402
-from nlu.classifier import COMPLAINT, NO_DANGER, REPAIR, Example, read_examples, train  # noqa: E402
+from nlu.classifier import COMPLAINT, NO_DANGER, REPAIR, Example, Model, read_examples, train  # noqa: E402
 from nlu.emergency import detect, suspect  # noqa: E402
+from nlu.spans import Tagger  # noqa: E402
 
 HELD_OUT = ROOT / "tests" / "nlu" / "held_out"
+MODELS = (ROOT / "var" / "models", ROOT / ".cache" / "models")
+"""Where the product and its tests keep what they have trained."""
 NOW = datetime(2025, 6, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
 LABELS = ("location", "symptom")
 BINS = (0.0, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.01)
@@ -166,10 +170,8 @@ class Judged:
 
 
 def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold: int, folds: int) -> Judged:
-    """Confidences are made honest once, by the model of all messages: a temperature is one number a head. Dangers are learned in the
-    first fold only."""
-    learned = [one for at, one in enumerate(known) if at % folds != fold]
-    model = train(learned, temperatures, dangers=fold == 0)
+    """Confidences are made honest once, by the model of all messages: a temperature is one number a head."""
+    model = train([one for at, one in enumerate(known) if at % folds != fold], temperatures)
     judged = Judged()
     for one in known[fold::folds]:
         said = model.classify(one.text)
@@ -177,7 +179,7 @@ def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold
         judged.sure.append((said.confidence, said.intent == one.intent))
         if one.category:
             judged.codes.append((one.category, said.category if said.intent == one.intent else "other intent"))
-        if one.danger and fold == 0:
+        if one.danger:
             feared = suspect(dict(said.dangers), one.text)
             judged.dangers.append((one.danger != NO_DANGER, feared.verdict if feared else ""))
     print(f"fold {fold + 1} of {folds} read", file=sys.stderr)
@@ -342,6 +344,18 @@ def _alone() -> None:
     os.environ["LOKY_MAX_CPU_COUNT"] = "1"
 
 
+def _trained() -> tuple[Model, Tagger] | None:
+    """What the product or its tests have already trained from exactly these messages and this code, if they have."""
+    current = (models for models in MODELS if training.is_current(models))
+    return next((load_trained(training.model_path(models)) for models in current), None)
+
+
+def _train(pool: ProcessPoolExecutor, examples: Sequence[Example]) -> tuple[Model, Tagger]:
+    tagger = pool.submit(spans.train_tagger, examples)
+    model = train(examples)
+    return model, tagger.result()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folds", type=int, default=5, help="0 leaves cross-validation out")
@@ -353,13 +367,12 @@ def main() -> None:
     known = sorted(set(examples), key=lambda one: (one.text, one.intent, one.category))
     random.Random(1).shuffle(known)
     with ProcessPoolExecutor(os.cpu_count(), initializer=_alone) as pool:
-        tagger = pool.submit(spans.train_tagger, examples)
-        model = train(examples)
+        model, tagger = _trained() or _train(pool, examples)
         temperatures = {name: head.temperature for name, head in model.heads.items()}
         # The longest first: no core shall wait for the last one.
         tagged = [pool.submit(judge_spans, known, fold, options.folds) for fold in range(SPAN_FOLDS) if options.folds]
         folds = [pool.submit(judge_fold, known, temperatures, fold, options.folds) for fold in range(options.folds)]
-        reader = Reader(model, tagger.result(), demo_register())
+        reader = Reader(model, tagger, demo_register())
         judge_held_out(reader, not options.short, options.wrong)
         judge_elsewhere(reader, options.wrong)
         judge_faults(reader, options.wrong)
