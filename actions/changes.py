@@ -46,7 +46,7 @@ class Cancel(DeskAction):
             return []
         if desk.actor.staff and not desk.entity("ticket_no"):
             # What a colleague has in hand is somebody else's report: it is named, or it stays.
-            desk.say("staff.unknown")
+            details.unknown(desk)
             return []
         tickets = [one for one in meant(desk) if one.status in lifecycle.OPEN]
         tickets = [one for one in tickets if not one.public_area] or tickets
@@ -155,7 +155,7 @@ class Correct(DeskAction):
             return []
         ticket = _correctable(desk)
         if ticket is None and desk.actor.staff:
-            desk.say("staff.unknown")
+            details.unknown(desk)
             return []
         if ticket is None or only_correcting(desk.text):
             desk.say("reply.correct_what")

@@ -6,16 +6,22 @@ from sqlalchemy import select
 
 from actions import drafts
 from actions.context import Desk
-from storage.models import Draft
+from storage.models import Draft, Staff
+from tickets import working
 from tickets.answering import Turn, try_detail
 
 CERTAIN = 0.95
 
 
 def taken(desk: Desk) -> bool:
-    """Add the message to the report it belongs to and say so; False if it has to be read for itself."""
+    """Add the message to the report it belongs to and say so, or ask a worker what it says of the job on hand; False if it has
+    to be read for itself."""
     drafting = select(Draft.id).where(Draft.conversation_id == desk.conversation.id)
-    if len(desk.faults) > 1 or desk.session.scalar(drafting) is not None:
+    if desk.session.scalar(drafting) is not None:
+        return False
+    if desk.actor.staff:
+        return _asked_back(desk, desk.actor.staff)
+    if len(desk.faults) > 1:
         return False
     turn = Turn(desk.session, desk.conversation, desk.actor, desk.text, desk.now, desk.key)
     code = desk.category if desk.intent == "report_repair" else ""
@@ -27,3 +33,16 @@ def taken(desk: Desk) -> bool:
     else:
         desk.done()
     return True
+
+
+def _asked_back(desk: Desk, staff: Staff) -> bool:
+    asked = working.asked_back(desk.session, staff, desk.text, desk.now)
+    if asked is not None:
+        desk.tell(*asked)
+    return asked is not None
+
+
+def unknown(desk: Desk) -> None:
+    """Words of a colleague that mean nothing here."""
+    if not taken(desk):
+        desk.say("staff.unknown")

@@ -112,7 +112,7 @@ class Unsure(DeskAction):
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if desk.actor.staff:
-            desk.say("staff.unknown")
+            details.unknown(desk)
             return []
         if form := form_asked_for(desk.text):
             return [FollowupAction(form)]

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import pairwise
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -31,7 +32,7 @@ from bot import training  # noqa: E402
 from bot.demo import demo_register  # noqa: E402
 from bot.understanding import Reader, load_trained  # noqa: E402
 from nlu import spans  # noqa: E402
-from nlu.classifier import COMPLAINT, NO_DANGER, REPAIR, Example, Model, read_examples, train  # noqa: E402
+from nlu.classifier import COMPLAINT, NO_DANGER, REPAIR, Example, Material, Model, fit, gather, read_examples  # noqa: E402
 from nlu.emergency import detect, suspect  # noqa: E402
 from nlu.spans import Tagger  # noqa: E402
 
@@ -169,11 +170,12 @@ class Judged:
     dangers: list[tuple[bool, str]] = field(default_factory=list)
 
 
-def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold: int, folds: int) -> Judged:
+def judge_fold(temperatures: Mapping[str, float], fold: int, folds: int) -> Judged:
     """Confidences are made honest once, by the model of all messages: a temperature is one number a head."""
-    model = train([one for at, one in enumerate(known) if at % folds != fold], temperatures)
+    held_back = shuffled(_MATERIAL[0].examples)[fold::folds]
+    model = fit(_MATERIAL[0].without(frozenset(held_back)), temperatures)
     judged = Judged()
-    for one in known[fold::folds]:
+    for one in held_back:
         said = model.classify(one.text)
         judged.intents.append((one.intent, said.intent))
         judged.sure.append((said.confidence, said.intent == one.intent))
@@ -186,8 +188,9 @@ def judge_fold(known: Sequence[Example], temperatures: Mapping[str, float], fold
     return judged
 
 
-def judge_spans(known: Sequence[Example], fold: int, folds: int) -> SpanCount:
+def judge_spans(fold: int, folds: int) -> SpanCount:
     """Of messages whose intent is known: whether it is read right, the other table tells."""
+    known = shuffled(_MATERIAL[0].examples)
     tagger = spans.train_tagger(one for at, one in enumerate(known) if at % folds != fold)
     count = SpanCount()
     for one in known[fold::folds]:
@@ -339,9 +342,21 @@ def by_both_nets(reader: Reader, text: str) -> str:
     return "alarm" if read["emergency"] else "ask" if read["safety_question"] else ""
 
 
-def _alone() -> None:
+_MATERIAL: list[Material] = []
+"""The training messages, which every process has from the start: reading their features takes as long as a small head."""
+
+
+def shuffled(examples: Iterable[Example]) -> list[Example]:
+    """In an order of its own that is always the same."""
+    known = sorted(examples, key=lambda one: (one.text, one.intent, one.category))
+    random.Random(1).shuffle(known)
+    return known
+
+
+def _alone(material: Material) -> None:
     """A fold has one core; the heads of its model are fitted one after the other."""
     os.environ["LOKY_MAX_CPU_COUNT"] = "1"
+    _MATERIAL.append(material)
 
 
 def _trained() -> tuple[Model, Tagger] | None:
@@ -350,10 +365,9 @@ def _trained() -> tuple[Model, Tagger] | None:
     return next((load_trained(training.model_path(models)) for models in current), None)
 
 
-def _train(pool: ProcessPoolExecutor, examples: Sequence[Example]) -> tuple[Model, Tagger]:
-    tagger = pool.submit(spans.train_tagger, examples)
-    model = train(examples)
-    return model, tagger.result()
+def _train(pool: ProcessPoolExecutor, material: Material) -> tuple[Model, Tagger]:
+    tagger = pool.submit(spans.train_tagger, material.examples)
+    return fit(material), tagger.result()
 
 
 def main() -> None:
@@ -364,14 +378,15 @@ def main() -> None:
     options = parser.parse_args()
     examples = read_examples(ROOT / "data" / "nlu")
     print(f"{len(examples)} training messages")
-    known = sorted(set(examples), key=lambda one: (one.text, one.intent, one.category))
-    random.Random(1).shuffle(known)
-    with ProcessPoolExecutor(os.cpu_count(), initializer=_alone) as pool:
-        model, tagger = _trained() or _train(pool, examples)
+    material = gather(examples)
+    # A process that is forked has the material at once; one that starts anew would be sent it.
+    apart = get_context("fork")
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=apart, initializer=_alone, initargs=(material,)) as pool:
+        model, tagger = _trained() or _train(pool, material)
         temperatures = {name: head.temperature for name, head in model.heads.items()}
         # The longest first: no core shall wait for the last one.
-        tagged = [pool.submit(judge_spans, known, fold, options.folds) for fold in range(SPAN_FOLDS) if options.folds]
-        folds = [pool.submit(judge_fold, known, temperatures, fold, options.folds) for fold in range(options.folds)]
+        tagged = [pool.submit(judge_spans, fold, options.folds) for fold in range(SPAN_FOLDS) if options.folds]
+        folds = [pool.submit(judge_fold, temperatures, fold, options.folds) for fold in range(options.folds)]
         reader = Reader(model, tagger, demo_register())
         judge_held_out(reader, not options.short, options.wrong)
         judge_elsewhere(reader, options.wrong)

@@ -20,8 +20,9 @@ from bot.speech import find_ticket as _ticket
 from nlu.expected_time import parse_until, parse_window
 from nlu.normalize import normalize
 from nlu.slots import find_money_fen
+from storage import mailbox
 from storage.models import Ticket
-from tickets import asking, desk_lists, emergencies, finding, questions, roster, verbs
+from tickets import asking, desk_lists, emergencies, finding, questions, roster, verbs, working
 from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey_fields
 from tickets.errors import DeskError, NoTicket, SelfCheckNeeded
 from tickets.notify import facts, has_accepted
@@ -31,6 +32,7 @@ from tickets.wording import check_wording, own_numbers
 from tickets.words import is_assent, self_checked
 
 DEFAULT_HOLD = timedelta(hours=24)
+ASKED_LATELY = timedelta(minutes=15)
 
 
 @cache
@@ -58,32 +60,39 @@ def _words(text: str) -> str:
     return " ".join(normalize(part).text for part in text.split()).strip("。！!~ ")
 
 
+def _plain(words: str) -> str:
+    """As it is written: 到咯 is 到了, 出发啦哈 is 出发了."""
+    for spoken, written in _data()["particles"].items():
+        words = re.sub(spoken, written, words)
+    return words
+
+
 def parse(text: str, role: str) -> Command | None:
     """The command in a staff member's text, else None (then it is ordinary talk)."""
     words = _words(text)
-    for name, who, pattern in _grammar():
-        if (who == "workers" and role != "worker") or (who == "leaders" and role == "worker"):
-            continue
-        if found := pattern.fullmatch(words):
-            return Command(name, _caught(found), words)
+    for said in dict.fromkeys((words, _plain(words))):
+        for name, who, pattern in _grammar():
+            if (who == "workers" and role != "worker") or (who == "leaders" and role == "worker"):
+                continue
+            if found := pattern.fullmatch(said):
+                return Command(name, _caught(found), said)
     if role == "worker" and find_money_fen(words) is not None:
         return Command("quote", {"plan": words, "no": ""}, words)
     return None
 
 
-def misunderstood(context: Context, text: str) -> str:
+def misunderstood(context: Context, text: str) -> Reply | None:
     """What to say to a colleague whose words are no command but are about a ticket: how it could be said. It is never read as a
-    report of their own or as more about another ticket. "" for other talk. Raises NotFound for a number that nobody has."""
-    role = "worker" if context.staff.role == "worker" else "leader"
+    report of their own or as more about another ticket. None for other talk. Raises NotFound for a number that nobody has."""
     words = _words(text)
     if found := re.match(_data()["begins_with_number"], words):
         ticket = finding.by_number(context.session, context.staff.community_id, found["no"], context.actor)
-        hint = say(f"staff.unknown_about_{role}", no=ticket.tail)
-        if role == "worker":
-            return hint
-        return f"{desk_lists.timeline(context.session, ticket, context.now, context.staff)}\n{hint}"
+        if context.staff.role == "worker":
+            return Reply(*working.about(ticket, words[found.end("no") :].strip("，,:： "), context.now))
+        shown = desk_lists.timeline(context.session, ticket, context.now, context.staff)
+        return Reply(f"{shown}\n{say('staff.unknown_about_leader', no=ticket.tail)}")
     offers = _offers(context) if is_assent(words) else []
-    return say("staff.accept_how", no=offers[0].tail) if offers else ""
+    return Reply(say("staff.accept_how", no=offers[0].tail)) if offers else None
 
 
 def beyond(text: str, role: str) -> str:
@@ -486,13 +495,6 @@ def _inspect_fail(context: Context, command: Command) -> Reply:
     return _done(ticket)
 
 
-def _level(context: Context, command: Command) -> Reply:
-    ticket = _ticket(context, command, list)
-    level, reason = command.values["level"].upper(), command.values.get("reason", "")
-    verbs.change_level(context.session, ticket, context.actor, level, reason, context.now)
-    return Reply(say("staff.level_changed", no=ticket.ticket_no, level_code=level))
-
-
 def _answer(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, list)
     check_wording(command.values["words"], own_numbers(context.session, context.staff.community_id))
@@ -544,6 +546,23 @@ def _approve_hold(context: Context, command: Command) -> Reply:
     return _done(ticket)
 
 
+def _follow_up(context: Context, command: Command) -> Reply:
+    """「上周呢」 after 「3栋这个月报了多少次漏水」: the last question again, about what is named now."""
+    named = [command.values["words"]]
+    for words in mailbox.said_before(context.session, context.key, context.now - ASKED_LATELY):
+        before = parse(words, context.staff.role)
+        if before is None or before.name != "follow_up":
+            question = words
+            break
+        named.append(before.values["words"])
+    else:
+        question = say("words.how_many")
+    for one in reversed(named):
+        question = asking.again(question, one)
+    found = parse(question, context.staff.role)
+    return run(context, found) if found and found.name != "follow_up" else Reply(forward=question)
+
+
 def _report_for(context: Context, command: Command) -> Reply:
     return Reply(forward=command.values["text"])
 
@@ -584,13 +603,13 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "inspect": _inspect,
     "inspect_pass": _inspect_pass,
     "inspect_fail": _inspect_fail,
-    "level": _level,
     "answer": _answer,
     "resolve": _resolve,
     "control": _control,
     "cancel": _cancel,
     "ack": _ack,
     "approve_hold": _approve_hold,
+    "follow_up": _follow_up,
     "report_for": _report_for,
     "help": _help,
     **leading.RUNNERS,

@@ -601,7 +601,7 @@ class Gateway:
         if answered := try_answer(turn):
             return answered
         if actor.staff and (hint := commands.misunderstood(self._context(session, chat, actor, row), row.text)):
-            return Outcome(hint)
+            return Outcome(hint.text, hint.buttons)
         return Outcome(resume=row.text)
 
     def _in_talk(

@@ -176,7 +176,7 @@ def _level(context: Context, command: Command) -> Reply:
 
 
 def _next_level(level: str, direction: str) -> str:
-    step = -1 if direction == say("words.raise") else 1
+    step = 1 if direction.startswith(say("words.lower")) else -1
     return f"{level[0]}{int(level[1]) + step}"
 
 

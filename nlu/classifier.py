@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from itertools import combinations, pairwise
@@ -49,6 +49,7 @@ NO_DANGER = "none"
 
 Floats = npt.NDArray[np.float32]
 Chances = npt.NDArray[np.float64]
+Columns = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +161,56 @@ def _concepts(prepared: str) -> list[str]:
 
 def _size_step(prepared: str) -> str:
     return f"h:{sum(len(prepared) > step for step in _SIZE_STEPS)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """How often each feature stands in each block of some texts, block by block: its column, its count, and where blocks begin
+    and the last one ends."""
+
+    columns: Columns
+    counts: Columns
+    borders: Columns
+
+    def values(self, idf: Floats) -> Floats:
+        """What each feature counts for: rare ones more, and every block as much as its weight says, however long it is."""
+        values: Floats = ((1 + np.log(self.counts.astype(np.float32))) * idf[self.columns]).astype(np.float32)
+        sizes = np.diff(self.borders)
+        if filled := np.flatnonzero(sizes).tolist():
+            lengths = np.sqrt(np.add.reduceat(values * values, self.borders[filled]))
+            weights = np.tile(_BLOCK_WEIGHTS, len(sizes) // len(_BLOCK_WEIGHTS))[filled] / lengths
+            values *= np.repeat(weights.astype(np.float32), sizes[filled])
+        return values
+
+    def only(self, columns: Columns) -> _Counted:
+        """With the column that `columns` gives each one, without those that it makes negative."""
+        moved = columns[self.columns]
+        kept = moved >= 0
+        borders = np.concatenate(([0], np.cumsum(kept)))[self.borders]
+        return _Counted(moved[kept], self.counts[kept], borders)
+
+    def of(self, texts: Columns) -> _Counted:
+        """Of some of the texts, in that order."""
+        blocks = (texts[:, None] * len(_BLOCK_WEIGHTS) + np.arange(len(_BLOCK_WEIGHTS))).ravel()
+        sizes = np.diff(self.borders)[blocks]
+        borders = np.concatenate(([0], np.cumsum(sizes)))
+        places = np.repeat(self.borders[blocks] - borders[:-1], sizes) + np.arange(borders[-1])
+        return _Counted(self.columns[places], self.counts[places], borders)
+
+
+def _count(prepared: Iterable[str], column: Callable[[str], int | None]) -> _Counted:
+    """The features of some texts that have a column."""
+    columns: list[int] = []
+    counts: list[int] = []
+    borders = [0]
+    for blocks in map(features, prepared):
+        for names in blocks:
+            found: Counter[Any] = Counter(map(column, names))
+            found.pop(None, None)
+            columns += found.keys()
+            counts += found.values()
+            borders.append(len(columns))
+    return _Counted(np.array(columns, np.int64), np.array(counts, np.int64), np.array(borders))
 
 
 # --- model ---------------------------------------------------------------------------------------------------------
@@ -312,37 +363,24 @@ class Model:
             if intent in self.heads
         }
 
-    def described(self, prepared: Sequence[str]) -> Floats:
-        """What the words of each text mean elsewhere: `DESCRIPTION` numbers a row, dense columns behind those of the vocabulary."""
-        return self.vectors.describe(prepared) @ self.turn * np.float32(_VECTOR_WEIGHT)
+    def turned(self, described: Floats) -> Floats:
+        """What the words of texts mean elsewhere: `DESCRIPTION` numbers a row, dense columns behind those of the vocabulary."""
+        turned: Floats = described @ self.turn * np.float32(_VECTOR_WEIGHT)
+        return turned
 
-    def known(self, prepared: Sequence[str]) -> tuple[npt.NDArray[np.int64], Floats, npt.NDArray[np.int64]]:
+    def known(self, prepared: Sequence[str]) -> tuple[Columns, Floats, Columns]:
         """Columns and values of the features that the vocabulary knows, text by text, and where each text begins and the last one
         ends. Each block of a text has a length of its own."""
-        columns: list[int] = []
-        counted: list[int] = []
-        borders = [0]
-        for blocks in map(features, prepared):
-            for names in blocks:
-                counts: Counter[Any] = Counter(map(self._index.get, names))
-                counts.pop(None, None)
-                columns += counts.keys()
-                counted += counts.values()
-                borders.append(len(columns))
-        where, ends = np.array(columns, np.int64), np.array(borders)
-        values = ((1 + np.log(np.array(counted, np.float32))) * self.idf[where]).astype(np.float32)
-        sizes = np.diff(ends)
-        if filled := np.flatnonzero(sizes).tolist():
-            lengths = np.sqrt(np.add.reduceat(values * values, ends[filled]))
-            weights = np.tile(_BLOCK_WEIGHTS, len(prepared))[filled] / lengths
-            values *= np.repeat(weights.astype(np.float32), sizes[filled])
-        return where, values, ends[:: len(_BLOCK_WEIGHTS)]
+        counted = _count(prepared, self._index.get)
+        return counted.columns, counted.values(self.idf), counted.borders[:: len(_BLOCK_WEIGHTS)]
 
     def _weighed(self, prepared: Sequence[str], weights: npt.NDArray[Any]) -> Floats:
         """What some heads make of each text, a row each."""
         columns, values, borders = self.known(prepared)
         rows = weights.take(columns, axis=0).astype(np.float32, copy=False)
-        weighed: Floats = self.described(prepared) @ weights[-DESCRIPTION:].astype(np.float32, copy=False)
+        weighed: Floats = self.turned(self.vectors.describe(prepared)) @ weights[-DESCRIPTION:].astype(
+            np.float32, copy=False
+        )
         for row, (start, end) in zip(weighed, pairwise(borders.tolist()), strict=True):
             row += values[start:end] @ rows[start:end]
         return weighed
@@ -686,7 +724,6 @@ _COST = 2.0
 # A closer fit takes twice as long and gives the same answers.
 _TOLERANCE = 0.1
 _SEED = 20250612
-_CHUNK = 1000
 _MIN_CROP = 4
 _CROP_BORDER = re.compile(r"[^\s，。！？；,.!?;]+")
 _TEMPERATURES = tuple(float(step) for step in np.round(np.geomspace(0.02, 3.0, 60), 5))
@@ -708,14 +745,47 @@ class _Row:
         return f"{self.intent}/{self.category}"
 
 
-def train(examples: Iterable[Example], temperatures: Mapping[str, float] | None = None) -> Model:
-    """Fit every head; the same examples give the same model, in whatever order they come. `temperatures`: those of a model
-    that was trained on much the same, so that a third of the work need not be done again."""
-    rows = list(_rows(sorted(set(examples), key=_order)))
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Messages made ready to learn from, whichever of them are learned; make it with `gather`."""
+
+    examples: tuple[Example, ...]
+    rows: tuple[_Row, ...]
+    names: tuple[str, ...]
+    """Of every feature, by column."""
+    counted: _Counted
+    described: Floats
+    """A row of every text: what its words mean elsewhere."""
+
+    def without(self, examples: frozenset[Example]) -> Material:
+        """What is left when some messages, and what was made of them, are put aside."""
+        kept = np.array([at for at, row in enumerate(self.rows) if self.examples[row.group] not in examples], np.int64)
+        rows = tuple(self.rows[at] for at in kept.tolist())
+        return replace(self, rows=rows, counted=self.counted.of(kept), described=self.described[kept])
+
+
+def gather(examples: Iterable[Example]) -> Material:
+    """Read the features of all messages, in whatever order they come. Raises ValueError where there are none."""
+    ordered = tuple(sorted(set(examples), key=_order))
+    rows = tuple(_rows(ordered))
     if not rows:
         raise ValueError("no training examples")
-    model = _vocabulary(rows)
-    table = _table(model, rows)
+    columns: dict[str, int] = {}
+    prepared = [row.prepared for row in rows]
+    counted = _count(prepared, lambda name: columns.setdefault(name, len(columns)))
+    return Material(ordered, rows, tuple(columns), counted, packaged().describe(prepared))
+
+
+def train(examples: Iterable[Example]) -> Model:
+    """Fit every head; the same examples give the same model."""
+    return fit(gather(examples))
+
+
+def fit(material: Material, temperatures: Mapping[str, float] | None = None) -> Model:
+    """Fit every head. `temperatures`: those of a model that was trained on much the same, so that a third of the work need not
+    be done again."""
+    rows = material.rows
+    model, table = _weighed_table(material)
     from joblib import Parallel, cpu_count, delayed
 
     # The fitting library keeps one random state per process: side by side only in processes of their own.
@@ -773,34 +843,23 @@ def danger_of(one: Example) -> str:
     return str(lists()["dangers"].get(one.category, NO_DANGER))
 
 
-def _vocabulary(rows: Sequence[_Row]) -> Model:
-    messages = [row for row in rows if row.whole]
-    documents: Counter[str] = Counter()
-    for row in messages:
-        for names in features(row.prepared):
-            documents.update(set(names))
-    kept = sorted(name for name, count in documents.items() if count >= _MIN_DOCUMENTS)
-    counts = np.array([documents[name] for name in kept])
-    rarity = (np.log((1 + len(messages)) / (1 + counts)) + 1).astype(np.float32)
-    turn = principal(np.vstack([packaged().describe(some) for some in _chunks(messages)]))
-    return Model(tuple(kept), rarity, packaged(), turn)
+def _weighed_table(material: Material) -> tuple[Model, Any]:
+    """A model that knows its features and answers nothing yet, and what each row holds of them."""
+    from scipy.sparse import csr_matrix, hstack
 
-
-def _table(model: Model, rows: Sequence[_Row]) -> Any:
-    from scipy.sparse import csr_matrix, hstack, vstack
-
-    def part(some: Sequence[str]) -> Any:
-        columns, values, borders = model.known(some)
-        known = csr_matrix((values, columns.astype(np.int32), borders), shape=(len(some), len(model.vocabulary)))
-        return hstack([known, csr_matrix(model.described(some))])
-
-    return vstack([part(some) for some in _chunks(rows)], format="csr")
-
-
-def _chunks(rows: Sequence[_Row]) -> Iterator[list[str]]:
-    """So many texts at once that they stay small."""
-    for start in range(0, len(rows), _CHUNK):
-        yield [row.prepared for row in rows[start : start + _CHUNK]]
+    messages = np.array([at for at, row in enumerate(material.rows) if row.whole], np.int64)
+    documents = np.bincount(material.counted.of(messages).columns, minlength=len(material.names))
+    kept = np.array(sorted(np.flatnonzero(documents >= _MIN_DOCUMENTS).tolist(), key=material.names.__getitem__))
+    rarity = (np.log((1 + len(messages)) / (1 + documents[kept])) + 1).astype(np.float32)
+    names = tuple(material.names[at] for at in kept.tolist())
+    model = Model(names, rarity, packaged(), principal(material.described[messages]))
+    columns = np.full(len(material.names), -1, np.int64)
+    columns[kept] = np.arange(len(kept))
+    counted = material.counted.only(columns)
+    borders = counted.borders[:: len(_BLOCK_WEIGHTS)].astype(np.int32)
+    shape = (len(material.rows), len(names))
+    known = csr_matrix((counted.values(rarity), counted.columns.astype(np.int32), borders), shape=shape)
+    return model, hstack([known, csr_matrix(model.turned(material.described))], format="csr")
 
 
 def _fits(table: Any, rows: Sequence[_Row], labels: Sequence[str]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:

@@ -559,10 +559,19 @@ def _category(kind: Kind, trigger: Trigger, context: _Context) -> tuple[str, str
 
 @dataclass(frozen=True, slots=True)
 class AdviceLine:
-    """One line, and what to say instead when the number it needs is not configured."""
+    """One line, and what to say instead when the number it needs is not configured; `place`: it only asks where."""
 
     text: str
     without: str = ""
+    place: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FirstAid:
+    """What helps one kind of injury, and the words that tell of it."""
+
+    when: re.Pattern[str]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -572,15 +581,20 @@ class Playbook:
     kind: str
     version: str
     lines: tuple[AdviceLine, ...]
+    aid: tuple[FirstAid, ...]
     ask: str
     checks: Mapping[str, str]
     staff_extra: str
     must_not: tuple[str, ...]
 
-    def advice(self, *, gas_phone: str = "", duty_phone: str = "") -> str:
-        """The first message to the resident; numbers that are not configured are worded around."""
+    def advice(self, told: str = "", *, place_known: bool = False, gas_phone: str = "", duty_phone: str = "") -> str:
+        """The first message to whoever `told` of it: what helps this injury, and no question for a place that is known. Numbers
+        that are not configured are worded around."""
         numbers = {"gas_phone": gas_phone, "duty_phone": duty_phone}
-        return "\n".join(filter(None, (self._render(line, numbers) for line in self.lines)))
+        lines = [self._render(line, numbers) for line in self.lines if not (line.place and place_known)]
+        said = normalize(told).text
+        lines[1:1] = next(([one.text] for one in self.aid if one.when.search(said)), [])
+        return "\n".join(filter(None, lines))
 
     @staticmethod
     def _render(line: AdviceLine, numbers: Mapping[str, str]) -> str:
@@ -605,6 +619,7 @@ def _playbook(kind: str, version: str, item: Mapping[str, Any]) -> Playbook:
         kind=kind,
         version=version,
         lines=tuple(lines),
+        aid=tuple(FirstAid(re.compile(one["when"]), one["text"]) for one in item.get("aid", ())),
         ask=item["ask"],
         checks=dict(item["check"]),
         staff_extra=item["staff_extra"],

@@ -24,14 +24,13 @@ MAX_CHARS = 400
 """Spans are looked for in the first part of a letter only."""
 
 _OUTSIDE = "O"
-_SYMPTOM = "symptom"
 _DIGIT = re.compile(r"[0-9]")
 _NUMERALS = frozenset("一二三四五六七八九十两幺零〇")
 _EDGE = "^"
-# Whoever marked places left out more than they marked too much, so less than even chance is enough; what else stands in a
-# complaint is easily taken for its trouble.
-_SURE, _SURE_SYMPTOM = 0.4, 0.6
-_LIKELIEST = 0.1
+_SURE = 0.4
+_FLOORS = {"symptom": (0.6, 0.1), "location": (0.5, 0.35)}
+"""Of what a report or complaint tells: what is sure, and from where on the likeliest is taken if nothing is. What else stands in a
+complaint is easily taken for its trouble; whoever marked places left out more than they marked too much."""
 _NAMELESS_FROM = 0.9
 _LONGEST_NAME = 8
 
@@ -47,9 +46,10 @@ class Span:
     confidence: float
 
 
-def _expected_of(intent: str) -> str:
-    """The label that a message of this intent must hold: who reports or complains tells what is wrong."""
-    return _SYMPTOM if intent in (REPAIR, COMPLAINT) else ""
+def _floors(label: str, intent: str) -> tuple[float, float]:
+    """From which chance on words of this label are sure, and the likeliest are taken where none is."""
+    sure, likely = _FLOORS.get(label, (_SURE, _SURE))
+    return (sure, likely) if intent in (REPAIR, COMPLAINT) else (sure, sure)
 
 
 @cache
@@ -83,12 +83,13 @@ class Tagger:
         done = normalize(text[:MAX_CHARS])
         if not done.text or (intent in _nameless() and confidence >= _NAMELESS_FROM):
             return []
-        expected = _expected_of(intent)
         self._crf.set(_observations(done.text))
+        floors = {label: _floors(label, intent) for label, *_ in self._labels}
+        least = min((likely for _, likely in floors.values()), default=_SURE)
         found = [
             self._span(done, start, end, label, chance)
-            for label, chances in self._chances(len(done.text), _LIKELIEST if expected else _SURE)
-            for start, end, chance in _named(label, *chances, must=label == expected)
+            for label, chances in self._chances(len(done.text), least)
+            for start, end, chance in _named(*floors[label], *chances)
         ]
         return _apart(found)
 
@@ -119,14 +120,14 @@ class Tagger:
 
 
 def _named(
-    label: str, begins: Sequence[float], goes_on: Sequence[float], *, must: bool
+    floor: float, likely_floor: float, begins: Sequence[float], goes_on: Sequence[float]
 ) -> list[tuple[int, int, float]]:
-    """The sure stretches, or the likeliest of the others if there has to be one."""
-    sure = list(_stretches(begins, goes_on, _SURE_SYMPTOM if label == _SYMPTOM else _SURE))
-    if sure or not must:
+    """The sure stretches, or the likeliest of the others."""
+    sure = list(_stretches(begins, goes_on, floor))
+    if sure or likely_floor == floor:
         return sure
-    # A single character is more often a slip than the trouble.
-    likely = sorted(_stretches(begins, goes_on, _LIKELIEST), key=lambda one: (one[1] - one[0] > 1, one[2]))
+    # A single character is more often a slip than what is told.
+    likely = sorted(_stretches(begins, goes_on, likely_floor), key=lambda one: (one[1] - one[0] > 1, one[2]))
     return likely[-1:]
 
 

@@ -146,6 +146,22 @@ def note_acted(session: Session, key: str, said: list[dict[str, Any]]) -> None:
         row.payload = {**row.payload, "acted": [*row.payload.get("acted", []), *said]}
 
 
+SAID_BEFORE = 6
+
+
+def said_before(session: Session, key: str, since: datetime) -> list[str]:
+    """What was written in the same conversation before a message (`channel:message_id`), not longer ago than `since`, newest
+    first."""
+    channel, _, message_id = key.partition(":")
+    here = select(InboxMessage).where(InboxMessage.channel == channel, InboxMessage.message_id == message_id)
+    row = session.scalar(here)
+    if row is None:
+        return []
+    before = (InboxMessage.conversation_id == row.conversation_id) & (InboxMessage.id < row.id)
+    query = select(InboxMessage.text).where(before, InboxMessage.received_at >= since, InboxMessage.text != "")
+    return list(session.scalars(query.order_by(InboxMessage.id.desc()).limit(SAID_BEFORE)))
+
+
 def newest_outbox(session: Session, conversation_id: int) -> int:
     """Id of the newest row for this conversation, 0 if none: tells whether a turn has said something."""
     query = select(func.max(OutboxMessage.id)).where(OutboxMessage.conversation_id == conversation_id)

@@ -232,6 +232,18 @@ def figure_named(text: str) -> str:
     return name if hits[name] else ""
 
 
+SWAPPED = ("PERIOD", "PLACE", "KIND", "FAULT", "PERSON")
+"""What a second question may name anew: 「上周呢」, 「5栋呢」."""
+
+
+def again(question: str, named: str) -> str:
+    """The same question about what is named now: 「3栋这个月几次漏水」 and 「5栋」 ask for 「5栋这个月几次漏水」."""
+    for part in (parts()[name] for name in SWAPPED):
+        if re.search(part, named):
+            question = re.sub(f"(?:{part})的?", "", question)
+    return named + question
+
+
 @cache
 def parts() -> dict[str, str]:
     """What the sentence patterns of data/catalog/commands.yml are put together from, as patterns without groups."""

@@ -31,7 +31,7 @@ def visible(session: Session, ticket: Ticket, actor: Actor) -> bool:
 
 
 def lines(tickets: list[Ticket], now: datetime) -> str:
-    rows = ({**notify.facts(ticket, now), **_where(ticket), "tail": short_no(ticket, now)} for ticket in tickets[:PAGE])
+    rows = ({**notify.facts(ticket, now), **_where(ticket), "tail": short_no(ticket, now)} for ticket in tickets)
     return "\n".join(say("staff.line_time", **row) for row in rows)
 
 

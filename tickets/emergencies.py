@@ -55,7 +55,7 @@ def screen(
         return True
     question = question_text(found.question)
     if found.verdict == "advise":
-        question = f"{_advice(session, actor, found.kind)}\n{question}"
+        question = f"{_advice(session, actor, found.kind, text)}\n{question}"
     _say(session, conversation, actor, question, f"{source_key}:safety", now, buttons=_yes_no())
     person = actor.resident or actor.staff
     if person is not None:
@@ -166,9 +166,10 @@ def confirmed(
     _raise_alarm(session, conversation, actor, found, words, f"safety:{conversation.id}:{now.isoformat()}", now)
 
 
-def _advice(session: Session, actor: Actor, kind: str) -> str:
+def _advice(session: Session, actor: Actor, kind: str, told: str, *, place_known: bool = False) -> str:
     settings = _settings(session, actor)
-    return playbook(kind).advice(gas_phone=settings.get("gas_phone", ""), duty_phone=settings.get("duty_phone", ""))
+    numbers = {name: settings.get(name, "") for name in ("gas_phone", "duty_phone")}
+    return playbook(kind).advice(told, place_known=place_known, **numbers)
 
 
 def _settings(session: Session, actor: Actor) -> dict[str, str]:
@@ -220,7 +221,9 @@ def _raise_alarm(
     if known is not None:
         _join(session, known, conversation, actor, found, place, text, source_key, now)
         return
-    _say(session, conversation, actor, _advice(session, actor, found.kind), f"{source_key}:advice", now)
+    known_place = is_exact(where[0]) and (place.action != "none" or is_exact(told[0]))
+    advice = _advice(session, actor, found.kind, text, place_known=known_place)
+    _say(session, conversation, actor, advice, f"{source_key}:advice", now)
     ticket = _open(session, conversation, actor, found, place, where, running, text, source_key, now)
     _park(session, draft, ticket)
     if ticket.status == "merged":
@@ -476,7 +479,8 @@ def _join(
         return
     new = _joins(session, ticket, conversation, actor, now)
     if new or found.kind not in ("MED", danger(ticket)):
-        _say(session, conversation, actor, _advice(session, actor, found.kind), f"{source_key}:advice", now)
+        advice = _advice(session, actor, found.kind, text, place_known=is_exact(ticket.place_key))
+        _say(session, conversation, actor, advice, f"{source_key}:advice", now)
     add_words(session, ticket, actor, place, text, now)
     if found.kind == "MED" != danger(ticket):
         answer = someone_is_ill(ticket)
@@ -525,7 +529,7 @@ def advice_again(session: Session, actor: Actor, ticket: Ticket) -> str:
     kind = danger(ticket)
     if not kind or kind in NO_FORM:
         return say("reply.emergency_noted", duty_line=duty_line(session, actor))
-    return _advice(session, actor, kind)
+    return _advice(session, actor, kind, ticket.symptom, place_known=is_told(ticket))
 
 
 def under_way(session: Session, actor: Actor, ticket: Ticket, now: datetime) -> str:

@@ -59,7 +59,7 @@ def loads(session: Session, community_id: int) -> dict[int, int]:
     query = select(Ticket.handler_id, func.count()).where(
         Ticket.community_id == community_id, Ticket.status.in_(lifecycle.OWNED)
     )
-    counted = session.execute(query.group_by(Ticket.handler_id)).tuples()
+    counted = session.execute(query.group_by(Ticket.handler_id))
     return {handler: jobs for handler, jobs in counted if handler is not None}
 
 

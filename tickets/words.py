@@ -209,6 +209,21 @@ def self_checked(text: str) -> bool:
     return _has("self_checked", text)
 
 
+def job_is_done(text: str) -> bool:
+    """A worker's words that sound like the end of a job."""
+    return _has("job_is_done", text)
+
+
+def has_arrived(text: str) -> bool:
+    """A worker's words that sound like being there."""
+    return _has("has_arrived", text)
+
+
+def waits_for_part(text: str) -> bool:
+    """A worker's words that sound like something is missing."""
+    return _has("waits_for_part", text)
+
+
 def bare_request(text: str) -> bool:
     """「我想报修」 or 「我要投诉」 alone: what it is about still has to be said."""
     return bool(_patterns()["bare_request"].fullmatch(_spoken(text)))

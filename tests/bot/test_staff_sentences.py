@@ -9,7 +9,7 @@ from deskhelp import Desk, at
 
 from bot import commands
 from bot.commands import Context, Reply
-from storage.models import Ticket
+from storage.models import InboxMessage, Ticket
 from tickets import verbs
 from tickets.errors import DeskError, NotFound, PhotoNeeded
 
@@ -59,6 +59,12 @@ def test_a_survey_from_the_order_to_the_plan(desk: Desk) -> None:
         ("supervisor", "0063可以关了 隐患排除了", "resolve"),
         ("supervisor", "0063处理得怎么样", "status"),
         ("supervisor", "0063重复了 不用做", "cancel"),
+        ("worker", "到咯", "arrive"),
+        ("worker", "0063修好啦", "finish"),
+        ("worker", "出发喽", "set_out"),
+        ("supervisor", "0063加急", "level"),
+        ("supervisor", "0063降成U3 已关阀", "level"),
+        ("supervisor", "0063让小刘去", "assign"),
         ("worker", "1502到了一包货", ""),
         ("supervisor", "1502漏水", ""),
     ],
@@ -79,14 +85,16 @@ def test_the_part_has_come_for_a_job_nobody_paused(desk: Desk) -> None:
 def test_words_about_a_ticket_that_are_no_command_touch_nothing(desk: Desk) -> None:
     ticket = desk.accepted()
 
-    def told(name: str, text: str) -> str:
+    def told(name: str, text: str) -> Reply:
         context = Context(desk.session, desk.chat("王芳"), desk.actor(name), desk.staff(name), TEN, "test:1")
-        return commands.misunderstood(context, text)
+        return commands.misunderstood(context, text) or Reply()
 
-    assert f"完工 {ticket.tail}" in told("王师傅", f"{ticket.tail}重新接了下线 不闪了")
-    shown = told("李工", f"{ticket.tail}让他明天早上去")
+    first, *_ = told("王师傅", f"{ticket.tail}重新接了下线 不闪了").buttons
+    assert first[0] == f"say:完工 {ticket.tail} 重新接了下线 不闪了"
+    assert commands.parse(first[0].removeprefix("say:"), "worker").values["note"] == "重新接了下线 不闪了"  # type: ignore[union-attr]
+    shown = told("李工", f"{ticket.tail}让他明天早上去").text
     assert ticket.ticket_no in shown and f"派单 {ticket.tail}" in shown
-    assert told("李工", "1502漏水") == told("王师傅", "好的") == ""
+    assert told("李工", "1502漏水") == told("王师傅", "好的") == Reply()
     with pytest.raises(NotFound):
         told("李工", "0999再去冲一下地")
 
@@ -95,7 +103,8 @@ def test_a_bare_yes_to_an_offer_is_asked_back(desk: Desk) -> None:
     ticket = desk.report()
     worker = desk.staff("王师傅") if ticket.handler is None else ticket.handler
     context = Context(desk.session, desk.chat("王芳"), desk.actor(worker.name), worker, TEN, "test:1")
-    assert f"接单 {ticket.tail}" in commands.misunderstood(context, "好的")
+    hint = commands.misunderstood(context, "好的")
+    assert hint is not None and f"接单 {ticket.tail}" in hint.text
 
 
 def test_a_change_with_and_without_a_date(desk: Desk) -> None:
@@ -249,3 +258,45 @@ def test_speaking_to_whoever_told_it(desk: Desk) -> None:
     reply = type_(desk, "何姐", f"联系 {ticket.ticket_no}")
     assert "王女士" in reply.text and "13800005678" not in reply.text
     assert "王女士" in type_(desk, "何姐", "结束").text
+
+
+# --- the same question again ------------------------------------------------------------------------------------------
+
+
+def asked(desk: Desk, *questions: str) -> Reply:
+    """What a leader reads who asks these one after the other."""
+    staff = desk.staff("李工")
+    chat = desk.chat("李工")
+    for number, text in enumerate(questions):
+        row = InboxMessage(
+            channel="web",
+            message_id=f"{len(questions)}:{number}:{text}",
+            conversation_id=chat.id,
+            text=text,
+            received_at=TEN,
+        )
+        desk.session.add(row)
+        desk.session.flush()
+    command = commands.parse(questions[-1], staff.role)
+    assert command is not None, questions[-1]
+    key = f"web:{len(questions)}:{len(questions) - 1}:{questions[-1]}"
+    return commands.run(Context(desk.session, chat, desk.actor("李工"), staff, TEN, key), command)
+
+
+@pytest.mark.parametrize(
+    ("questions", "same"),
+    [
+        (("3栋这个月报了多少次漏水", "上个月呢"), "3栋上个月报了多少次漏水"),
+        (("3栋这个月报了多少次漏水", "上个月呢", "那1栋呢"), "1栋上个月报了多少次漏水"),
+        (("上周满意度", "这周呢？"), "这周满意度"),
+        (("王师傅手上几单", "陈师傅呢"), "陈师傅手上几单"),
+        (("昨天呢",), "昨天多少单"),
+    ],
+)
+def test_a_question_again_about_something_else(desk: Desk, questions: tuple[str, ...], same: str) -> None:
+    desk.report("W03")
+    assert asked(desk, *questions).text == asked(desk, same).text != ""
+
+
+def test_a_free_question_again_goes_to_the_dialogue(desk: Desk) -> None:
+    assert asked(desk, "有没有哪家被催了好几回的", "上周呢").forward == "上周有没有哪家被催了好几回的"

@@ -331,6 +331,38 @@ def test_advice_contains_the_facts_of_its_playbook(kind: str, facts: list[str]) 
     assert [fact for fact in facts if fact not in advice] == []
 
 
+@pytest.mark.parametrize(
+    ("told", "fact"),
+    [
+        ("遛狗的没栓绳 把我婆婆腿咬了两个洞", "肥皂水"),
+        ("娃儿掉到景观池里头了", "不要贸然下水"),
+        ("奶奶吃汤圆噎到了 脸都紫了", "肚脐上方"),
+        ("他突然倒地抽搐口吐白沫", "侧躺"),
+        ("保温瓶炸了 大腿全烫红起泡", "凉水冲"),
+        ("玻璃划到手腕 血止不住", "用力按住"),
+        ("有人晕倒了", ""),
+    ],
+)
+def test_first_aid_for_what_was_told_stands_second(told: str, fact: str) -> None:
+    book = playbook("MED")
+    plain, lines = book.advice().split("\n"), book.advice(told).split("\n")
+    if fact:
+        assert fact in lines.pop(1)
+    assert lines == plain
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_first_aid_keeps_to_the_bans_and_is_short(kind: str) -> None:
+    book = playbook(kind)
+    for one in book.aid:
+        assert len(one.text) <= 50 and not [word for word in book.must_not if word in one.text]
+
+
+def test_a_known_place_is_not_asked() -> None:
+    book = playbook("MED")
+    assert "告诉我位置" in book.advice() and "告诉我位置" not in book.advice(place_known=True)
+
+
 def test_unconfigured_gas_number_is_worded_around() -> None:
     assert "96777" in playbook("GAS").advice(gas_phone="96777")
     assert "燃气公司抢修电话" in playbook("GAS").advice()

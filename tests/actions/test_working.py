@@ -1,0 +1,68 @@
+"""A worker's free words in the middle of a job are about that job, and do nothing by themselves."""
+
+from __future__ import annotations
+
+import pytest
+from actionhelp import hear
+from deskhelp import NOW, Desk
+from sqlalchemy import func, select
+
+from actions.repair import OpenRepair, ValidateRepairForm
+from actions.service import Unsure
+from bot import commands
+from storage.models import Draft, Ticket
+from tickets import working
+from tickets.texts import say
+
+
+def drafts_and_tickets(desk: Desk) -> tuple[int, int]:
+    counts = [desk.session.scalar(select(func.count()).select_from(table)) or 0 for table in (Draft, Ticket)]
+    return counts[0], counts[1]
+
+
+@pytest.mark.parametrize("words", ["里面烧了 重新压了个线头", "下水口全是油 掏出来一大坨", "业主家狗有点凶"])
+def test_what_reads_like_a_fault_is_about_the_job(desk: Desk, words: str) -> None:
+    ticket = desk.accepted()
+    desk.chat("王师傅")
+    told = hear(desk, words, "report_repair", ValidateRepairForm(), OpenRepair(), by="王师傅", category="E03",
+                faults={words: "E03"})  # fmt: skip
+    assert len(told) == 1 and ticket.ticket_no in told[0]
+    assert drafts_and_tickets(desk)[1] == 1
+
+
+def test_a_place_makes_it_a_report(desk: Desk) -> None:
+    desk.accepted()
+    assert working.asked_back(desk.session, desk.staff("王师傅"), "3栋大堂的灯不亮", NOW) is None
+    told = hear(desk, "3栋大堂的灯不亮", "report_repair", ValidateRepairForm(), OpenRepair(), by="王师傅", category="E07",
+                faults={"3栋大堂的灯不亮": "E07"})  # fmt: skip
+    assert drafts_and_tickets(desk)[1] == 2, told
+
+
+def test_without_a_job_nothing_is_asked_back(desk: Desk) -> None:
+    assert hear(desk, "里面烧了", "nlu_fallback", Unsure(), by="王师傅") == [say("staff.unknown")]
+
+
+def test_the_likeliest_act_is_the_first_button_and_a_command(desk: Desk) -> None:
+    ticket = desk.accepted()
+    for words, name in (
+        ("通了 疏通机弄的", "finish"),
+        ("没货 得去建材店看看", "hold"),
+        ("在楼下找车位 到了喊你", "arrive"),
+    ):
+        _, buttons = working.about(ticket, words, NOW)
+        command = commands.parse(buttons[0][0].removeprefix("say:"), "worker")
+        assert command is not None and (command.name, command.values["no"]) == (name, ticket.tail)
+
+
+def test_words_too_long_for_a_button_stay_out_of_it(desk: Desk) -> None:
+    _, buttons = working.about(desk.accepted(), "换了阀芯" * 20, NOW)
+    assert all(len(code.encode()) <= working.BUTTON_BYTES for code, _ in buttons)
+
+
+def test_several_jobs_are_asked_about(desk: Desk) -> None:
+    first, second = desk.accepted("W03"), desk.accepted("W04")
+    text, buttons = working.which([first, second], "弄好没水了", NOW)
+    assert first.tail in text and [code.split()[0] for code, _ in buttons] == [
+        f"say:{first.tail}",
+        f"say:{second.tail}",
+    ]
