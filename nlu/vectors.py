@@ -35,9 +35,12 @@ class WordVectors:
     words: tuple[str, ...]
     table: npt.NDArray[np.int8]
     _rows: dict[str, int] = field(init=False, repr=False, compare=False)
+    _lengths: dict[str, tuple[int, ...]] = field(init=False, repr=False, compare=False)
+    """How long the words are that begin with two characters."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_rows", {word: at for at, word in enumerate(self.words)})
+        object.__setattr__(self, "_lengths", _lengths(self.words))
 
     def describe(self, texts: Sequence[str]) -> Floats:
         """A row of three times `SIZE` numbers for each text: its mean direction, and the extremes of its words in every
@@ -57,16 +60,25 @@ class WordVectors:
     def _find(self, text: str) -> list[int]:
         """The rows of every word in a text, also of those inside longer ones; of single characters only where no word is.
         As right as cutting the text into words first, and less than half the work."""
-        rows, size = self._rows, len(text)
+        rows, lengths, size = self._rows, self._lengths, len(text)
         found: list[int] = []
         covered: set[int] = set()
-        for start in range(size):
-            for end in range(start + 2, min(start + _LONGEST, size) + 1):
-                if (row := rows.get(text[start:end])) is not None:
+        for start in range(size - 1):
+            for length in lengths.get(text[start : start + 2], ()):
+                end = start + length
+                if end <= size and (row := rows.get(text[start:end])) is not None:
                     found.append(row)
                     covered.update(range(start, end))
         single = (rows.get(char) for at, char in enumerate(text) if at not in covered)
         return found + [row for row in single if row is not None]
+
+
+def _lengths(words: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    found: dict[str, set[int]] = {}
+    for word in words:
+        if len(word) > 1:
+            found.setdefault(word[:2], set()).add(len(word))
+    return {head: tuple(sorted(lengths)) for head, lengths in found.items()}
 
 
 def principal(described: Floats) -> Floats:
