@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -79,12 +80,17 @@ def _next_slot(desk: Desk, draft: Draft) -> str | None:
         return "matter"
     if complaints.failed_repair(desk.session, desk.actor, data.get("code", ""), data["words"]):
         return None
-    return None if len(data["words"]) >= ENOUGH_WORDS or data.get("detail_asked") else "detail"
+    enough = len(data["words"]) >= ENOUGH_WORDS or data.get("detail_asked")
+    return "detail" if not enough and _question(data.get("code", ""), data["words"]) else None
 
 
 def _question(code: str, words: str) -> str:
-    key = category(code).question(words)
-    return say(key if has_text(key) else "ask.when_where")
+    """What is still worth knowing about a complaint in these words: where and when, where its category asks nothing of its own."""
+    about = category(code)
+    if not has_text(f"ask.{about.ask}"):
+        about = replace(about, ask="when_where", ask_if="")
+    key = about.question(words)
+    return say(key) if key else ""
 
 
 class AskMatter(DeskAction):

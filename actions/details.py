@@ -16,12 +16,10 @@ CERTAIN = 0.95
 def taken(desk: Desk) -> bool:
     """Add the message to the report it belongs to and say so, or ask a worker what it says of the job on hand; False if it has
     to be read for itself."""
-    drafting = select(Draft.id).where(Draft.conversation_id == desk.conversation.id)
-    if desk.session.scalar(drafting) is not None:
-        return False
+    draft = desk.session.scalar(select(Draft).where(Draft.conversation_id == desk.conversation.id))
     if desk.actor.staff:
-        return _asked_back(desk, desk.actor.staff)
-    if len(desk.faults) > 1:
+        return not _placed(draft) and _asked_back(desk, desk.actor.staff)
+    if draft is not None or len(desk.faults) > 1:
         return False
     turn = Turn(desk.session, desk.conversation, desk.actor, desk.text, desk.now, desk.key)
     code = desk.category if desk.intent == "report_repair" else ""
@@ -35,9 +33,16 @@ def taken(desk: Desk) -> bool:
     return True
 
 
+def _placed(draft: Draft | None) -> bool:
+    """Whether a report was begun that tells where: without, it was a colleague's word about a job."""
+    told = [*draft.data.get("faults", []), draft.data.get("place") or {}] if draft else []
+    return any(one.get("place_key") or one.get("options") for one in told)
+
+
 def _asked_back(desk: Desk, staff: Staff) -> bool:
     asked = working.asked_back(desk.session, staff, desk.text, desk.now)
     if asked is not None:
+        drafts.drop(desk)
         desk.tell(*asked)
     return asked is not None
 

@@ -28,6 +28,7 @@ from tickets.words import adds, bare_request, named_among, says_urgent, taken_ba
 
 MAX_QUESTIONS = 3
 CHASED = 2
+REPAIR = "report_repair"
 SURE = 0.6
 GUESS = 0.3
 SETTLED = ("ok", "echo", "confirm")
@@ -68,7 +69,8 @@ def _unplaced(desk: Desk) -> dict[str, Any]:
 
 
 def take_unsure(desk: Desk, draft: Draft, means: str) -> str:
-    """The words that were not understood, once the resident has said what they are (「我要报修」); "" if there are none.
+    """The words that were not understood, once the resident has said what they are (「我要报修」), or where it is (「4栋1单元501」);
+    "" if there are none.
 
     Whoever tells something new instead has moved on. A person will label the words later (`guanjia nlu review`).
     """
@@ -77,10 +79,19 @@ def take_unsure(desk: Desk, draft: Draft, means: str) -> str:
         return ""
     key = str(draft.data.get("unsure_key", desk.key))
     save(desk, draft, {name: value for name, value in draft.data.items() if name not in ("unsure", "unsure_key")})
-    if not bare_request(desk.text):
+    if means == REPAIR and only_a_place(desk):
+        words = f"{words}，{desk.text}"
+    elif not bare_request(desk.text):
         return ""
     desk.note_for_review("corrected", words, key, suggested=means)
     return words
+
+
+def only_a_place(desk: Desk) -> bool:
+    """Whether the message is where something is, and does not say what."""
+    if desk.intent != "inform" or desk.faults:
+        return False
+    return read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident).action != "none"
 
 
 def drop(desk: Desk) -> bool:

@@ -135,12 +135,13 @@ def about_worker(desk: Desk) -> bool:
     """「来的师傅叫啥」「靠谱不」: who comes for what is open, and how to know them; whether the message asked that."""
     if desk.actor.resident is None or not asks_about_worker(desk.text):
         return False
-    coming = [one for one in meant(desk, kinds=("BX",)) if one.handler and one.status in ("assigned", "in_progress")]
-    if not coming:
-        return False
-    _tell_progress(desk, coming)
-    desk.say("reply.worker_known_by")
-    return True
+    mine = meant(desk, kinds=("BX",))
+    coming = [one for one in mine if one.handler and one.status in ("assigned", "in_progress")]
+    if mine:
+        _tell_progress(desk, coming or mine)
+    if coming:
+        desk.say("reply.worker_known_by")
+    return bool(mine)
 
 
 def when_it_comes(desk: Desk) -> bool:

@@ -37,8 +37,10 @@ class Category:
         return self.zone == "common"
 
     def question(self, words: str) -> str:
-        """The key of what is asked about a report in these words; it may have no text."""
-        return f"ask.{self.ask}" if re.search(self.ask_if, words) else ""
+        """The key of what is asked about a report in these words, unless they tell it already; it may have no text."""
+        told = _told().get(self.ask)
+        asked = re.search(self.ask_if, words) and not (told and re.search(told, words))
+        return f"ask.{self.ask}" if asked else ""
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,12 @@ class SlaClass:
 def _load(name: str) -> dict[str, Any]:
     data: dict[str, Any] = yaml.safe_load((DATA / "catalog" / f"{name}.yml").read_text("utf-8"))
     return data
+
+
+@cache
+def _told() -> dict[str, str]:
+    """For a question, what in a report answers it beforehand."""
+    return {name: str(pattern) for name, pattern in _load("told").items()}
 
 
 @cache

@@ -214,10 +214,9 @@ def _raise_alarm(
     place = read_place(session, community, text, resident=actor.resident, draft=told[0])
     running = _running(session, actor, now)
     where = _where(session, community, actor, place, text, now, running, told)
-    known = _same_event(session, community, actor, found, place, where[0], now)
-    if known is None and running is not None and found.kind == "MED":
-        # 「喘不上气」 out of a stuck lift is the same event, graver.
-        known = running
+    # 「喘不上气」 out of a stuck lift is the same event, graver.
+    graver = running if found.kind == "MED" else None
+    known = _same_event(session, community, actor, found, place, where[0], now) or graver
     if known is not None:
         _join(session, known, conversation, actor, found, place, text, source_key, now)
         return

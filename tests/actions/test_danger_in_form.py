@@ -49,7 +49,7 @@ def test_it_is_an_alarm_with_its_advice(desk: Community) -> None:
     assert tickets(desk) == [("M01", "U0")]
     assert found.handled and not found.answers
     texts = [row.text for row in desk.fresh("王芳")]
-    assert playbook("MED").advice(duty_phone=desk.community.settings["duty_phone"]) in texts
+    assert playbook("MED").advice(ASTHMA, place_known=True, duty_phone=desk.community.settings["duty_phone"]) in texts
     assert {one.kind for one in questions.waiting(desk.session, resident, NOW)} >= {"emergency"}
     assert not [one for one in questions.waiting(desk.session, resident, NOW) if one.kind == "safety"]
 

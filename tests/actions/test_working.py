@@ -66,3 +66,23 @@ def test_several_jobs_are_asked_about(desk: Desk) -> None:
         f"say:{first.tail}",
         f"say:{second.tail}",
     ]
+
+
+def test_a_report_begun_without_a_place_was_about_the_job(desk: Desk) -> None:
+    ticket = desk.accepted()
+    chat = desk.chat("王师傅")
+    desk.session.add(Draft(conversation_id=chat.id, kind="BX", data={"faults": [{"code": "W06", "words": "泵抽干了"}]},
+                           updated_at=NOW))  # fmt: skip
+    desk.session.flush()
+    told = hear(desk, "通了 疏通机弄的", "report_repair", ValidateRepairForm(), OpenRepair(), by="王师傅", category="W04",
+                faults={"通了 疏通机弄的": "W04"})  # fmt: skip
+    assert len(told) == 1 and ticket.ticket_no in told[0]
+    assert drafts_and_tickets(desk)[1] == 1
+
+
+def test_a_report_begun_with_a_place_goes_on(desk: Desk) -> None:
+    desk.accepted()
+    hear(desk, "3栋大堂的灯不亮", "report_repair", ValidateRepairForm(), by="王师傅", category="E07",
+         faults={"3栋大堂的灯不亮": "E07"})  # fmt: skip
+    told = hear(desk, "就门口那个", "inform", ValidateRepairForm(), by="王师傅")
+    assert told == [] and drafts_and_tickets(desk)[0] == 1

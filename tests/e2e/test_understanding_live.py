@@ -80,9 +80,10 @@ def test_what_no_word_gives_away_the_model_fears(stack: Stack) -> None:
     [ticket] = stack.tickets()
     levels = {kind.name: kind.level for kind in load_rules().kinds}
     assert ticket.level == levels[ticket.detail["danger"]]
-    advice = playbook(ticket.detail["danger"]).advice(gas_phone="0571-5555-0177", duty_phone="0571-5555-0100")
+    told, numbers = playbook(ticket.detail["danger"]), {"gas_phone": "0571-5555-0177", "duty_phone": "0571-5555-0100"}
+    advices = {told.advice(sure, place_known=known, **numbers) for known in (True, False)}
     with stack.session() as session:
-        assert advice in session.scalars(select(OutboxMessage.text)).all()
+        assert advices & set(session.scalars(select(OutboxMessage.text)))
     person = stack.person("stranger:521")
     asked = person.say(unsure)
     assert len(stack.tickets()) == 1, asked
