@@ -172,6 +172,20 @@ def _advice(session: Session, actor: Actor, kind: str, told: str, *, place_known
     return playbook(kind).advice(told, place_known=place_known, **numbers)
 
 
+def _advise(
+    session: Session,
+    conversation: Conversation,
+    actor: Actor,
+    found: Emergency,
+    text: str,
+    place_known: bool,
+    source_key: str,
+    now: datetime,
+) -> None:
+    advice = _advice(session, actor, found.kind, text, place_known=place_known)
+    _say(session, conversation, actor, advice, f"{source_key}:advice", now)
+
+
 def _settings(session: Session, actor: Actor) -> dict[str, str]:
     person = actor.resident or actor.staff
     return dict(session.get_one(Community, person.community_id).settings) if person else {}
@@ -214,15 +228,14 @@ def _raise_alarm(
     place = read_place(session, community, text, resident=actor.resident, draft=told[0])
     running = _running(session, actor, now)
     where = _where(session, community, actor, place, text, now, running, told)
+    known = _same_event(session, community, actor, found, place, where[0], now)
     # 「喘不上气」 out of a stuck lift is the same event, graver.
-    graver = running if found.kind == "MED" else None
-    known = _same_event(session, community, actor, found, place, where[0], now) or graver
+    known = known or (running if found.kind == "MED" else None)
     if known is not None:
         _join(session, known, conversation, actor, found, place, text, source_key, now)
         return
-    known_place = is_exact(where[0]) and (place.action != "none" or is_exact(told[0]))
-    advice = _advice(session, actor, found.kind, text, place_known=known_place)
-    _say(session, conversation, actor, advice, f"{source_key}:advice", now)
+    said = is_exact(where[0]) and (place.action != "none" or is_exact(told[0]))
+    _advise(session, conversation, actor, found, text, said, source_key, now)
     ticket = _open(session, conversation, actor, found, place, where, running, text, source_key, now)
     _park(session, draft, ticket)
     if ticket.status == "merged":
@@ -478,8 +491,7 @@ def _join(
         return
     new = _joins(session, ticket, conversation, actor, now)
     if new or found.kind not in ("MED", danger(ticket)):
-        advice = _advice(session, actor, found.kind, text, place_known=is_exact(ticket.place_key))
-        _say(session, conversation, actor, advice, f"{source_key}:advice", now)
+        _advise(session, conversation, actor, found, text, is_exact(ticket.place_key), source_key, now)
     add_words(session, ticket, actor, place, text, now)
     if found.kind == "MED" != danger(ticket):
         answer = someone_is_ill(ticket)
