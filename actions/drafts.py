@@ -79,7 +79,7 @@ def take_unsure(desk: Desk, draft: Draft, means: str) -> str:
         return ""
     key = str(draft.data.get("unsure_key", desk.key))
     save(desk, draft, {name: value for name, value in draft.data.items() if name not in ("unsure", "unsure_key")})
-    if means == REPAIR and only_a_place(desk):
+    if means == REPAIR and _only_a_place(desk):
         words = f"{words}，{desk.text}"
     elif not bare_request(desk.text):
         return ""
@@ -87,7 +87,7 @@ def take_unsure(desk: Desk, draft: Draft, means: str) -> str:
     return words
 
 
-def only_a_place(desk: Desk) -> bool:
+def _only_a_place(desk: Desk) -> bool:
     """Whether the message is where something is, and does not say what."""
     if desk.intent != "inform" or desk.faults:
         return False

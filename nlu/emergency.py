@@ -593,7 +593,7 @@ class Playbook:
         numbers = {"gas_phone": gas_phone, "duty_phone": duty_phone}
         lines = [self._render(line, numbers) for line in self.lines if not (line.place and place_known)]
         said = normalize(told).text
-        lines[1:1] = next(([one.text] for one in self.aid if one.when.search(said)), [])
+        lines[1:2] = next(([one.text] for one in self.aid if one.when.search(said)), lines[1:2])
         return "\n".join(filter(None, lines))
 
     @staticmethod
