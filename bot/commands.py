@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import yaml
@@ -21,10 +22,10 @@ from nlu.expected_time import parse_until, parse_window
 from nlu.normalize import normalize
 from nlu.slots import find_money_fen
 from storage import mailbox
-from storage.models import Ticket
+from storage.models import OpenQuestion, Ticket
 from tickets import asking, desk_lists, emergencies, finding, questions, roster, verbs, working
 from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey_fields
-from tickets.errors import DeskError, NoTicket, SelfCheckNeeded
+from tickets.errors import DeskError, NoTicket, SelfCheckNeeded, WhichTicket
 from tickets.notify import facts, has_accepted
 from tickets.people import is_accused, staff_named
 from tickets.texts import DATA, clock, say, span
@@ -188,7 +189,29 @@ def run(context: Context, command: Command) -> Reply:
     """Do it. A refusal of the desk comes back as its text, with the choices where some help."""
     if context.conversation.group and command.name in (leading.PRIVATE | papers.PRIVATE | talking.RUNNERS.keys()):
         return Reply(say("staff.in_private"))
-    return RUNNERS[command.name](context, command)
+    _withdraw_choice(context)
+    try:
+        return RUNNERS[command.name](context, command)
+    except WhichTicket as error:
+        questions.ask(context.session, context.staff, "which_job", context.now, text=command.words)
+        return Reply(refusal(error), error.facts["buttons"])  # type: ignore[arg-type]
+
+
+def chosen(context: Context, text: str) -> Command | None:
+    """The command that left open which ticket it is about, once nothing but a number is said."""
+    number = _compile("NO", _data()["number"]).fullmatch(_words(text))
+    asked = _withdraw_choice(context) if number else None
+    command = parse(str(asked.data["text"]), context.staff.role) if asked else None
+    return replace(command, values={**command.values, "no": number["no0"]}) if command and number else None
+
+
+def _withdraw_choice(context: Context) -> OpenQuestion | None:
+    """The open question which ticket was meant, which whatever is said now answers or passes over."""
+    waiting = questions.waiting(context.session, context.staff, context.now)
+    asked = next((one for one in waiting if one.kind == "which_job"), None)
+    if asked is not None:
+        asked.state = "withdrawn"
+    return asked
 
 
 # --- finding the ticket -----------------------------------------------------------------------------------------------
@@ -418,7 +441,9 @@ def _leave(context: Context, command: Command) -> Reply:
 
 
 def _assign(context: Context, command: Command) -> Reply:
-    ticket = _ticket(context, command, list)
+    """Without a number (「刚才那张派给王师傅」) the one that has nobody is meant."""
+    nobodys = partial(desk_lists.chosen, context.session, context.staff, "unassigned", context.now)
+    ticket = _ticket(context, command, nobodys)
     colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
     verbs.assign(
         context.session, ticket, colleague, context.actor, context.now, reason=command.values.get("reason", "")

@@ -587,7 +587,8 @@ class Gateway:
                 row.text = say("words.edited", words=row.text)
         turn = replace(turn, text=row.text)
         if actor.staff:
-            command = commands.parse(row.text, actor.role)
+            context = self._context(session, chat, actor, row)
+            command = commands.chosen(context, row.text) or commands.parse(row.text, actor.role)
             if command and talking.is_for_desk(session, actor.staff, command):
                 return self._command(session, chat, actor, row, command)
         if talked := self._in_talk(session, chat, actor, row, turn):

@@ -16,6 +16,9 @@ from tickets.people import Actor, home_key, is_accused, may_see
 from tickets.texts import say
 from tickets.words import named_among
 
+CHOICES = 6
+"""So many are offered where it is not clear which is meant."""
+
 
 def by_number(session: Session, community_id: int, number: str, actor: Actor) -> Ticket:
     """The ticket of a full number or a four-digit tail (the newest with that tail). Raises NotFound, also for what is not theirs."""
@@ -131,13 +134,14 @@ def last_of(session: Session, actor: Actor, *, kinds: tuple[str, ...] = ()) -> T
 
 
 def the_one(tickets: list[Ticket], now: datetime) -> Ticket:
-    """The only ticket of a list. Raises NoTicket for none, WhichTicket (with the choices) for several."""
+    """The only ticket of a list. Raises NoTicket for none, WhichTicket (with the choices, also as buttons) for several."""
     if not tickets:
         raise NoTicket()
     if len(tickets) > 1:
-        raise WhichTicket(choices=choices(tickets, now))
+        labels = ((f"say:{one.ticket_no}", say("reply.numbered", **facts(one, now))) for one in tickets[:CHOICES])
+        raise WhichTicket(choices=choices(tickets, now), buttons=tuple(labels))
     return tickets[0]
 
 
 def choices(tickets: list[Ticket], now: datetime) -> str:
-    return "\n".join(say("staff.line", **facts(ticket, now)) for ticket in tickets[:6])
+    return "\n".join(say("staff.line", **facts(ticket, now)) for ticket in tickets[:CHOICES])

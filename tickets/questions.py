@@ -43,6 +43,7 @@ LASTS = {
     "suggestion": timedelta(minutes=30),
     "praise_name": timedelta(days=2),
     "which_talk": timedelta(minutes=30),
+    "which_job": timedelta(minutes=10),
 }
 
 

@@ -43,7 +43,7 @@ def which(tickets: Sequence[Ticket], words: str, now: datetime) -> Asked:
     """Asks which of several jobs the words are about."""
     shown = tickets[:JOBS_SHOWN]
     labels = [say("reply.numbered", **notify.facts(one, now)) for one in shown]
-    buttons = tuple((_button(one.tail, words), label) for one, label in zip(shown, labels, strict=True))
+    buttons = tuple((_button(one.ticket_no, words), label) for one, label in zip(shown, labels, strict=True))
     return say("staff.meant_which", choices="\n".join(labels)), buttons
 
 
@@ -55,7 +55,7 @@ def _likely(ticket: Ticket, words: str) -> list[str]:
 
 
 def _act(name: str, ticket: Ticket, words: str) -> tuple[str, str]:
-    command = say(f"words.act_{name}", tail=ticket.tail)
+    command = say(f"words.act_{name}", no=ticket.ticket_no)
     return (_button(command, words) if name in ("finish", "wait") else f"say:{command}"), say(f"button.act_{name}")
 
 

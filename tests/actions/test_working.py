@@ -51,7 +51,7 @@ def test_the_likeliest_act_is_the_first_button_and_a_command(desk: Desk) -> None
     ):
         _, buttons = working.about(ticket, words, NOW)
         command = commands.parse(buttons[0][0].removeprefix("say:"), "worker")
-        assert command is not None and (command.name, command.values["no"]) == (name, ticket.tail)
+        assert command is not None and (command.name, command.values["no"]) == (name, ticket.ticket_no)
 
 
 def test_words_too_long_for_a_button_stay_out_of_it(desk: Desk) -> None:
@@ -62,10 +62,8 @@ def test_words_too_long_for_a_button_stay_out_of_it(desk: Desk) -> None:
 def test_several_jobs_are_asked_about(desk: Desk) -> None:
     first, second = desk.accepted("W03"), desk.accepted("W04")
     text, buttons = working.which([first, second], "弄好没水了", NOW)
-    assert first.tail in text and [code.split()[0] for code, _ in buttons] == [
-        f"say:{first.tail}",
-        f"say:{second.tail}",
-    ]
+    wanted = [f"say:{one.ticket_no}" for one in (first, second)]
+    assert first.tail in text and [code.split()[0] for code, _ in buttons] == wanted
 
 
 def test_a_report_begun_without_a_place_was_about_the_job(desk: Desk) -> None:

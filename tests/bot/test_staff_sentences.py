@@ -90,7 +90,7 @@ def test_words_about_a_ticket_that_are_no_command_touch_nothing(desk: Desk) -> N
         return commands.misunderstood(context, text) or Reply()
 
     first, *_ = told("王师傅", f"{ticket.tail}重新接了下线 不闪了").buttons
-    assert first[0] == f"say:完工 {ticket.tail} 重新接了下线 不闪了"
+    assert first[0] == f"say:完工 {ticket.ticket_no} 重新接了下线 不闪了"
     assert commands.parse(first[0].removeprefix("say:"), "worker").values["note"] == "重新接了下线 不闪了"  # type: ignore[union-attr]
     shown = told("李工", f"{ticket.tail}让他明天早上去").text
     assert ticket.ticket_no in shown and f"派单 {ticket.tail}" in shown
@@ -258,6 +258,38 @@ def test_speaking_to_whoever_told_it(desk: Desk) -> None:
     reply = type_(desk, "何姐", f"联系 {ticket.ticket_no}")
     assert "王女士" in reply.text and "13800005678" not in reply.text
     assert "王女士" in type_(desk, "何姐", "结束").text
+
+
+# --- which one ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_number_alone_says_which_job_was_meant(desk: Desk) -> None:
+    first, second = desk.accepted("W03"), desk.accepted("W04")
+    assert first.handler is second.handler
+    reply = type_(desk, "王师傅", "到咯")
+    assert {code for code, _ in reply.buttons} == {f"say:{first.ticket_no}", f"say:{second.ticket_no}"}
+    context = Context(desk.session, desk.chat("王芳"), desk.actor("王师傅"), desk.staff("王师傅"), TEN, "test:2")
+    command = commands.chosen(context, second.tail)
+    assert command is not None and command.name == "arrive"
+    commands.run(context, command)
+    assert (first.arrived_at, second.arrived_at) == (None, TEN)
+    assert commands.chosen(context, first.tail) is None, "asked once, answered once"
+
+
+def test_another_command_leaves_the_choice_behind(desk: Desk) -> None:
+    ticket, _ = desk.accepted("W03"), desk.accepted("W04")
+    type_(desk, "王师傅", "到咯")
+    type_(desk, "王师傅", "我的单")
+    context = Context(desk.session, desk.chat("王芳"), desk.actor("王师傅"), desk.staff("王师傅"), TEN, "test:2")
+    assert commands.chosen(context, ticket.tail) is None
+
+
+def test_the_one_that_has_nobody_is_given_without_its_number(desk: Desk) -> None:
+    ticket = desk.report("W04")
+    ticket.handler, ticket.status = None, "new"
+    desk.session.flush()
+    type_(desk, "李工", "刚才那张派给王师傅")
+    assert ticket.handler is desk.staff("王师傅")
 
 
 # --- the same question again ------------------------------------------------------------------------------------------
