@@ -370,7 +370,7 @@ def test_other_business_while_a_form_is_open_loses_nothing(stack: Stack) -> None
 
 def test_a_fault_told_while_complaining_gets_its_own_ticket(stack: Stack) -> None:
     resident = stack.person("王女士")
-    resident.say("楼上半夜总拖椅子", "现在还在响吗")
+    resident.say("楼上总拖椅子", "现在还在响吗")
     resident.say("对了我家厨房灯也不亮了", "TS20250612-0001", "BX20250612-0002")
     complaint, repair = stack.tickets()
     assert (complaint.code, repair.code, repair.place_key) == ("T09", "E04", "P1/3/2/1502")

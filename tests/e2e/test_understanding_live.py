@@ -110,7 +110,7 @@ def test_words_that_are_often_harmless_raise_no_alarm_against_the_model(stack: S
 
 def test_a_threat_after_a_complaint_presses_it_and_opens_no_second(stack: Stack) -> None:
     person = stack.person("李先生")
-    person.say("东门保安态度很差 昨晚骂我老公 希望道歉", "？")
+    person.say("东门保安态度很差 昨晚骂我老公 希望道歉", "已登记投诉")
     person.say("昨晚九点 东门岗亭 高个子那个")
     [before] = stack.tickets(kind="TS")
     person.say("你们管不管 不管我打12345了", "马经理")
