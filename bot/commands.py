@@ -577,7 +577,7 @@ def _follow_up(context: Context, command: Command) -> Reply:
     for words in mailbox.said_before(context.session, context.key, context.now - ASKED_LATELY):
         before = parse(words, context.staff.role)
         if before is None or before.name != "follow_up":
-            question = words
+            question = say("words.how_many") if before and before.name == "today" else words
             break
         named.append(before.values["words"])
     else:

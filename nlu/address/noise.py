@@ -27,6 +27,7 @@ class _Noise:
         to = either(folded_words(marks["to"]))
         parts = (
             words["wondered"],
+            words["rows_of"],
             self._codes(words),
             self._dates(words, to),
             self._streets(marks),

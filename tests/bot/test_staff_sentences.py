@@ -323,6 +323,7 @@ def asked(desk: Desk, *questions: str) -> Reply:
         (("上周满意度", "这周呢？"), "这周满意度"),
         (("王师傅手上几单", "陈师傅呢"), "陈师傅手上几单"),
         (("昨天呢",), "昨天多少单"),
+        (("今天怎么样", "昨天呢"), "昨天多少单"),
     ],
 )
 def test_a_question_again_about_something_else(desk: Desk, questions: tuple[str, ...], same: str) -> None:

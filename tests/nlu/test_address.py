@@ -276,3 +276,16 @@ def test_what_is_right_of_a_wrong_place_is_kept(wrong: str, then: str, key: str)
     first = at(wrong)
     assert first.action == "invalid"
     assert at(then, draft=first.partial).key == key
+
+
+@pytest.mark.parametrize(
+    ("text", "villa"),
+    [
+        ("单元门口停了一排电动车 轮椅过不去", False),
+        ("东门堆着两排纸箱", False),
+        ("一排3号停了电", True),
+        ("别墅一排那里漏水", True),
+    ],
+)
+def test_a_row_of_things_is_no_row_of_villas(text: str, villa: bool) -> None:
+    assert at(text).key.startswith("V/1") is villa
