@@ -9,6 +9,7 @@ from actions.context import Desk
 from storage.models import Draft, Staff
 from tickets import working
 from tickets.answering import Turn, try_detail
+from tickets.places import told_in
 
 CERTAIN = 0.95
 
@@ -35,8 +36,7 @@ def taken(desk: Desk) -> bool:
 
 def _placed(draft: Draft | None) -> bool:
     """Whether a report was begun that tells where: without, it was a colleague's word about a job."""
-    told = [*draft.data.get("faults", []), draft.data.get("place") or {}] if draft else []
-    return any(one.get("place_key") or one.get("options") for one in told)
+    return any(one.get("place_key") or one.get("options") for one in told_in(draft))
 
 
 def _asked_back(desk: Desk, staff: Staff) -> bool:

@@ -56,6 +56,11 @@ def _compile(pattern: str, number: str) -> re.Pattern[str]:
     return re.compile(numbered, re.DOTALL)
 
 
+@cache
+def _bare_number() -> re.Pattern[str]:
+    return _compile("NO", _data()["number"])
+
+
 def _words(text: str) -> str:
     """Normalised, but with the spaces a typist puts between the parts of a command."""
     return " ".join(normalize(part).text for part in text.split()).strip("。！!~ ")
@@ -199,7 +204,7 @@ def run(context: Context, command: Command) -> Reply:
 
 def chosen(context: Context, text: str) -> Command | None:
     """The command that left open which ticket it is about, once nothing but a number is said."""
-    number = _compile("NO", _data()["number"]).fullmatch(_words(text))
+    number = _bare_number().fullmatch(_words(text))
     asked = _withdraw_choice(context) if number else None
     command = parse(str(asked.data["text"]), context.staff.role) if asked else None
     return replace(command, values={**command.values, "no": number["no0"]}) if command and number else None

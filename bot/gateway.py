@@ -586,11 +586,11 @@ class Gateway:
             if row.payload.get("corrects"):
                 row.text = say("words.edited", words=row.text)
         turn = replace(turn, text=row.text)
-        if actor.staff:
-            context = self._context(session, chat, actor, row)
+        context = self._context(session, chat, actor, row) if actor.staff else None
+        if context is not None:
             command = commands.chosen(context, row.text) or commands.parse(row.text, actor.role)
-            if command and talking.is_for_desk(session, actor.staff, command):
-                return self._command(session, chat, actor, row, command)
+            if command and talking.is_for_desk(session, context.staff, command):
+                return self._command(context, command)
         if talked := self._in_talk(session, chat, actor, row, turn):
             return talked
         if own := rights.claimed(turn, self._address):
@@ -601,7 +601,7 @@ class Gateway:
             self._files_to_ticket(session, actor, row, "photos")
         if answered := try_answer(turn):
             return answered
-        if actor.staff and (hint := commands.misunderstood(self._context(session, chat, actor, row), row.text)):
+        if context is not None and (hint := commands.misunderstood(context, row.text)):
             return Outcome(hint.text, hint.buttons)
         return Outcome(resume=row.text)
 
@@ -652,14 +652,13 @@ class Gateway:
     def _button(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Outcome:
         if actor.staff:
             command = commands.from_button(row.button)
-            return self._command(session, chat, actor, row, command) if command else Outcome(say("error.bad_input"))
+            context = self._context(session, chat, actor, row)
+            return self._command(context, command) if command else Outcome(say("error.bad_input"))
         turn = Turn(session, chat, actor, "", self._clock(), f"{row.channel}:{row.message_id}")
         return press(turn, row.button)
 
-    def _command(
-        self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage, command: Command
-    ) -> Outcome:
-        reply = commands.run(self._context(session, chat, actor, row), command)
+    def _command(self, context: Context, command: Command) -> Outcome:
+        reply = commands.run(context, command)
         return Outcome(reply.text, reply.buttons, resume=reply.forward)
 
     def _context(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Context:

@@ -792,8 +792,9 @@ def fit(material: Material, temperatures: Mapping[str, float] | None = None) -> 
     jobs = cpu_count() if len(rows) >= _MANY_ROWS else 1
     tasks = list(_tasks(rows))
     wanted = 2 if temperatures is None else 1
-    fits = [fit for _, at, labels in tasks for fit in _fits(table[at], [rows[n] for n in at], labels)[:wanted]]
-    found = iter(Parallel(n_jobs=jobs, max_nbytes=None)(delayed(function)(*arguments) for function, *arguments in fits))
+    pieces = [piece for _, at, labels in tasks for piece in _fits(table[at], [rows[n] for n in at], labels)[:wanted]]
+    work = (delayed(function)(*arguments) for function, *arguments in pieces)
+    found = iter(Parallel(n_jobs=jobs, max_nbytes=None)(work))
     for name, _, labels in tasks:
         weights, bias = next(found)
         temperature = next(found) if temperatures is None else temperatures[name]

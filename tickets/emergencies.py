@@ -19,7 +19,7 @@ from storage.models import Assignment, Community, Conversation, Draft, Resident,
 from tickets import lifecycle, notify, questions, verbs
 from tickets.errors import NotAllowed, WrongStatus
 from tickets.people import Actor, each_once, home_key, leaders, managers, relations
-from tickets.places import is_exact, place_display, problem_text, read_place, unchecked
+from tickets.places import is_exact, place_display, problem_text, read_place, told_in, unchecked
 from tickets.texts import LOCAL, has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
@@ -264,8 +264,8 @@ def _alert_duty(session: Session, ticket: Ticket, now: datetime) -> None:
 
 def _draft_place(draft: Draft | None) -> tuple[str, str]:
     """Key and display of the place told so far in a half-told fault; empty without one."""
-    told = [*draft.data.get("faults", []), draft.data.get("place") or {}] if draft else []
-    return next(((str(one["place_key"]), str(one["place_text"])) for one in told if one.get("place_key")), ("", ""))
+    told = ((str(one["place_key"]), str(one["place_text"])) for one in told_in(draft) if one.get("place_key"))
+    return next(told, ("", ""))
 
 
 def _open(

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from json import dumps, loads
+from typing import Any
 
 from sqlalchemy.orm import Session
 
 from nlu.address import Address, resolve
 from nlu.register import Register
 from nlu.slots import mask_phone
-from storage.models import Community, Resident, Ticket
+from storage.models import Community, Draft, Resident, Ticket
 from tickets.people import home_key
 from tickets.texts import has_text, say
 
@@ -28,6 +29,11 @@ def register_of(session: Session, community_id: int) -> Register:
     """The register of a community, expanded once per process and version."""
     community = session.get_one(Community, community_id)
     return _register(dumps(community.register_spec, sort_keys=True))
+
+
+def told_in(draft: Draft | None) -> list[dict[str, Any]]:
+    """What of a half-told report may say where: its faults, then the place told for all of them."""
+    return [*draft.data.get("faults", []), draft.data.get("place") or {}] if draft else []
 
 
 def read_place(

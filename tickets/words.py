@@ -209,19 +209,9 @@ def self_checked(text: str) -> bool:
     return _has("self_checked", text)
 
 
-def job_is_done(text: str) -> bool:
-    """A worker's words that sound like the end of a job."""
-    return _has("job_is_done", text)
-
-
-def has_arrived(text: str) -> bool:
-    """A worker's words that sound like being there."""
-    return _has("has_arrived", text)
-
-
-def waits_for_part(text: str) -> bool:
-    """A worker's words that sound like something is missing."""
-    return _has("waits_for_part", text)
+def sounds_like(act: str, text: str) -> bool:
+    """Whether a worker's words may tell of this act: finish, arrive or wait (for a part)."""
+    return f"act_{act}" in _patterns() and _has(f"act_{act}", text)
 
 
 def bare_request(text: str) -> bool:

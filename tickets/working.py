@@ -14,7 +14,7 @@ from storage.models import Staff, Ticket
 from tickets import finding, notify
 from tickets.places import read_place
 from tickets.texts import say
-from tickets.words import has_arrived, job_is_done, waits_for_part
+from tickets.words import sounds_like
 
 BUTTON_BYTES = 60
 """What every messenger carries behind a button."""
@@ -48,10 +48,8 @@ def which(tickets: Sequence[Ticket], words: str, now: datetime) -> Asked:
 
 
 def _likely(ticket: Ticket, words: str) -> list[str]:
-    arrived = ticket.arrived_at is not None
-    acts = ["finish", "wait"] if arrived else ["set_out", "arrive", "finish", "wait"]
-    told = (("arrive", has_arrived(words)), ("wait", waits_for_part(words)), ("finish", job_is_done(words)))
-    return sorted(acts, key=lambda act: not dict(told).get(act, False))
+    acts = ["finish", "wait"] if ticket.arrived_at else ["set_out", "arrive", "finish", "wait"]
+    return sorted(acts, key=lambda act: not sounds_like(act, words))
 
 
 def _act(name: str, ticket: Ticket, words: str) -> tuple[str, str]:
