@@ -22,7 +22,7 @@ from tickets.errors import NoTicket
 from tickets.people import homes_of
 from tickets.places import is_exact, read_place
 from tickets.texts import say
-from tickets.words import corrects, form_asked_for, hesitates, no_cancel, only_correcting
+from tickets.words import corrects, form_asked_for, hesitates, no_cancel, only_correcting, wanted_still
 
 CORRECTABLE = timedelta(days=2)
 
@@ -48,7 +48,7 @@ class Cancel(DeskAction):
             # What a colleague has in hand is somebody else's report: it is named, or it stays.
             details.unknown(desk)
             return []
-        tickets = [one for one in meant(desk) if one.status in lifecycle.OPEN]
+        tickets = _not_kept(desk, [one for one in meant(desk) if one.status in lifecycle.OPEN])
         tickets = [one for one in tickets if not one.public_area] or tickets
         if no_cancel(desk.text):
             desk.say("reply.nothing_changed")
@@ -61,6 +61,15 @@ class Cancel(DeskAction):
         else:
             _cancel_one(desk, verbs.load(desk.session, tickets[0].id))
         return []
+
+
+def _not_kept(desk: Desk, tickets: list[Ticket]) -> list[Ticket]:
+    """「水槽那个我自己弄好了 就修插座吧」 takes back what it names, but not what it wants all the same."""
+    kept = wanted_still(desk.text)
+    if not kept or len(tickets) < 2:
+        return tickets
+    stay = {one.id for one in finding.about(tickets, kept)}
+    return [one for one in finding.about(tickets, desk.text) if one.id not in stay] or tickets
 
 
 def _cancel_one(desk: Desk, ticket: Ticket) -> None:

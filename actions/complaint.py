@@ -9,7 +9,7 @@ from typing import Any
 from rasa_sdk import Tracker
 from rasa_sdk.events import FollowupAction, SlotSet
 
-from actions import drafts
+from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_beside
 from storage.models import Draft, Ticket
@@ -37,6 +37,9 @@ class ValidateComplaintForm(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if drafts.interrupted(desk, tracker, INTERRUPTIONS):
             return []
+        if desk.actor.staff and drafts.find(desk, "TS") is None and details.taken(desk):
+            # 「这家业主素质太差了 骂人」 of a worker is a word about the job on hand.
+            return self.give_way(desk)
         draft = drafts.begin(desk, "TS")
         data = dict(draft.data)
         if data.get("words") and desk.intent == "report_repair" and desk.faults:
@@ -123,7 +126,8 @@ class OpenComplaint(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         draft = drafts.find(desk, "TS")
         cleared: Events = [SlotSet("matter", None), SlotSet("detail", None)]
-        if draft is None and emergencies.taken_up(desk.session, desk.actor, desk.now):
+        if draft is None and (desk.actor.staff or emergencies.taken_up(desk.session, desk.actor, desk.now)):
+            # Answered already: as a danger, or as a worker's word about a job.
             desk.done()
             return cleared
         words = draft.data.get("words", "") if draft else ""

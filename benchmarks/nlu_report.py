@@ -288,19 +288,22 @@ def _alarms(cases: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> str:
     return f"{found.count((True, True))} of {dangers} | {found.count((False, True))}" if dangers else "– | –"
 
 
-def judge_faults(reader: Reader, wrong: bool) -> None:
-    cases = held_out("faults")
+def judge_faults(reader: Reader, name: str, wrong: bool) -> None:
+    """Every fault, and every complaint beside them, is wanted with its category."""
+    cases = held_out(name)
     right = same = 0
     for case in cases:
         read = reader.read(case["text"], NOW)
         own = [read] if read["intent"] == "file_complaint" else []
         said = sorted(one["category"] for one in (*own, *read["faults"], *read["complaints"]))
-        wanted = sorted(fault["category"] for fault in case["faults"])
+        wanted = sorted([fault["category"] for fault in case["faults"]] + case.get("complaints", []))
         same += len(said) == len(wanted)
         right += said == wanted
         if wrong and said != wanted:
             print(f"{wanted} ≠ {said}: {case['text']}")
-    print(f"\nSeveral faults: as many as wanted in {same}/{len(cases)}, all categories too in {right}/{len(cases)}")
+    print(
+        f"\nSeveral faults ({name}): as many as wanted in {same}/{len(cases)}, all categories too in {right}/{len(cases)}"
+    )
 
 
 def judge_emergencies(title: str, verdict: Callable[[str], str], wrong: bool) -> None:
@@ -390,7 +393,8 @@ def main() -> None:
         reader = Reader(model, tagger, demo_register())
         judge_held_out(reader, not options.short, options.wrong)
         judge_elsewhere(reader, options.wrong)
-        judge_faults(reader, options.wrong)
+        for name in ("faults", "several"):
+            judge_faults(reader, name, options.wrong)
         for title, verdict in (("by words alone", by_words), ("with the model", partial(by_both_nets, reader))):
             judge_emergencies(title, verdict, options.wrong)
             judge_ordinary(title, verdict, options.wrong)

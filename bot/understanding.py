@@ -18,9 +18,10 @@ from threading import Lock
 from typing import Any
 
 from nlu.address import Levels, levels_of, resolve, stated
-from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Clause, Model, Prediction
+from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Model, Prediction
 from nlu.emergency import Emergency, detect, may_report, suspect
 from nlu.expected_time import Window, parse_window
+from nlu.faults import Clause
 from nlu.register import Register
 from nlu.slots import find_phone, find_scores, find_ticket_no
 from nlu.spans import Span, Tagger

@@ -12,7 +12,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -22,20 +22,27 @@ import numpy.typing as npt
 import yaml
 from threadpoolctl import threadpool_limits
 
+from nlu.faults import (
+    MAX_CHARS,
+    OPENED_BLAME,
+    SURE_QUESTION,
+    SURE_REPAIR,
+    Clause,
+    Divider,
+    Judged,
+    Segments,
+    learn_divider,
+)
 from nlu.normalize import Normalized, normalize
 from nlu.vectors import DESCRIPTION, WordVectors, packaged, principal
-from nlu.words import DICT_DIR, DIGITS, find_concepts, mask_digits
-
-LISTS_PATH = DICT_DIR / "understanding.yml"
+from nlu.words import DIGITS, find_concepts, lists, mask_digits, pattern
 
 REPAIR = "report_repair"
 COMPLAINT = "file_complaint"
 QUESTION = "ask_question"
 OUT_OF_SCOPE = "out_of_scope"
 CATEGORY_INTENTS = (REPAIR, COMPLAINT, QUESTION)
-FEATURES_VERSION = 7
-MAX_CHARS = 800
-"""A message is read this far; a pasted book must not cost a second."""
+FEATURES_VERSION = 8
 
 _LONGEST_NGRAM = 3
 _MAX_PAIRED_CONCEPTS = 14
@@ -46,6 +53,7 @@ _INTENT = "intent"
 _PAIR = "pair"
 _DANGER = "danger"
 NO_DANGER = "none"
+_CODE = re.compile(r"[A-Z][0-9]{2}")
 
 Floats = npt.NDArray[np.float32]
 Chances = npt.NDArray[np.float64]
@@ -63,16 +71,10 @@ class Example:
     spans: tuple[tuple[int, int, str], ...] = ()
     danger: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class Clause:
-    """One fault of a message: its words in the original text, and what they mean."""
-
-    text: str
-    start: int
-    end: int
-    category: str
-    confidence: float
+    @property
+    def faults(self) -> tuple[int, ...]:
+        """Where in a message of data/nlu/several.yml each of its faults is told; empty for every other message."""
+        return tuple((start + end) // 2 for start, end, label in self.spans if _CODE.fullmatch(label))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,21 +104,10 @@ class Prediction:
 _SENTENCES = re.compile(r"[。！？!?\n]+")
 _LONG = 50
 _MIN_PASSAGE = 4
+_MOST_PASSAGES = 12
 _ADDRESS_MARK = "\x04"
 _PHONE_MARK = "\x05"
 _MIN_ESSENCE = 4
-
-
-@cache
-def lists() -> dict[str, Any]:
-    """The word lists of classifier and spans, data/dict/understanding.yml."""
-    raw: dict[str, Any] = yaml.safe_load(LISTS_PATH.read_text(encoding="utf-8"))
-    return raw
-
-
-@cache
-def _pattern(name: str) -> re.Pattern[str]:
-    return re.compile(lists()[name])
 
 
 def prepare(text: str) -> str:
@@ -126,14 +117,14 @@ def prepare(text: str) -> str:
 
 def _essence(normalized: str) -> str:
     """The matter itself: who writes, from where, and politeness become short or go."""
-    text = _pattern("phone").sub(_PHONE_MARK, normalized.lower())
-    text = _pattern("address").sub(_ADDRESS_MARK, text)
+    text = pattern("phone").sub(_PHONE_MARK, normalized.lower())
+    text = pattern("address").sub(_ADDRESS_MARK, text)
     if _ADDRESS_MARK in text:
-        text = _pattern("introduction").sub(_ADDRESS_MARK, text)
+        text = pattern("introduction").sub(_ADDRESS_MARK, text)
     if _PHONE_MARK in text:
-        text = _pattern("contact").sub(_PHONE_MARK, text)
+        text = pattern("contact").sub(_PHONE_MARK, text)
     for courtesy in ("greeting", "thanks"):
-        rest = _pattern(courtesy).sub("", text)
+        rest = pattern(courtesy).sub("", text)
         text = rest if len(rest) >= _MIN_ESSENCE else text
     return DIGITS.sub(mask_digits, text)
 
@@ -253,6 +244,7 @@ class Model:
     turn: Floats
     """Which of the numbers that describe a text are looked at (nlu/vectors.py)."""
     heads: dict[str, Head] = field(default_factory=dict)
+    divider: Divider = field(default_factory=Divider)
 
     @property
     def intents(self) -> tuple[str, ...]:
@@ -264,7 +256,7 @@ class Model:
         said = self._classify(text, done)
         if said.intent not in CATEGORY_INTENTS:
             return said
-        segments = _Segments(self, done)
+        segments = Segments(self, done)
         said = replace(said, questions=tuple(segments.questions(opened=said.intent == COMPLAINT)))
         if said.intent != REPAIR:
             return replace(said, faults=tuple(segments.faults(None)))
@@ -312,13 +304,38 @@ class Model:
         """What the sentences of a long message tell of: a danger in the middle of a letter is lost in the whole."""
         passages = [one for one in _SENTENCES.split(text[:MAX_CHARS]) if len(one) >= _MIN_PASSAGE]
         if len(text) > _LONG and len(passages) > 1:
-            yield from self._dangers(passages[:_MAX_SEGMENTS])
+            yield from self._dangers(passages[:_MOST_PASSAGES])
 
     def split_faults(self, text: str) -> list[Clause]:
         """The faults of a message taken as a repair, in its order; a single one spans the whole text."""
         done = normalize(text[:MAX_CHARS])
-        whole = self._categories(REPAIR, *self._read([_essence(done.text)]))
-        return _Segments(self, done).faults(whole[0] if whole else None)
+        return Segments(self, done).faults(self.as_repair(done))
+
+    def as_repair(self, done: Normalized) -> tuple[str, float] | None:
+        """What the whole message is, if it is a repair."""
+        found = self._categories(REPAIR, *self._read([_essence(done.text)]))
+        return found[0] if found else None
+
+    def judge(self, texts: Sequence[str]) -> list[Judged]:
+        """Clauses of normalised text, each read by itself."""
+        return [self._judged(read) for read in self._read([_essence(text) for text in texts])] if texts else []
+
+    def _judged(self, read: _Reading) -> Judged:
+        """What nobody will ask is not worked out."""
+        repair, complaint, question = (
+            float(read.intents[self.intents.index(name)]) if name in self.intents else 0.0 for name in CATEGORY_INTENTS
+        )
+        nothing = ("", 0.0)
+        fault = self._category(REPAIR, read) if repair >= SURE_REPAIR else nothing
+        return Judged(
+            repair,
+            complaint,
+            question,
+            fault,
+            self._category(COMPLAINT, read) if complaint >= OPENED_BLAME else nothing,
+            self._category(QUESTION, read) if question >= SURE_QUESTION else nothing,
+            self._fear(self._dangers_read(read)) if fault[0] in lists()["dangers"] else 0.0,
+        )
 
     def _category_chances(self, intent: str, read: _Reading) -> Chances | None:
         """The average of both views within an intent; None for an intent without categories."""
@@ -412,6 +429,8 @@ class Model:
             names["heads"][name] = {"labels": head.labels, "temperature": head.temperature}
             arrays[f"weights:{name}"] = head.weights
             arrays[f"bias:{name}"] = head.bias
+        names["divider"] = {"signs": self.divider.names, "bias": self.divider.bias}
+        arrays["divider"] = self.divider.weights
         arrays["names"] = np.frombuffer(json.dumps(names, ensure_ascii=False).encode(), np.uint8)
         with path.open("wb") as target:
             np.savez_compressed(target, **arrays)
@@ -436,7 +455,9 @@ class Model:
                 if name == _DANGER or not only_dangers
             }
             vectors = WordVectors(tuple(names["words"]), stored["vectors"])
-            return Model(tuple(names["vocabulary"]), stored["idf"], vectors, stored["turn"], heads)
+            about = names["divider"]
+            divider = Divider(tuple(about["signs"]), stored["divider"], about["bias"])
+            return Model(tuple(names["vocabulary"]), stored["idf"], vectors, stored["turn"], heads, divider)
 
 
 def _ranked(labels: Sequence[str], chances: Chances) -> tuple[tuple[str, float], ...]:
@@ -447,272 +468,6 @@ def _ranked(labels: Sequence[str], chances: Chances) -> tuple[tuple[str, float],
 
 def _pair_intent(label: str) -> str:
     return label.partition("/")[0]
-
-
-# --- several faults in one message ---------------------------------------------------------------------------------
-
-_MAX_SEGMENTS = 12
-_MAX_FAULTS = 5
-_MIN_SEGMENT = 3
-
-_SURE_REPAIR = 0.4
-_SURE_CATEGORY = 0.5
-_BESIDE_COMPLAINT = 0.75
-_SURE_BLAME, _OPENED_BLAME = 0.7, 0.5
-_SURE_QUESTION = 0.8
-_FEARED = 0.1
-_UNNAMED = "X00"
-
-
-@cache
-def _families(name: str) -> dict[str, frozenset[int]]:
-    """For each repair code, the groups of such codes that it belongs to."""
-    found: dict[str, set[int]] = {}
-    for number, codes in enumerate(lists()[name]):
-        for code in codes:
-            found.setdefault(code, set()).add(number)
-    return {code: frozenset(numbers) for code, numbers in found.items()}
-
-
-@dataclass(slots=True)
-class _Segment:
-    """A stretch of the normalised text between two borders, and what it says by itself."""
-
-    start: int
-    end: int
-    text: str
-    opened: bool
-    listed: bool = False
-    repair: float = 0.0
-    complaint: float = 0.0
-    category: str = ""
-    confidence: float = 0.0
-    complaint_category: str = ""
-    complaint_confidence: float = 0.0
-    question: float = 0.0
-    question_category: str = ""
-    question_confidence: float = 0.0
-    fear: float = 0.0
-
-    @property
-    def accuses(self) -> bool:
-        return self.complaint >= _SURE_BLAME and self.complaint_category in lists()["blame_codes"]
-
-    def names_fault(self, floor: float) -> bool:
-        """Whether these words alone report a fault; the first ones, and those that change the matter, may be vague."""
-        if self.repair < floor or self.confidence < _SURE_CATEGORY:
-            return False
-        if self.category in lists()["dangers"] and self.fear < _FEARED:
-            return False
-        return self.start == 0 or self.opened or bool(_pattern("thing").search(self.text))
-
-    @property
-    def supposed(self) -> bool:
-        return bool(_pattern("supposed").search(self.text))
-
-    @property
-    def shared(self) -> bool:
-        return bool(_pattern("shared").search(self.text))
-
-    @property
-    def places(self) -> frozenset[str]:
-        return frozenset(_pattern("place").findall(self.text))
-
-
-class _Segments:
-    """The clauses of one message, read one by one."""
-
-    def __init__(self, model: Model, done: Normalized) -> None:
-        self._model = model
-        self._done = done
-        self._all = _cut(done)[:_MAX_SEGMENTS]
-        if len(self._all) > 1:
-            self._judge([segment for segment in self._all if len(segment.text) >= _MIN_SEGMENT])
-
-    def _judge(self, segments: Sequence[_Segment]) -> None:
-        self._read(segments, [segment.text for segment in segments])
-        doubtful = list(self._in_other_words())
-        others = [replace(segment) for segment, _ in doubtful]
-        self._read(others, [words for _, words in doubtful])
-        for (segment, _), other in zip(doubtful, others, strict=True):
-            if other.repair >= _SURE_REPAIR and other.confidence >= _SURE_CATEGORY:
-                segment.category, segment.confidence = other.category, other.confidence
-
-    def _in_other_words(self) -> Iterator[tuple[_Segment, str]]:
-        """Faults whose category is better told by other words: without a place that says more than the thing (「阳台门关不上」),
-        or with the shared place that was spoken of before (「那边的灯也坏了」)."""
-        around = ""
-        for segment in self._all:
-            if segment.repair >= _SURE_REPAIR and not segment.shared:
-                if segment.confidence < _SURE_CATEGORY and segment.places:
-                    yield segment, _pattern("place").sub("", segment.text)
-                elif around and _pattern("pointer").search(segment.text):
-                    yield segment, around + segment.text
-            around = next(iter(_pattern("shared").findall(segment.text)), around)
-
-    def _read(self, segments: Sequence[_Segment], texts: Sequence[str]) -> None:
-        model, names = self._model, self._model.intents
-        found = model._read([_essence(text) for text in texts]) if texts else []
-        for segment, read in zip(segments, found, strict=True):
-            segment.repair, segment.complaint, segment.question = (
-                float(read.intents[names.index(name)]) if name in names else 0.0
-                for name in (REPAIR, COMPLAINT, QUESTION)
-            )
-            if _pattern("accused").search(segment.text):
-                segment.complaint = 0.0
-            # What nobody will ask is not worked out.
-            if segment.repair >= _SURE_REPAIR:
-                segment.category, segment.confidence = model._category(REPAIR, read)
-            if segment.category in lists()["dangers"]:
-                segment.fear = model._fear(model._dangers_read(read))
-            if segment.complaint >= _OPENED_BLAME:
-                segment.complaint_category, segment.complaint_confidence = model._category(COMPLAINT, read)
-            if segment.question >= _SURE_QUESTION:
-                segment.question_category, segment.question_confidence = model._category(QUESTION, read)
-
-    def blame(self) -> bool:
-        """Whether the words blame somebody, anywhere or in a clause of their own."""
-        if _pattern("grievance").search(self._done.text):
-            return True
-        return any(segment.accuses for segment in self._all)
-
-    def complaints(self) -> Iterator[Clause]:
-        """Clauses that complain of something else than the faults; blame for the faults is a grievance."""
-        told: list[str] = []
-        for segment in self._all:
-            floor = _OPENED_BLAME if segment.opened else _SURE_BLAME
-            sure = segment.complaint >= floor and segment.complaint_confidence >= _SURE_CATEGORY
-            code, confidence = segment.complaint_category, segment.complaint_confidence
-            if sure and not segment.accuses and told[-1:] != [code]:
-                told.append(code)
-                yield self._clause(segment.start, segment.end, code, confidence)
-
-    def questions(self, *, opened: bool) -> Iterator[Clause]:
-        """Clauses that ask for something. `opened`: only those that change the matter, since who complains also asks what
-        wants no answer."""
-        for segment in self._all:
-            if segment.question >= _SURE_QUESTION and (segment.opened or not opened):
-                code, confidence = segment.question_category, segment.question_confidence
-                yield self._clause(segment.start, segment.end, code, confidence)
-
-    def faults(self, whole: tuple[str, float] | None) -> list[Clause]:
-        """One clause per fault. `whole` is what the message means as one repair; None asks for sure faults only."""
-        floor = _SURE_REPAIR if whole else _BESIDE_COMPLAINT
-        heads: list[_Segment] = []
-        for segment in self._all:
-            if not segment.names_fault(floor) or (whole is None and segment.supposed):
-                continue
-            if all(_is_another(head, segment) for head in heads):
-                heads.append(segment)
-        # 「想报两个东西」 is none beside those that it announces.
-        heads = [head for head in heads if head.category != _UNNAMED] or heads[:1]
-        if whole and len(heads) < 2:
-            return [self._clause(0, len(self._done.text), *whole)]
-        return [*self._clauses(heads[:_MAX_FAULTS], from_start=whole is not None)]
-
-    def _clauses(self, heads: Sequence[_Segment], *, from_start: bool) -> Iterator[Clause]:
-        for number, head in enumerate(heads):
-            if head.listed:
-                yield replace(self._clause(head.start, head.end, head.category, head.confidence), text=head.text)
-                continue
-            start = 0 if number == 0 and from_start else head.start
-            end = heads[number + 1].start if number + 1 < len(heads) else len(self._done.text)
-            yield self._clause(start, end, head.category, head.confidence)
-
-    def _clause(self, start: int, end: int, category: str, confidence: float) -> Clause:
-        first, last = self._done.source_span(start, end)
-        piece = self._done.original[first:last]
-        lead = len(piece) - len(piece.lstrip(_TRIM))
-        piece = piece.strip(_TRIM)
-        return Clause(piece, first + lead, first + lead + len(piece), category, confidence)
-
-
-_SPACE = "\x06"
-_TRIM = " \t\r\n，。！？；,.!?;、"
-
-
-def _cut(done: Normalized) -> list[_Segment]:
-    """Borders are sentence marks, the writer's spaces, and words that open another matter; things listed are a stretch each."""
-    text = done.text
-    borders = {0, len(text), *done.breaks}
-    borders.update(match.end() for match in _pattern("border").finditer(text))
-    borders.update(match.start() for match in _next_told().finditer(text))
-    openers = {match.start(): match.end() for match in _pattern("openers").finditer(text)}
-    borders.update(openers)
-    listed = {one.start: one for one in _listed_things(done)}
-    inside = {at for one in listed.values() for at in range(one.start + 1, one.end)}
-    borders = (borders - inside) | {at for one in listed.values() for at in (one.start, one.end)}
-    found: list[_Segment] = []
-    for start, end in pairwise(sorted(borders)):
-        body = text[openers.get(start, start) : end].strip(_TRIM)
-        if start in listed:
-            found.append(listed[start])
-        elif found and len(body) < _MIN_SEGMENT and start not in openers:
-            # 「门把手 松了」: too short to say anything by itself.
-            found[-1] = replace(found[-1], end=end, text=found[-1].text + body)
-        elif body:
-            found.append(_Segment(start, end, body, start in openers))
-    return found
-
-
-def _listed_things(done: Normalized) -> Iterator[_Segment]:
-    """「客厅灯、水龙头和门锁都坏了」: each thing with what is told of all of them."""
-    text, join = _spaced(done), lists()["listed_join"]
-    for match in _listed().finditer(text):
-        start = match.start()
-        for border in [*re.finditer(join, match["items"]), None]:
-            end = match.end() if border is None else match.start() + border.start()
-            item = text[start : match.end("items") if border is None else end]
-            if _pattern("thing").search(item):
-                first, last = (at - text[:at].count(_SPACE) for at in (start, end))
-                yield _Segment(first, last, item.strip(_TRIM) + match["told"], first > 0, listed=True)
-            start = match.end() if border is None else match.start() + border.end()
-
-
-def _spaced(done: Normalized) -> str:
-    """The text with the writer's spaces, which a list may do without other marks."""
-    borders = [0, *sorted(set(done.breaks)), len(done.text)]
-    return _SPACE.join(done.text[start:end] for start, end in pairwise(borders))
-
-
-@cache
-def _listed() -> re.Pattern[str]:
-    words = lists()
-    item, join = words["listed_item"].replace("{thing}", words["thing"]), words["listed_join"]
-    return re.compile(f"(?P<items>(?:{item})(?:(?:{join})+(?:{item})){{1,4}})(?:{join})?{words['listed_told']}")
-
-
-@cache
-def _next_told() -> re.Pattern[str]:
-    """Where one fault is told and another begins without a mark between them, or with that of a list."""
-    words = lists()
-    place, thing = words["place"], words["thing"]
-    return re.compile(
-        f"(?:{words['told']})(?=、|{words['told_join']}(?:{place}|{thing})(?!{words['effect']}))|(?=、(?:{place}))"
-    )
-
-
-def _is_another(head: _Segment, segment: _Segment) -> bool:
-    """Whether a clause names a fault of its own, and not the cause, effect or detail of an earlier one."""
-    if not segment.opened and _pattern("aftermath").search(segment.text):
-        return False
-    apart = bool(head.places and segment.places and head.places.isdisjoint(segment.places))
-    told, here = (frozenset(_pattern("thing").findall(one.text)) for one in (head, segment))
-    if head.category == segment.category:
-        # The same again elsewhere; a leak in two rooms is told with 也, its stains in the next room are not.
-        return apart and (segment.opened or bool(told & here) or bool(_pattern("also").search(segment.text)))
-    if _related("families", head, segment):
-        if told & here:
-            return head.shared != segment.shared
-        return segment.opened or apart or bool(told and here and _pattern("also").search(segment.text))
-    if _related("alike", head, segment):
-        return segment.opened or apart or bool(told and here and not told & here)
-    return True
-
-
-def _related(families: str, head: _Segment, segment: _Segment) -> bool:
-    found = _families(families)
-    return bool(found.get(head.category, frozenset()) & found.get(segment.category, frozenset()))
 
 
 # --- training ------------------------------------------------------------------------------------------------------
@@ -777,8 +532,11 @@ def gather(examples: Iterable[Example]) -> Material:
 
 
 def train(examples: Iterable[Example]) -> Model:
-    """Fit every head; the same examples give the same model."""
-    return fit(gather(examples))
+    """Fit every head, and what divides the faults of a message; the same examples give the same model."""
+    known = list(examples)
+    model = fit(gather(one for one in known if not one.faults))
+    model.divider = learn_divider(model, {one.text: one.faults for one in known if one.faults})
+    return model
 
 
 def fit(material: Material, temperatures: Mapping[str, float] | None = None) -> Model:
@@ -913,17 +671,24 @@ def _log_loss(scores: Chances, wanted: npt.NDArray[Any]) -> float:
 
 # --- examples in Rasa's YAML ---------------------------------------------------------------------------------------
 
-_MARKUP = re.compile(r"\[([^\]]+)\](?:\(([a-z_]+)\)|\{[^}]*\"entity\":\s*\"([a-z_]+)\"[^}]*\})")
+_MARKUP = re.compile(r"\[([^\]]+)\](?:\(([a-z_]+|[A-Z][0-9]{2})\)|\{[^}]*\"entity\":\s*\"([a-z_]+)\"[^}]*\})")
 
 
 def read_examples(folder: Path) -> list[Example]:
     """All messages of a folder of Rasa training files, with their spans and the category of their block."""
-    found: list[Example] = []
+    return [one for one in _read_folder(folder) if not one.faults]
+
+
+def read_several(folder: Path) -> list[Example]:
+    """Those that mark where each of their faults is told; they teach where one ends and nothing else."""
+    return [one for one in _read_folder(folder) if one.faults]
+
+
+def _read_folder(folder: Path) -> Iterator[Example]:
     for path in sorted(folder.glob("*.yml")):
         for block in yaml.safe_load(path.read_text(encoding="utf-8")).get("nlu", ()):
             if "intent" in block:
-                found += _block_examples(block)
-    return found
+                yield from _block_examples(block)
 
 
 def _block_examples(block: dict[str, Any]) -> Iterator[Example]:

@@ -19,8 +19,9 @@ from rasa.nlu.extractors.extractor import EntityExtractorMixin
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from nlu import classifier, normalize, slots, spans, vectors, words
-from nlu.classifier import Clause, Example, Model, Prediction
+from nlu import classifier, faults, normalize, slots, spans, vectors, words
+from nlu.classifier import Example, Model, Prediction
+from nlu.faults import Clause
 from nlu.spans import Tagger
 
 FALLBACK_INTENT = "nlu_fallback"
@@ -30,7 +31,7 @@ _TAGGER_FILE = "spans.crf"
 _RANKING_LENGTH = 10
 # The files of data/dict/ that features are made of; the others are read by parsers and the desk, and change no model.
 LEARNED_FROM = ("concepts.yml", "homophones.yml", "messenger.yml", "slots.yml", "understanding.yml", "words.txt")
-_CODE = (classifier, spans, normalize, slots, vectors, words)
+_CODE = (classifier, faults, spans, normalize, slots, vectors, words)
 _DIGITS = 4
 _WORTH_SAYING = 0.001
 
@@ -105,7 +106,7 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
         known = [_example(message) for message in training_data.intent_examples]
         # Not forked: Rasa's libraries have started threads.
         with ProcessPoolExecutor(1, get_context("spawn")) as beside:
-            tagging = beside.submit(spans.train_tagger, known)
+            tagging = beside.submit(spans.train_tagger, [one for one in known if not one.faults])
             self._model = classifier.train(known)
             self._tagger = tagging.result()
         with self._storage.write_to(self._resource) as folder:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import yaml
 
-from nlu.classifier import CATEGORY_INTENTS, Example, read_examples
+from nlu.classifier import CATEGORY_INTENTS, REPAIR, Example, read_examples, read_several
 from nlu.normalize import normalize
 
 DATA = Path(__file__).resolve().parents[1] / "data"
@@ -33,8 +33,9 @@ def problems(examples: Sequence[Example], codes: dict[str, frozenset[str]]) -> I
     """One line for each thing that is wrong. `codes`: the categories that exist, by intent."""
     yield from _repeated(examples)
     for one in examples:
-        yield from _wrong_category(one, codes)
-        yield from _wrong_spans(one)
+        if not one.faults:
+            yield from _wrong_category(one, codes)
+        yield from _wrong_spans(one, LABELS | codes[REPAIR] if one.faults else LABELS)
         if len(one.text) > LONGEST:
             yield f"longer than {LONGEST} characters: {one.text[:40]}…"
     yield from _thin(examples)
@@ -59,11 +60,11 @@ def _wrong_category(one: Example, codes: dict[str, frozenset[str]]) -> Iterator[
         yield f"{one.intent} has no categories: {one.text}"
 
 
-def _wrong_spans(one: Example) -> Iterator[str]:
+def _wrong_spans(one: Example, labels: frozenset[str]) -> Iterator[str]:
     if _MARKS.search(one.text):
         yield f"markup that was not understood: {one.text}"
     for start, end, label in one.spans:
-        if label not in LABELS:
+        if label not in labels:
             yield f"span label {label!r} is not known: {one.text}"
         if _EDGE.search(one.text[start:end]):
             yield f"span {one.text[start:end]!r} begins or ends with a mark: {one.text}"
@@ -85,7 +86,7 @@ def known_codes() -> dict[str, frozenset[str]]:
 
 
 def main() -> int:
-    examples = read_examples(DATA / "nlu")
+    examples = [*read_examples(DATA / "nlu"), *read_several(DATA / "nlu")]
     found = list(problems(examples, known_codes()))
     for line in found:
         print(line)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -575,15 +575,26 @@ class FirstAid:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherAdvice:
+    """What is said instead to somebody to whom the usual lines do not apply (who threatens is no victim), by their words."""
+
+    when: re.Pattern[str]
+    lines: tuple[AdviceLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Playbook:
     """The fixed, reviewed texts of one kind of emergency."""
 
     kind: str
     version: str
     lines: tuple[AdviceLine, ...]
+    instead: tuple[OtherAdvice, ...]
     aid: tuple[FirstAid, ...]
     ask: str
     checks: Mapping[str, str]
+    worse: str
+    """Said when the danger grows while it lasts; empty where nothing is left to say."""
     staff_extra: str
     must_not: tuple[str, ...]
 
@@ -591,8 +602,9 @@ class Playbook:
         """The first message to whoever `told` of it: what helps this injury, and no question for a place that is known. Numbers
         that are not configured are worded around."""
         numbers = {"gas_phone": gas_phone, "duty_phone": duty_phone}
-        lines = [self._render(line, numbers) for line in self.lines if not (line.place and place_known)]
         said = normalize(told).text
+        fitting = next((one.lines for one in self.instead if one.when.search(said)), self.lines)
+        lines = [self._render(line, numbers) for line in fitting if not (line.place and place_known)]
         lines[1:2] = next(([one.text] for one in self.aid if one.when.search(said)), lines[1:2])
         return "\n".join(filter(None, lines))
 
@@ -614,17 +626,22 @@ def _messages(path: Path) -> tuple[dict[str, Playbook], dict[str, str]]:
 
 
 def _playbook(kind: str, version: str, item: Mapping[str, Any]) -> Playbook:
-    lines = (AdviceLine(line) if isinstance(line, str) else AdviceLine(**line) for line in item["advice"])
     return Playbook(
         kind=kind,
         version=version,
-        lines=tuple(lines),
+        lines=_lines(item["advice"]),
+        instead=tuple(OtherAdvice(re.compile(one["when"]), _lines(one["lines"])) for one in item.get("instead", ())),
         aid=tuple(FirstAid(re.compile(one["when"]), one["text"]) for one in item.get("aid", ())),
         ask=item["ask"],
         checks=dict(item["check"]),
+        worse=item.get("worse", ""),
         staff_extra=item["staff_extra"],
         must_not=tuple(item["must_not"]),
     )
+
+
+def _lines(written: Sequence[str | Mapping[str, Any]]) -> tuple[AdviceLine, ...]:
+    return tuple(AdviceLine(line) if isinstance(line, str) else AdviceLine(**line) for line in written)
 
 
 def playbook(kind: str, path: Path = MESSAGES_PATH) -> Playbook:

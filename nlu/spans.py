@@ -16,9 +16,9 @@ from typing import Any
 
 import pycrfsuite
 
-from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Example, lists
+from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Example
 from nlu.normalize import Normalized, normalize
-from nlu.words import cut, find_concepts
+from nlu.words import cut, find_concepts, lists
 
 MAX_CHARS = 400
 """Spans are looked for in the first part of a letter only."""

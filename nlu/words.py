@@ -6,6 +6,7 @@ import logging
 import re
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import Any
 
 import jieba
 import yaml
@@ -13,6 +14,7 @@ import yaml
 DICT_DIR = Path(__file__).resolve().parents[1] / "data" / "dict"
 CONCEPTS_PATH = DICT_DIR / "concepts.yml"
 WORDS_PATH = DICT_DIR / "words.txt"
+LISTS_PATH = DICT_DIR / "understanding.yml"
 
 DIGITS = re.compile(r"[0-9]+")
 
@@ -23,6 +25,19 @@ def mask_digits(match: re.Match[str]) -> str:
     if len(digits) == 1:
         return digits
     return "0000000" if len(digits) == 11 else "0" * min(len(digits), 5)
+
+
+@cache
+def lists() -> dict[str, Any]:
+    """The word lists that understanding is helped by, data/dict/understanding.yml."""
+    raw: dict[str, Any] = yaml.safe_load(LISTS_PATH.read_text(encoding="utf-8"))
+    return raw
+
+
+@cache
+def pattern(name: str) -> re.Pattern[str]:
+    """One of those lists, as what it matches on normalised text."""
+    return re.compile(lists()[name])
 
 
 @cache

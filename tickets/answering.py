@@ -36,6 +36,7 @@ from tickets.words import (
     doubts_person,
     dropped,
     failed_repair,
+    gets_worse,
     gives_up,
     hides_name,
     is_also,
@@ -280,7 +281,9 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
         return Outcome("\n".join(filter(None, (text, wanted))))
     if phone and not clearer:
         return Outcome(say("reply.phone_noted", tail=phone[-4:]))
-    return Outcome(emergencies.noted_text(turn.session, turn.actor, ticket, place))
+    noted = emergencies.noted_text(turn.session, turn.actor, ticket, place)
+    worse = emergencies.if_worse(ticket) if gets_worse(turn.text) else ""
+    return Outcome("\n".join(filter(None, (worse, noted))))
 
 
 def _place_in_danger(turn: Turn, ticket: Ticket) -> Address:

@@ -38,6 +38,8 @@ EVACUATED = frozenset({"GAS", "FIRE", "CO"})
 NO_FORM = frozenset({"SELF"})
 # What is left to do once the people are safe: the category of the repair that follows.
 FOLLOW_UP = {"LIFT": "L02"}
+# Whose crew already brings what the other danger needs, so that it is the same event (electrician and plumber go together).
+COVERS = {"WATER_ELEC": frozenset({"ELEC", "BURST"})}
 
 
 def screen(
@@ -51,7 +53,7 @@ def screen(
 ) -> bool:
     """Act on what `nlu.emergency.detect` found in one message. Returns whether the message is dealt with completely."""
     if found.verdict == "alarm":
-        _raise_alarm(session, conversation, actor, found, text, source_key, now)
+        _raise_alarm(session, conversation, actor, found, _with_asked(session, actor, text, now), source_key, now)
         return True
     question = question_text(found.question)
     if found.verdict == "advise":
@@ -73,6 +75,18 @@ def screen(
             conversation=conversation.id,
         )
     return True
+
+
+def _with_asked(session: Session, actor: Actor, text: str, now: datetime) -> str:
+    """The words that were asked about, before the answer that is itself an alarm (「灯边上也湿了」): the crew reads both, and the
+    place stood in the first. Somebody who names another place tells of something else."""
+    person = actor.resident or actor.staff
+    waiting = questions.waiting(session, person, now) if person else []
+    asked = next((one for one in waiting if one.kind == "safety" and now - one.asked_at < JUST_ASKED), None)
+    if asked is None or asked.data.get("passed") or read_place(session, _community_of(actor), text).action != "none":
+        return text
+    questions.answered(asked, text, now)
+    return f"{asked.data['text']} {text}"
 
 
 def second_look(
@@ -228,9 +242,7 @@ def _raise_alarm(
     place = read_place(session, community, text, resident=actor.resident, draft=told[0])
     running = _running(session, actor, now)
     where = _where(session, community, actor, place, text, now, running, told)
-    known = _same_event(session, community, actor, found, place, where[0], now)
-    # 「喘不上气」 out of a stuck lift is the same event, graver.
-    known = known or (running if found.kind == "MED" else None)
+    known = _known(session, community, actor, found, place, where[0], running, now)
     if known is not None:
         _join(session, known, conversation, actor, found, place, text, source_key, now)
         return
@@ -243,6 +255,22 @@ def _raise_alarm(
         return
     _alert_duty(session, ticket, now)
     _after_advice(session, conversation, actor, ticket, place, found, source_key, now)
+
+
+def _known(
+    session: Session,
+    community: int,
+    actor: Actor,
+    found: Emergency,
+    place: Address,
+    key: str,
+    running: Ticket | None,
+    now: datetime,
+) -> Ticket | None:
+    """The event a new word belongs to: the same danger there, or one of the same person that this is a part of (「喘不上气」 out of
+    a stuck lift)."""
+    part = running and (found.kind == "MED" or found.kind in COVERS.get(danger(running), ()))
+    return _same_event(session, community, actor, found, place, key, now) or (running if part else None)
 
 
 def _running(session: Session, actor: Actor, now: datetime) -> Ticket | None:
@@ -541,6 +569,12 @@ def advice_again(session: Session, actor: Actor, ticket: Ticket) -> str:
     if not kind or kind in NO_FORM:
         return say("reply.emergency_noted", duty_line=duty_line(session, actor))
     return _advice(session, actor, kind, ticket.symptom, place_known=is_told(ticket))
+
+
+def if_worse(ticket: Ticket) -> str:
+    """「走到门口了」: what to do now that the danger grows; "" where the first advice said all."""
+    kind = danger(ticket)
+    return playbook(kind).worse if kind else ""
 
 
 def under_way(session: Session, actor: Actor, ticket: Ticket, now: datetime) -> str:

@@ -10,6 +10,7 @@ import yaml
 
 from nlu.normalize import normalize
 from nlu.slots import find_phone
+from nlu.words import pattern
 from tickets.catalog import causes
 from tickets.texts import DATA
 
@@ -51,6 +52,11 @@ def gives_up_waiting(text: str) -> bool:
 def where_is_person(text: str) -> bool:
     """「人呢」「怎么还没人理我」 of somebody who waits for a person."""
     return _whole("where_is_person", text)
+
+
+def gets_worse(text: str) -> bool:
+    """「走到门口了」「烟越来越浓」: a danger grows while it lasts."""
+    return _has("getting_worse", text)
 
 
 def is_medical(text: str) -> bool:
@@ -332,15 +338,9 @@ def all_of_them(text: str) -> bool:
     return _has("all_of_them", text)
 
 
-@cache
-def _understanding(name: str) -> re.Pattern[str]:
-    words = yaml.safe_load((DATA / "dict" / "understanding.yml").read_text("utf-8"))
-    return re.compile(words[name])
-
-
 def things_in(text: str) -> frozenset[str]:
     """The broken things a text names: 灯, 马桶, 门锁 …"""
-    return frozenset(_understanding("thing").findall(normalize(text).text))
+    return frozenset(pattern("thing").findall(normalize(text).text))
 
 
 def named_among(text: str, matters: Sequence[str]) -> list[int]:
@@ -353,12 +353,17 @@ def named_among(text: str, matters: Sequence[str]) -> list[int]:
 
 
 def _spots_in(text: str) -> frozenset[str]:
-    return frozenset(_understanding("place").findall(normalize(text).text))
+    return frozenset(pattern("place").findall(normalize(text).text))
 
 
 def taken_back(text: str) -> str:
     """The clauses of a text that take something back: 「客厅那个算了」 behind other words; "" without any."""
     return " ".join(filter(drops_draft, re.split(_CLAUSE_ENDS, text)))
+
+
+def wanted_still(text: str) -> str:
+    """The clauses of a text that keep something: 「就修插座吧」 behind what is taken back; "" without any."""
+    return " ".join(one for one in re.split(_CLAUSE_ENDS, text) if _has("wanted_still", one))
 
 
 def told_beside(text: str, about: str = "") -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nlu import data_check
-from nlu.classifier import Example, read_examples
+from nlu.classifier import Example, read_examples, read_several
 
 CODES = {
     "report_repair": frozenset({"W02"}),
@@ -25,6 +25,7 @@ CODES = {
         ([Example("厨房漏水", "report_repair", "W02", ((0, 2, "room"),))], "not known"),
         ([Example("[厨房漏水", "report_repair", "W02")], "markup"),
         ([Example("漏水", "report_repair", "W02")], "only 1 messages"),
+        ([Example("马桶堵了灯不亮", "report_repair", spans=((0, 2, "W04"), (4, 7, "E99")))], "'E99' is not known"),
         ([Example("漏" * 301, "report_repair", "W02")], "longer than"),
     ],
 )
@@ -33,7 +34,7 @@ def test_found(examples: list[Example], said: str) -> None:
 
 
 def test_our_data_has_no_problems() -> None:
-    examples = read_examples(data_check.DATA / "nlu")
-    assert list(data_check.problems(examples, data_check.known_codes())) == []
+    examples, several = read_examples(data_check.DATA / "nlu"), read_several(data_check.DATA / "nlu")
+    assert list(data_check.problems([*examples, *several], data_check.known_codes())) == []
     assert len(examples) >= 4000
     assert sum(one.intent == "out_of_scope" for one in examples) >= 400

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nlu.classifier import LISTS_PATH, NO_DANGER, read_examples
+from nlu.classifier import NO_DANGER, read_examples
 from nlu.data_check import DATA as DATA_DIR
 from nlu.emergency import (
     MESSAGES_PATH,
@@ -25,6 +25,7 @@ from nlu.emergency import (
     question_text,
     suspect,
 )
+from nlu.words import lists
 
 CASES = Path(__file__).parent / "cases"
 BANK: dict[str, Any] = yaml.safe_load((CASES / "emergency.yml").read_text(encoding="utf-8"))
@@ -358,6 +359,38 @@ def test_first_aid_keeps_to_the_bans_and_is_short(kind: str) -> None:
         assert len(one.text) <= 50 and not [word for word in book.must_not if word in one.text]
 
 
+@pytest.mark.parametrize("told", ["我要砍死你们物业的人", "老子今晚就去把他家门砸了 我真想弄死他", "我非揍他一顿不可"])
+def test_whoever_threatens_is_not_told_to_hide(told: str) -> None:
+    advice = playbook("SEC").advice(told)
+    assert "先别动手" in advice and "躲" not in advice
+    assert "位置" in advice or "几栋" in advice
+
+
+@pytest.mark.parametrize("told", ["有人拿刀要砍我", "我老公要打死我", "我要报警他打我", "他说要杀了我全家"])
+def test_whoever_is_threatened_is_told_to_hide(told: str) -> None:
+    assert playbook("SEC").advice(told) == playbook("SEC").advice()
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("我现在就上去跟他干一架", "SEC.own"),
+        ("我这就带人去收拾他", "SEC.own"),
+        ("孩子高考呢，楼上别再砸了，再砸我要上去拼命", ""),
+        ("我现在就下去打球", ""),
+    ],
+)
+def test_whoever_is_about_to_fight_is_asked_not_to(text: str, question: str) -> None:
+    found = detect(text)
+    assert (found.question if found else "") == question
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_said_when_it_grows_keeps_to_the_bans_and_is_short(kind: str) -> None:
+    book = playbook(kind)
+    assert len(book.worse) <= 50 and not [word for word in book.must_not if word in book.worse]
+
+
 def test_a_known_place_is_not_asked() -> None:
     book = playbook("MED")
     assert "告诉我位置" in book.advice() and "告诉我位置" not in book.advice(place_known=True)
@@ -494,9 +527,8 @@ def test_a_category_that_is_itself_a_danger_is_asked_about_however_small_the_fea
 
 
 def test_kinds_that_the_model_learns_are_those_of_the_rules() -> None:
-    lists = yaml.safe_load(LISTS_PATH.read_text("utf-8"))
     told = {one.danger for one in read_examples(DATA_DIR / "nlu")} - {"", NO_DANGER}
-    assert {*lists["dangers"].values(), *told} <= set(KINDS)
+    assert {*lists()["dangers"].values(), *told} <= set(KINDS)
 
 
 LOOSE = f"""{RULE_FILE}words: {{}}

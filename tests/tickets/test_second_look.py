@@ -10,7 +10,7 @@ from deskhelp import NOW, Desk
 from sqlalchemy import select
 
 from nlu.address import NONE
-from nlu.emergency import of_category, playbook
+from nlu.emergency import detect, of_category, playbook
 from storage.models import Draft, OutboxMessage, Ticket
 from tickets import emergencies
 from tickets.answering import Outcome, Turn, try_answer
@@ -92,6 +92,46 @@ def test_a_danger_that_its_reporter_calls_over_is_checked(desk: Desk) -> None:
     ticket.public_area = True
     assert reply_to(desk, over, NOW + timedelta(minutes=1)) == say("reply.emergency_over")
     assert any("没事了" in text for text in desk.session.scalars(select(OutboxMessage.text)))
+
+
+def screened(desk: Desk, text: str, now: datetime) -> None:
+    """A message of 王芳 in which words tell of a danger."""
+    found = detect(text)
+    assert found is not None
+    emergencies.screen(desk.session, desk.chat("王芳"), desk.actor("王芳"), found, text, f"web:{text}:{now}", now)
+
+
+def test_words_that_settle_a_doubt_join_what_was_asked_about(desk: Desk) -> None:
+    asked = "客厅吊顶在滴水 越滴越快 3栋2单元1402"
+    assert emergencies.screen(
+        desk.session,
+        desk.chat("王芳"),
+        desk.actor("王芳"),
+        replace(of_category("E09", asked), kind="WATER_ELEC"),
+        asked,
+        "web:asked",
+        NOW,
+    )
+    screened(desk, "水从灯里流下来了", NOW + timedelta(minutes=1))
+    ticket = desk.session.scalars(select(Ticket).order_by(Ticket.id.desc())).first()
+    assert ticket is not None and ticket.place_key == "P1/3/2/1402"
+    assert ticket.symptom == f"{asked} 水从灯里流下来了"
+    screened(desk, "配电箱冒火花了", NOW + timedelta(minutes=2))
+    assert len(desk.session.scalars(select(Ticket).where(Ticket.id >= ticket.id)).all()) == 1, "the same crew has it"
+
+
+def test_who_answers_a_doubt_with_another_place_tells_of_something_else(desk: Desk) -> None:
+    assert look(desk, {"MED": 0.2})
+    screened(desk, "1栋2单元电梯里关了个人", NOW + timedelta(minutes=1))
+    ticket = emergency(desk)
+    assert ticket is not None and WORDS not in ticket.symptom
+
+
+def test_a_danger_that_grows_is_answered_by_what_to_do_now(desk: Desk) -> None:
+    assert look(desk, {"MED": 0.9})
+    worse = playbook("MED").worse
+    assert worse and reply_to(desk, "嘴唇都发紫了").startswith(worse)
+    assert worse not in reply_to(desk, "我是她邻居", NOW + timedelta(minutes=1))
 
 
 def test_questions_in_a_danger_are_answered(desk: Desk) -> None:
