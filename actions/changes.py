@@ -18,13 +18,15 @@ from nlu.expected_time import format_window, parse_window
 from nlu.slots import find_phone, find_salutation
 from storage.models import Resident, Ticket
 from tickets import finding, lifecycle, notify, questions, verbs
+from tickets.answering import FRESH_DETAIL
 from tickets.errors import NoTicket
 from tickets.people import homes_of
 from tickets.places import is_exact, read_place
 from tickets.texts import say
-from tickets.words import corrects, form_asked_for, hesitates, no_cancel, only_correcting, wanted_still
+from tickets.words import corrects, form_asked_for, hesitates, no_cancel, only_correcting, plainly_cancels, wanted_still
 
 CORRECTABLE = timedelta(days=2)
+OF_THIS_TALK = timedelta(minutes=30)
 
 
 class Cancel(DeskAction):
@@ -75,7 +77,8 @@ def _not_kept(desk: Desk, tickets: list[Ticket]) -> list[Ticket]:
 def _cancel_one(desk: Desk, ticket: Ticket) -> None:
     """At once when it is plain; a light word, or a worker on the way, is asked back (domain.md §5.5)."""
     resident = desk.actor.resident
-    if resident and not ticket.public_area and (hesitates(desk.text) or ticket.on_the_way_at):
+    unsure = hesitates(desk.text) or ticket.on_the_way_at or not _means_it(desk, ticket)
+    if resident and not ticket.public_area and unsure:
         labels = [say("reply.cancel_that", no=ticket.ticket_no), say("reply.cancel_no")]
         desk.say("reply.cancel_sure", [("say:" + one, one) for one in labels], **notify.facts(ticket, desk.now))
         questions.ask(
@@ -84,6 +87,13 @@ def _cancel_one(desk: Desk, ticket: Ticket) -> None:
         return
     verbs.cancel(desk.session, ticket, desk.actor, desk.text, desk.now)
     desk.done()
+
+
+def _means_it(desk: Desk, ticket: Ticket) -> bool:
+    """Whether the words take back this job: in so many words, by its thing or number, or because it has just been told."""
+    if plainly_cancels(desk.text) or desk.entity("ticket_no") or desk.now - ticket.created_at < OF_THIS_TALK:
+        return True
+    return bool(finding.about([ticket], desk.text))
 
 
 def _speaks_of_others(desk: Desk, tickets: list[Ticket]) -> bool:
@@ -197,6 +207,9 @@ def correct_latest(desk: Desk) -> bool:
         return True
     if place.action not in drafts.SETTLED or place.key == ticket.place_key:
         return False
+    if place.display in ticket.place_text and not corrects(desk.text):
+        # 「就是岗亭顶上那个」 after 东门岗亭 says less than is known.
+        return False
     if ticket.kind == "TS" and is_exact(ticket.place_key) and not corrects(desk.text):
         # 「就是702那家」: whom the complaint is about, not where its writer lives.
         return False
@@ -226,11 +239,17 @@ def _add_detail(desk: Desk, ticket: Ticket) -> None:
 
 
 def _correctable(desk: Desk) -> Ticket | None:
-    mine = [one for one in finding.open_of(desk.session, desk.actor) if one.kind in ("BX", "TS")]
-    if desk.actor.staff:
-        mine = [one for one in mine if one.reporter_staff_id == desk.actor.staff.id]
+    staff = desk.actor.staff
+    told = finding.reported_by(desk.session, staff) if staff else finding.open_of(desk.session, desk.actor)
+    mine = [one for one in told if one.kind in ("BX", "TS")]
     mine = [one for one in mine if desk.now - one.created_at < CORRECTABLE and one.status != "done"]
     return verbs.load(desk.session, mine[0].id) if mine else None
+
+
+def _just_reported(desk: Desk) -> bool:
+    """Whether a colleague has just registered something: 「就是岗亭顶上那个」 is about that, and not about a job on hand."""
+    ticket = _correctable(desk) if desk.actor.staff else None
+    return ticket is not None and desk.now - ticket.created_at < FRESH_DETAIL
 
 
 def _move(desk: Desk, ticket: Ticket, place: Address) -> None:
@@ -286,7 +305,9 @@ class Inform(DeskAction):
         return "action_inform"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if about_worker(desk) or details.taken(desk) or correct_latest(desk) or time_for_latest(desk):
+        if about_worker(desk) or (not _just_reported(desk) and details.taken(desk)):
+            return []
+        if correct_latest(desk) or time_for_latest(desk):
             return []
         ticket = _correctable(desk)
         if ticket is not None:

@@ -37,7 +37,7 @@ class ValidateComplaintForm(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if drafts.interrupted(desk, tracker, INTERRUPTIONS):
             return []
-        if desk.actor.staff and drafts.find(desk, "TS") is None and details.taken(desk):
+        if desk.actor.staff and details.taken(desk):
             # 「这家业主素质太差了 骂人」 of a worker is a word about the job on hand.
             return self.give_way(desk)
         draft = drafts.begin(desk, "TS")

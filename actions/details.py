@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import select
 
 from actions import drafts
@@ -12,6 +14,7 @@ from tickets.answering import Turn, try_detail
 from tickets.places import told_in
 
 CERTAIN = 0.95
+STILL_TELLING = timedelta(hours=1)
 
 
 def taken(desk: Desk) -> bool:
@@ -19,7 +22,7 @@ def taken(desk: Desk) -> bool:
     to be read for itself."""
     draft = desk.session.scalar(select(Draft).where(Draft.conversation_id == desk.conversation.id))
     if desk.actor.staff:
-        return not _placed(draft) and _asked_back(desk, desk.actor.staff)
+        return not _reporting(desk, draft) and _asked_back(desk, desk.actor.staff)
     if draft is not None or len(desk.faults) > 1:
         return False
     turn = Turn(desk.session, desk.conversation, desk.actor, desk.text, desk.now, desk.key)
@@ -34,8 +37,11 @@ def taken(desk: Desk) -> bool:
     return True
 
 
-def _placed(draft: Draft | None) -> bool:
-    """Whether a report was begun that tells where: without, it was a colleague's word about a job."""
+def _reporting(desk: Desk, draft: Draft | None) -> bool:
+    """Whether a colleague is telling a report that says where: without a place, or an hour later, it was or is a word about a
+    job."""
+    if draft is None or desk.now - draft.updated_at > STILL_TELLING:
+        return False
     return any(one.get("place_key") or one.get("options") for one in told_in(draft))
 
 

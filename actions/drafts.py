@@ -13,7 +13,7 @@ from rasa_sdk import Tracker
 from sqlalchemy import select
 
 from actions.context import Desk
-from nlu.address import Address
+from nlu.address import Address, lent
 from nlu.answers import read_answer
 from nlu.expected_time import format_window, parse_window
 from nlu.slots import find_phone
@@ -126,7 +126,7 @@ def merge_fault(desk: Desk, draft: Draft) -> None:
     faults = _left(faults, taken_back(desk.text))
     if not faults:
         _merge_place(desk, data)
-    data["faults"] = [_placed(desk, fault, data, several=len(faults) > 1) for fault in faults]
+    data["faults"] = _all_placed(desk, faults, data)
     beside = [{"code": str(one["category"]), "words": str(one["text"])} for one in desk.message.get("complaints") or []]
     data["complaints"] = [*data.get("complaints", []), *beside]
     _merge_wishes(desk, data)
@@ -199,17 +199,25 @@ def begin_with(desk: Desk, faults: list[dict[str, Any]]) -> None:
     draft = begin(desk, "BX")
     told = [{"code": str(one["category"] or "X00"), "words": str(one["text"]).strip("，,。 ")} for one in faults]
     data: dict[str, Any] = {"seen": [desk.key], "words": "，".join(one["words"] for one in told)}
-    data["faults"] = [_placed(desk, fault, data, several=len(told) > 1) for fault in told]
+    data["faults"] = _all_placed(desk, told, data)
     save(desk, draft, data)
 
 
-def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], *, several: bool) -> dict[str, Any]:
-    """The fault with the best place known: its own clause, the message, the earlier draft, the registered home."""
+def _all_placed(desk: Desk, faults: list[dict[str, Any]], data: dict[str, Any]) -> list[dict[str, Any]]:
+    told = [fault["words"] for fault in faults if fault["words"] in desk.text]
+    places = (read_place(desk.session, desk.community_id, words) for words in told)
+    building = lent(place.key for place in places) if len(told) > 1 else ""
+    return [_placed(desk, fault, data, building, several=len(faults) > 1) for fault in faults]
+
+
+def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], building: str, *, several: bool) -> dict[str, Any]:
+    """The fault with the best place known: its own clause, the message, the earlier draft, the registered home. `building`: where
+    the message says that all of it is."""
     fault = fault if fault.get("place_key") else {**(data.get("place") or {}), **fault}
     own = fault["words"] if several and fault["words"] in desk.text else desk.text
-    draft_key = fault.get("place_key") or None
+    draft_key = fault.get("place_key") or building or None
     place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=draft_key)
-    if place.action == "none" and several and own != desk.text and not draft_key:
+    if place.action == "none" and several and own != desk.text and not fault.get("place_key"):
         whole = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
         # 「马桶堵了，还有走廊堆了纸箱」: the corridor of one clause is not where the toilet of another stands.
         place = place if whole.public and not category(fault["code"]).common else whole

@@ -32,8 +32,20 @@ from bot import training  # noqa: E402
 from bot.demo import demo_register  # noqa: E402
 from bot.understanding import Reader, load_trained  # noqa: E402
 from nlu import spans  # noqa: E402
-from nlu.classifier import COMPLAINT, NO_DANGER, REPAIR, Example, Material, Model, fit, gather, read_examples  # noqa: E402
+from nlu.classifier import (  # noqa: E402
+    COMPLAINT,
+    NO_DANGER,
+    REPAIR,
+    Example,
+    Material,
+    Model,
+    fit,
+    gather,
+    read_examples,
+    read_several,
+)
 from nlu.emergency import detect, suspect  # noqa: E402
+from nlu.faults import learn_divider  # noqa: E402
 from nlu.spans import Tagger  # noqa: E402
 
 HELD_OUT = ROOT / "tests" / "nlu" / "held_out"
@@ -370,7 +382,9 @@ def _trained() -> tuple[Model, Tagger] | None:
 
 def _train(pool: ProcessPoolExecutor, material: Material) -> tuple[Model, Tagger]:
     tagger = pool.submit(spans.train_tagger, material.examples)
-    return fit(material), tagger.result()
+    model = fit(material)
+    model.divider = learn_divider(model, {one.text: one.faults for one in read_several(ROOT / "data" / "nlu")})
+    return model, tagger.result()
 
 
 def main() -> None:

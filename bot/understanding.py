@@ -11,13 +11,14 @@ import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-from nlu.address import Levels, levels_of, resolve, stated
+from nlu.address import Levels, lent, levels_of, resolve, stated
 from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Model, Prediction
 from nlu.emergency import Emergency, detect, may_report, suspect
 from nlu.expected_time import Window, parse_window
@@ -141,13 +142,26 @@ class Reader:
         told = [(one.category, one.start, one.end) for one in clauses]
         if alarm is not None and len(told) < 2:
             told = [(code, 0, len(text))]
-        found = [self._fault(text, *one, spans, now, alone=len(told) == 1) for one in told]
+        places = self._places(text, [text[start:end] for _, start, end in told])
+        found = [
+            self._fault(text, *one, spans, now, place, alone=len(told) == 1)
+            for one, place in zip(told, places, strict=True)
+        ]
         if alarm is not None:
             _alarmed(found, told, text.find(alarm.trigger), alarm, code)
         return found
 
     def _fault(
-        self, text: str, code: str, start: int, end: int, spans: Sequence[Span], now: datetime, *, alone: bool
+        self,
+        text: str,
+        code: str,
+        start: int,
+        end: int,
+        spans: Sequence[Span],
+        now: datetime,
+        place: Json | None,
+        *,
+        alone: bool,
     ) -> Json:
         inside = [span for span in spans if alone or start <= span.start < end]
         words = text if alone else text[start:end]
@@ -155,15 +169,53 @@ class Reader:
             "category": code,
             "urgency": level_for(code, facts_in(words, now), urgent_said=says_urgent(words)),
             "symptom": _marked(inside, "symptom"),
-            "location": _marked(inside, "location"),
-            "place": self._place(words) or (None if alone else self._place(text)),
+            "location": _marked(sorted([*inside, *_shared_building(inside, spans)], key=_start), "location"),
+            "place": place,
         }
 
-    def _place(self, text: str) -> Json | None:
+    def _places(self, text: str, pieces: Sequence[str]) -> list[Json | None]:
+        """Where each piece of a message is: what names no building stands in the one that the message names elsewhere."""
+        if len(pieces) == 1:
+            return [self._place(text)]
+        own = [self._place(piece) for piece in pieces]
+        draft = lent(place["key"] for place in own if place)
+        filled = [
+            self._place(piece, draft) if place and draft and not place["building"] else place
+            for piece, place in zip(pieces, own, strict=True)
+        ]
+        return [place or self._place(text) for place in filled]
+
+    def _place(self, text: str, draft: str = "") -> Json | None:
         if self._register is None:
-            return _levels(stated(text))
-        found = resolve(text, self._register)
+            return _levels(_within(stated(text), draft))
+        found = resolve(text, self._register, draft=draft or None)
         return None if found.action == "none" else _levels(levels_of(found.key, self._register))
+
+
+def _within(place: Levels | None, draft: str) -> Levels | None:
+    """A place without a building in that of `draft`."""
+    if place is None or not draft:
+        return place
+    phase, building, unit, *_ = draft.split("/")
+    key = place.key.replace("?/?/?", f"{phase}/{building}/{unit}", 1)
+    return replace(place, phase=phase.strip("?-"), building=building, unit=unit.strip("?-"), key=key)
+
+
+def _start(span: Span) -> int:
+    return span.start
+
+
+def _shared_building(inside: Sequence[Span], spans: Sequence[Span]) -> list[Span]:
+    """The place that names the building, told once for several faults, for one that names none."""
+    named = [span for span in spans if span.label == "location" and _names_building(span.text)]
+    if len({span.text for span in named}) != 1 or any(span in named for span in inside):
+        return []
+    return named[:1]
+
+
+def _names_building(text: str) -> bool:
+    found = stated(text)
+    return found is not None and bool(found.building)
 
 
 def _alarmed(found: list[Json], told: Sequence[tuple[str, int, int]], at: int, alarm: Emergency, code: str) -> None:

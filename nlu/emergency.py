@@ -53,6 +53,8 @@ SURE, ASK = 0.4, 0.15
 SURE_TOLD, ASK_TOLD = 0.3, 0.05
 """The same for one that words tell of."""
 SURELY_TALK = 0.8
+FEARED = 0.01
+"""A grave category is asked about from so much fear on: what is called a missing person with less is a name or a key."""
 BELIEVED_CHARS = 10
 """In so short a message the model has nothing but the words themselves, which are believed."""
 LIKELIEST, HARDLY_THIS, NOT_THIS = 0.5, 0.05, 0.01
@@ -78,6 +80,8 @@ class Emergency:
     """Other kinds in the same message, most dangerous first."""
     loose: bool = False
     """These words are often harmless, so that they weigh less beside what the model says."""
+    believed: bool = False
+    """These words stand, whatever the model says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class Trigger:
     unless: re.Pattern[str] | None
     soften: re.Pattern[str] | None
     loose: bool = False
+    believed: bool = False
     beside: tuple[re.Pattern[str], ...] = ()
     """What must also be said nearby, in whatever order; `unless` then looks as far."""
 
@@ -292,6 +297,7 @@ class _Compiler:
             unless=self.optional(item.get("unless")),
             soften=self.optional(item.get("soften")),
             loose=bool(item.get("loose")),
+            believed=bool(item.get("believed")),
             beside=tuple(self.regex(pattern) for pattern in item.get("with", ())),
         )
 
@@ -338,7 +344,9 @@ def _in_order(found: list[Emergency], rules: EmergencyRules) -> list[Emergency]:
 
 def _weighed(found: list[Emergency], dangers: Mapping[str, float], rules: EmergencyRules) -> list[Emergency]:
     believed = {kind.name for kind in rules.kinds if kind.believed}
-    weighed = [hit if hit.kind in believed else _together(hit, dangers, rules.weighing) for hit in found]
+    weighed = [
+        hit if hit.believed or hit.kind in believed else _together(hit, dangers, rules.weighing) for hit in found
+    ]
     left = _in_order([hit for hit in weighed if hit is not None], rules)
     return _of_likely_kind(left, dangers, rules) if left and left[0].verdict == "alarm" else left
 
@@ -402,7 +410,7 @@ def suspect(
     name = max(dangers, key=lambda one: dangers[one], default="")
     chance = rules.weighing.chance(dangers, name) if dangers else 0.0
     if chance < (ASK if reports else SURE):
-        return of_category(category, text, rules) if grave else None
+        return of_category(category, text, rules) if grave and sum(dangers.values()) >= FEARED else None
     kind = next(one for one in rules.kinds if one.name == name)
     question = "" if reports and chance >= SURE else f"{kind.name}.default"
     code = category if category in kind.codes else kind.code
@@ -546,7 +554,9 @@ def _judge(kind: Kind, trigger: Trigger, match: re.Match[str], message: _Message
     if verdict == "alarm":
         question = ""
     words = message.words(*match.span())
-    return Emergency(kind.name, verdict, code, level, words, name, question, loose=trigger.loose)
+    return Emergency(
+        kind.name, verdict, code, level, words, name, question, loose=trigger.loose, believed=trigger.believed
+    )
 
 
 def _category(kind: Kind, trigger: Trigger, context: _Context) -> tuple[str, str]:

@@ -36,7 +36,6 @@ from tickets.words import (
     doubts_person,
     dropped,
     failed_repair,
-    gets_worse,
     gives_up,
     hides_name,
     is_also,
@@ -282,8 +281,7 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     if phone and not clearer:
         return Outcome(say("reply.phone_noted", tail=phone[-4:]))
     noted = emergencies.noted_text(turn.session, turn.actor, ticket, place)
-    worse = emergencies.if_worse(ticket) if gets_worse(turn.text) else ""
-    return Outcome("\n".join(filter(None, (worse, noted))))
+    return Outcome("\n".join(filter(None, (emergencies.if_worse(ticket, turn.text), noted))))
 
 
 def _place_in_danger(turn: Turn, ticket: Ticket) -> Address:
@@ -553,7 +551,7 @@ def _phone(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None
     note_phone(turn, answer.phone)
     noted = say("reply.phone_noted", tail=answer.phone[-4:])
     more = _said_beside(turn, ticket)
-    return Outcome(f"{noted}\n{more}" if more else noted, resume=answer.fresh)
+    return Outcome(f"{noted}\n{more}" if more not in ("", noted) else noted, resume=answer.fresh)
 
 
 def _said_beside(turn: Turn, ticket: Ticket) -> str:

@@ -23,6 +23,7 @@ from tickets.places import is_exact, place_display, problem_text, read_place, to
 from tickets.texts import LOCAL, has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
+from tickets.words import gets_worse
 
 # A repeat of the same danger within this time is the same event, not a second ticket.
 SAME_EVENT = timedelta(hours=2)
@@ -524,7 +525,9 @@ def _join(
     if found.kind == "MED" != danger(ticket):
         answer = someone_is_ill(ticket)
     else:
-        answer = say("reply.emergency_joined", **notify.facts(ticket, now), duty_line=duty_line(session, actor))
+        joined = say("reply.emergency_joined", **notify.facts(ticket, now), duty_line=duty_line(session, actor))
+        worse = if_worse(ticket, text) if found.kind == danger(ticket) and not new else ""
+        answer = "\n".join(filter(None, (worse, joined)))
     _say(session, conversation, actor, answer, f"{source_key}:joined", now)
 
 
@@ -571,10 +574,10 @@ def advice_again(session: Session, actor: Actor, ticket: Ticket) -> str:
     return _advice(session, actor, kind, ticket.symptom, place_known=is_told(ticket))
 
 
-def if_worse(ticket: Ticket) -> str:
-    """「走到门口了」: what to do now that the danger grows; "" where the first advice said all."""
+def if_worse(ticket: Ticket, text: str) -> str:
+    """「走到门口了」: what to do now that the danger grows; "" where it does not, or where the first advice said all."""
     kind = danger(ticket)
-    return playbook(kind).worse if kind else ""
+    return playbook(kind).worse if kind and gets_worse(text) else ""
 
 
 def under_way(session: Session, actor: Actor, ticket: Ticket, now: datetime) -> str:

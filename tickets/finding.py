@@ -108,9 +108,19 @@ def open_of(session: Session, actor: Actor, *, kinds: tuple[str, ...] = ()) -> l
     return list(session.scalars(query.order_by(Ticket.id.desc())))
 
 
+def reported_by(session: Session, staff: Staff) -> list[Ticket]:
+    """What this colleague has reported on a round or for somebody and is not over, newest first."""
+    query = select(Ticket).where(Ticket.reporter_staff_id == staff.id, Ticket.status.in_(lifecycle.OPEN))
+    return list(session.scalars(query.order_by(Ticket.id.desc())))
+
+
 def about(tickets: list[Ticket], text: str) -> list[Ticket]:
     """Those of `tickets` about a thing, or else in a place, that `text` names: 「灯那个不用修了」, 「客厅那个」."""
-    named = named_among(text, [f"{category(one.code).name} {one.symptom}" for one in tickets])
+    told = [one.symptom for one in tickets]
+    # Two of one category are told apart by their words only.
+    named = named_among(text, told) or named_among(
+        text, [f"{category(one.code).name} {one.symptom}" for one in tickets]
+    )
     return [tickets[index] for index in named]
 
 

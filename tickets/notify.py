@@ -58,12 +58,15 @@ def push(
     due_at: datetime | None = None,
     image_key: str = "",
 ) -> None:
-    """Queue `text` for one person. `key` makes it once only; without any chat the row is dead at once and listed for leaders."""
+    """Queue `text` for one person. `key` makes it once only, and nothing is told twice in one turn (two jobs with one visit); without
+    any chat the row is dead at once and listed for leaders."""
     if session.scalar(select(OutboxMessage.id).where(OutboxMessage.dedupe_key == key)):
         return
     if conversation_id is None and person is not None:
         chat = conversation_of(session, person)
         conversation_id = chat.id if chat else None
+    if conversation_id and _just_said(session, conversation_id, text, now):
+        return
     if priority == URGENT and conversation_id:
         mailbox.hurry(session, conversation_id, now)
     session.add(
@@ -84,6 +87,12 @@ def push(
             reported_at=now if key.startswith(NOT_DELIVERED) else None,
         )
     )
+
+
+def _just_said(session: Session, conversation_id: int, text: str, now: datetime) -> bool:
+    waiting = (OutboxMessage.conversation_id == conversation_id) & (OutboxMessage.status == "pending")
+    same = select(OutboxMessage.id).where(waiting, OutboxMessage.created_at == now, OutboxMessage.text == text)
+    return session.scalar(same.limit(1)) is not None
 
 
 def tell_reporter(

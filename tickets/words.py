@@ -279,6 +279,11 @@ def hesitates(text: str) -> bool:
     return _whole("hesitates", text)
 
 
+def plainly_cancels(text: str) -> bool:
+    """「不用来了」「我自己弄好了」, and not only 「算了 我多接几桶」."""
+    return _has("plain_cancel", text)
+
+
 def only_correcting(text: str) -> bool:
     """「写错了」 alone: what is right still has to be said."""
     return _whole("only_correcting", text)

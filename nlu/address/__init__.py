@@ -9,6 +9,7 @@ ticket fill or correct (settling.py); word the outcome (rendering.py).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 
@@ -20,7 +21,7 @@ from nlu.address.rendering import combine
 from nlu.address.settling import answer_denied, answer_place, states_home, stating
 from nlu.register import NO_LEVEL, UNKNOWN, Register, wording
 
-__all__ = ["NONE", "NOT_ADDRESS", "Address", "Levels", "levels_of", "resolve", "stated"]
+__all__ = ["NONE", "NOT_ADDRESS", "Address", "Levels", "lent", "levels_of", "resolve", "stated"]
 
 
 def resolve(
@@ -83,6 +84,20 @@ def _levels(parts: Parts) -> Levels:
     else:
         key = "/".join([*named, room or (f"F{floor}" if floor else UNKNOWN)])
     return Levels(phase, building, parts.unit, floor, room, parts.area, key)
+
+
+def lent(keys: Iterable[str]) -> str:
+    """What the places of several matters told together lend to the one that names no building (「单元门关不上 楼道灯也灭了 6栋1单元」):
+    building, unit and flat, as a draft; "" where none names a building, or several do."""
+    found = {_without_area(key) for key in keys} - {""}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _without_area(key: str) -> str:
+    pieces = key.removeprefix(PUBLIC).split("/")
+    if len(pieces) < len(("phase", "building", "unit", "room")) or " " in key or pieces[1] == UNKNOWN:
+        return ""
+    return "/".join([*pieces[:3], NO_LEVEL]) if key.startswith(PUBLIC) else key
 
 
 def levels_of(key: str, register: Register) -> Levels:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from actionhelp import hear
 from deskhelp import NOW
@@ -49,6 +51,35 @@ def test_one_of_two_tickets_by_its_room(desk: Community) -> None:
     tap = desk.report("W02", symptom="厨房水龙头滴水")
     hear(desk, "客厅那个算了", "cancel", Cancel())
     assert (lamp.status, tap.status) == ("cancelled", "assigned")
+
+
+@pytest.mark.parametrize(
+    ("words", "hours", "status"),
+    [
+        ("算了 我多接几桶", 3, "assigned"),
+        ("算了 我多接几桶", 0, "cancelled"),
+        ("不用来了 我自己弄好了", 3, "cancelled"),
+        ("水龙头那个算了", 3, "cancelled"),
+    ],
+)
+def test_an_old_job_is_not_given_up_for_a_sigh(desk: Community, words: str, hours: int, status: str) -> None:
+    ticket = desk.report("W02", symptom="厨房水龙头滴水")
+    ticket.created_at = NOW - timedelta(hours=hours)
+    hear(desk, words, "cancel", Cancel())
+    assert ticket.status == status
+
+
+def test_two_of_one_category_are_told_apart_by_their_words(desk: Community) -> None:
+    lamp, socket = desk.report("E04", symptom="灯不行了"), desk.report("E04", symptom="插座不行了")
+    hear(desk, "灯那个算了 自己换个泡就好", "cancel", Cancel())
+    assert (lamp.status, socket.status) == ("cancelled", "assigned")
+
+
+def test_what_is_wanted_still_stays(desk: Community) -> None:
+    tap = desk.report("W02", symptom="厨房水槽底下漏水")
+    socket = desk.report("E03", symptom="主卧插座没电")
+    hear(desk, "水槽那个我自己弄好了 就修插座吧", "cancel", Cancel())
+    assert (tap.status, socket.status) == ("cancelled", "assigned")
 
 
 @pytest.mark.parametrize(("danger", "asked"), [("GAS", False), ("MED", True)])

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from actionhelp import hear
 from deskhelp import NOW, Desk
 from sqlalchemy import func, select
 
+from actions.changes import Inform
+from actions.complaint import OpenComplaint, ValidateComplaintForm
 from actions.repair import OpenRepair, ValidateRepairForm
 from actions.service import Unsure
 from bot import commands
-from storage.models import Draft, Ticket
-from tickets import working
+from storage.models import Draft, Ticket, TicketEvent
+from tickets import finding, notify, working
 from tickets.texts import say
 
 
@@ -78,9 +82,40 @@ def test_a_report_begun_without_a_place_was_about_the_job(desk: Desk) -> None:
     assert drafts_and_tickets(desk)[1] == 1
 
 
+def test_a_complaint_about_the_resident_is_about_the_job(desk: Desk) -> None:
+    ticket = desk.accepted()
+    form = (ValidateComplaintForm(), OpenComplaint())
+    told = hear(desk, "这家业主素质太差了 骂人", "file_complaint", *form, by="王师傅", category="T01")
+    assert len(told) == 1 and ticket.ticket_no in told[0]
+    assert drafts_and_tickets(desk) == (0, 1)
+
+
 def test_a_report_begun_with_a_place_goes_on(desk: Desk) -> None:
     desk.accepted()
     hear(desk, "3栋大堂的灯不亮", "report_repair", ValidateRepairForm(), by="王师傅", category="E07",
          faults={"3栋大堂的灯不亮": "E07"})  # fmt: skip
     told = hear(desk, "就门口那个", "inform", ValidateRepairForm(), by="王师傅")
     assert told == [] and drafts_and_tickets(desk)[0] == 1
+
+
+def test_a_report_begun_long_ago_takes_no_more_words(desk: Desk) -> None:
+    job = desk.accepted()
+    hear(desk, "3栋大堂的灯不亮", "report_repair", ValidateRepairForm(), by="王师傅", category="E07",
+         faults={"3栋大堂的灯不亮": "E07"})  # fmt: skip
+    draft = desk.session.scalar(select(Draft))
+    assert draft is not None
+    draft.updated_at = NOW - timedelta(hours=2)
+    told = hear(desk, "里面锈死了", "report_repair", ValidateRepairForm(), by="王师傅", faults={"里面锈死了": "W02"})
+    assert job.ticket_no in told[0]
+
+
+@pytest.mark.parametrize("by", ["王师傅", "马经理"])
+def test_more_about_what_a_colleague_just_reported_is_added_to_it(desk: Desk, by: str) -> None:
+    desk.accepted()
+    hear(desk, "3栋大堂的灯不亮", "report_repair", ValidateRepairForm(), OpenRepair(), by=by, category="E07",
+         faults={"3栋大堂的灯不亮": "E07"})  # fmt: skip
+    (report,) = finding.reported_by(desk.session, desk.staff(by))
+    (answer,) = hear(desk, "就是信箱顶上那个", "inform", Inform(), by=by)
+    assert answer == say(notify.detail_thanks(report))
+    notes = desk.session.scalars(select(TicketEvent.note).where(TicketEvent.ticket_id == report.id))
+    assert "就是信箱顶上那个" in notes.all()

@@ -67,6 +67,26 @@ def test_two_faults_each_with_its_own_place_symptom_and_class() -> None:
         assert text[span["start"] : span["end"]] == span["text"]
 
 
+@pytest.mark.parametrize(
+    ("registered", "keys"),
+    [
+        (True, ["PUB:P1/6/1/F1/单元门", "PUB:P1/6/1/F3/楼道"]),
+        (False, ["PUB:?/6/1/-/单元门", "PUB:?/6/1/F3/楼道"]),
+    ],
+)
+def test_a_building_told_once_is_that_of_every_fault(registered: bool, keys: list[str]) -> None:
+    text = "单元门关不上，另外三楼楼道灯也不亮，6栋1单元"
+    found = reader(registered).read(text, NOW)["faults"]
+    assert [fault["place"]["key"] for fault in found] == keys
+    assert all("6栋1单元" in [one["text"] for one in fault["location"]] for fault in found)
+
+
+def test_two_buildings_lend_nothing() -> None:
+    found = reader().read("1栋1单元楼道灯不亮，还有2栋1单元电梯停了，另外大门关不上", NOW)["faults"]
+    assert [fault["place"]["key"].split("/")[1] for fault in found[:2]] == ["1", "2"]
+    assert "栋" not in "".join(one["text"] for one in found[2]["location"])
+
+
 def test_an_emergency_is_a_repair_of_its_code_and_class() -> None:
     found = reader().read("厨房一股煤气味", NOW)
     assert (found["emergency"], found["intent"], found["category"], found["urgency"]) == (

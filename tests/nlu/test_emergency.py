@@ -518,7 +518,8 @@ def test_the_model_says_what_is_broken_if_a_ticket_of_that_kind_can_have_it() ->
 
 
 def test_a_category_that_is_itself_a_danger_is_asked_about_however_small_the_fear() -> None:
-    for dangers in ({}, {"GAS": 0.001}):
+    assert suspect({"GAS": 0.001}, "words", "D02", RULES, grave=True) is None
+    for dangers in ({"GAS": 0.01}, {"GAS": 0.02}):
         assert suspect(dangers, "words", "D02", RULES) is None
         found = suspect(dangers, "words", "D02", RULES, grave=True)
         assert found is not None

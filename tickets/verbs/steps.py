@@ -134,7 +134,9 @@ def require_reporter(session: Session, ticket: Ticket, actor: Actor) -> None:
 
 
 def require_reporter_or_leader(session: Session, ticket: Ticket, actor: Actor) -> None:
-    if not relations(session, ticket, actor) & {
+    """Raises NotAllowed, or WrongStatus once it is over. A colleague may say more about what they reported themselves."""
+    own = actor.staff is not None and actor.staff.id == ticket.reporter_staff_id
+    if not own and not relations(session, ticket, actor) & {
         lifecycle.REPORTER,
         lifecycle.FOLLOWER,
         lifecycle.DESK,
