@@ -23,7 +23,16 @@ from tickets.errors import NoTicket
 from tickets.people import homes_of
 from tickets.places import is_exact, read_place
 from tickets.texts import say
-from tickets.words import corrects, form_asked_for, hesitates, no_cancel, only_correcting, plainly_cancels, wanted_still
+from tickets.words import (
+    corrects,
+    drops_draft,
+    form_asked_for,
+    hesitates,
+    no_cancel,
+    only_correcting,
+    plainly_cancels,
+    wanted_still,
+)
 
 CORRECTABLE = timedelta(days=2)
 OF_THIS_TALK = timedelta(minutes=30)
@@ -158,9 +167,17 @@ class Deny(DeskAction):
         return "action_deny"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if drops_draft(desk.text) and _just_told(desk):
+            # 「不用登记 我就问问」, a moment after it was registered.
+            return Cancel().act(desk, tracker)
         if not details.taken(desk) and not correct_latest(desk):
             desk.say("reply.denied")
         return []
+
+
+def _just_told(desk: Desk) -> bool:
+    mine = finding.open_of(desk.session, desk.actor) if desk.actor.resident else []
+    return bool(mine) and desk.now - mine[0].created_at < OF_THIS_TALK
 
 
 class Correct(DeskAction):

@@ -85,6 +85,11 @@ class Desk:
         return list(self.message.get("faults") or [])
 
     @property
+    def anew(self) -> list[dict[str, Any]]:
+        """What is wrong as a new report, of somebody who says that a job did not last."""
+        return list(self.message.get("anew") or [])
+
+    @property
     def dangers(self) -> dict[str, float]:
         """How likely the message tells of each kind of danger."""
         return {str(one["name"]): float(one["confidence"]) for one in self.message.get("dangers") or []}

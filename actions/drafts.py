@@ -170,9 +170,10 @@ def _mark_urgent(desk: Desk, faults: list[dict[str, Any]]) -> None:
 
 def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
     """Faults named in this message. While a form runs only a clear new fault counts, not a word of an answer."""
-    if (desk.intent != "report_repair" and not desk.faults) or bare_request(desk.text):
+    told = desk.faults or desk.anew
+    if (desk.intent != "report_repair" and not told) or bare_request(desk.text):
         return []
-    clauses = desk.faults or [{"text": desk.text, "category": desk.category or "X00", "confidence": 1.0}]
+    clauses = told or [{"text": desk.text, "category": desk.category or "X00", "confidence": 1.0}]
     sure = 0.5 if continuing else 0.0 if _names_something(desk) else GUESS
     return [
         {"code": _believed(desk, str(one["category"] or "X00")), "words": str(one["text"]).strip("，,。 ")}

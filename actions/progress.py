@@ -160,6 +160,14 @@ class Urge(DeskAction):
         return "action_urge"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        staff = desk.actor.staff
+        if staff and staff.role == "worker":
+            details.unknown(desk)
+            return []
+        if staff and not desk.entity("ticket_no"):
+            # 「王师傅那几个拖几天了」 of a leader asks.
+            person = desk.entity("person")
+            return QueryTickets().act(desk, tracker) if person else Progress().act(desk, tracker)
         tickets = [one for one in meant(desk) if one.status != "done"]
         if not tickets:
             if not _half_told(desk):

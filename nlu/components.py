@@ -25,6 +25,7 @@ from nlu.faults import Clause
 from nlu.spans import Tagger
 
 FALLBACK_INTENT = "nlu_fallback"
+NOT_FIXED = "not_fixed"
 
 _MODEL_FILE = "model.npz"
 _TAGGER_FILE = "spans.crf"
@@ -143,6 +144,10 @@ class DeskClassifier(GraphComponent, IntentClassifier, EntityExtractorMixin):  #
         dangers = [_named(*entry) for entry in meaning.dangers if entry[1] >= _WORTH_SAYING]
         message.set("dangers", dangers, add_to_output=True)
         message.set("faults", [_clause(clause) for clause in meaning.faults], add_to_output=True)
+        if meaning.intent == NOT_FIXED:
+            # Where no job was finished lately, it is a new report.
+            anew = self._model.split_faults(text)
+            message.set("anew", [_clause(clause) for clause in anew], add_to_output=True)
         message.set("grievance", meaning.grievance, add_to_output=True)
         message.set("complaints", [_clause(clause) for clause in meaning.complaints], add_to_output=True)
         message.set("questions", [_clause(clause) for clause in meaning.questions], add_to_output=True)

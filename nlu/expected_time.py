@@ -623,7 +623,7 @@ def _open_days(phrase: _Phrase, now: datetime, label: str) -> Window | None:
             return Window(max(_at(last + timedelta(days=1), start_minute, now), now), None, label)
         for day in (first - timedelta(days=1), first):
             if _at(day, end_minute, now) > now:
-                return Window(now, _at(day, end_minute, now), label)
+                return Window(max(now, _at(now.date(), start_minute, now)), _at(day, end_minute, now), label)
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,12 +20,14 @@ def hear(
     by: str = "王芳",
     category: str = "",
     faults: Mapping[str, str] | None = None,
+    anew: Sequence[Mapping[str, Any]] = (),
 ) -> list[str]:
-    """The answers of these actions, in order; `faults`: words and category."""
+    """The answers of these actions, in order; `faults`: words and category; `anew`: what is wrong although it was mended."""
     message: dict[str, Any] = {
         "intent": {"name": intent, "confidence": 0.9},
         "faults": [{"text": words, "category": code, "confidence": 0.9} for words, code in (faults or {}).items()],
         "category_ranking": [{"name": category, "confidence": 0.9}] if category else [],
+        "anew": list(anew),
         "entities": [{"entity": "category", "value": category}] if category else [],
     }
     tracker: Any = SimpleNamespace(get_slot=lambda _name: None, active_loop=None)

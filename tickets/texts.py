@@ -53,5 +53,8 @@ def clock(moment: datetime | None, now: datetime) -> str:
 
 
 def span(start: datetime, end: datetime | None, now: datetime) -> str:
-    """A visit window: 今天15:00–16:00."""
-    return clock(start, now) + (f"–{end.astimezone(LOCAL):%H:%M}" if end else "")
+    """A visit window: 今天15:00–16:00, 今天08:30–12月1日 20:30."""
+    if end is None:
+        return clock(start, now)
+    same_day = start.astimezone(LOCAL).date() == end.astimezone(LOCAL).date()
+    return f"{clock(start, now)}–" + (f"{end.astimezone(LOCAL):%H:%M}" if same_day else clock(end, now))

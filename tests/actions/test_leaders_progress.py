@@ -9,9 +9,10 @@ from actionhelp import hear
 from deskhelp import NOW
 from deskhelp import Desk as Community
 
-from actions.progress import Progress, QueryTickets
+from actions.progress import Progress, QueryTickets, Urge
+from actions.rating import NotFixed
 from storage.models import Leave
-from tickets import desk_lists
+from tickets import desk_lists, working
 from tickets.texts import say
 
 
@@ -29,6 +30,22 @@ def test_the_one_ticket_about_it_is_shown_with_its_steps(desk: Community) -> Non
     told = asked(desk, "电梯那个事谁在跟")
     assert lift.ticket_no in told and "\n" in told
     assert lamp.ticket_no not in told
+
+
+def test_a_leader_who_presses_asks_and_a_worker_speaks_of_his_job(desk: Community) -> None:
+    job = desk.accepted()
+    (told,) = hear(desk, f"{job.symptom}怎么还没弄好", "urge", Urge(), by="马经理")
+    assert job.tail in told
+    (told,) = hear(desk, "配件怎么还不来", "urge", Urge(), by="王师傅")
+    assert told == working.about(job, "", NOW)[0]
+    (told,) = hear(desk, "空开换完了 业主说还跳", "not_fixed", NotFixed(), by="王师傅")
+    assert told == working.about(job, "", NOW)[0]
+
+
+@pytest.mark.parametrize(("text", "head"), [("谁手上最多", "当班"), ("今天有几个急的", "急"), ("都派出去没", "未派单")])
+def test_short_questions_of_leaders(desk: Community, text: str, head: str) -> None:
+    desk.report("E07", place_key="PUB:P1/3/2/11/STAIRS", public_area=True, symptom="楼道灯不亮")
+    assert head in queried(desk, text)
 
 
 def test_several_are_listed_and_nothing_named_gives_the_day(desk: Community) -> None:

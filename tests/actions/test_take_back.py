@@ -10,7 +10,8 @@ from deskhelp import NOW
 from deskhelp import Desk as Community
 from sqlalchemy import select
 
-from actions.changes import Cancel
+from actions.changes import Cancel, Deny
+from actions.rating import NotFixed
 from actions.repair import OpenRepair, ValidateRepairForm
 from storage.models import Draft, Ticket
 from tickets import questions
@@ -67,6 +68,22 @@ def test_an_old_job_is_not_given_up_for_a_sigh(desk: Community, words: str, hour
     ticket.created_at = NOW - timedelta(hours=hours)
     hear(desk, words, "cancel", Cancel())
     assert ticket.status == status
+
+
+def test_who_only_wanted_to_ask_takes_it_back_at_once(desk: Community) -> None:
+    ticket = desk.report("W02", symptom="厨房水龙头滴水")
+    hear(desk, "不用登记 我就问问", "deny", Deny())
+    assert ticket.status == "cancelled"
+    other = desk.report("W02", symptom="厨房水龙头滴水")
+    other.created_at = NOW - timedelta(hours=3)
+    assert hear(desk, "不用登记 我就问问", "deny", Deny()) == [say("reply.denied")]
+
+
+def test_a_job_that_did_not_last_and_is_not_known_is_a_new_report(desk: Community) -> None:
+    anew = [{"text": "上次修的那个门又耷拉下来了", "category": "D03", "confidence": 0.9}]
+    form = (NotFixed(), ValidateRepairForm(), OpenRepair())
+    hear(desk, "上次修的那个门又耷拉下来了", "not_fixed", *form, anew=anew)
+    assert [one.code for one in desk.session.scalars(select(Ticket))] == ["D03"]
 
 
 def test_two_of_one_category_are_told_apart_by_their_words(desk: Community) -> None:

@@ -78,6 +78,14 @@ def test_output(node: DeskClassifier) -> None:
     assert {"entity", "value", "start", "end", "confidence_entity", "extractor"} <= set(values["phone"])
 
 
+def test_a_job_that_did_not_last_is_read_as_a_new_report_too(node: DeskClassifier) -> None:
+    assert node._model is not None
+    found = parse(node, "修完没两天马桶又堵了")
+    assert (found["intent"]["name"], found["faults"]) == ("not_fixed", [])
+    assert [fault["category"] for fault in found["anew"]] == ["W04"]
+    assert "anew" not in parse(node, "马桶堵了")
+
+
 @pytest.mark.parametrize("text", [None, "", "  ", "\u200b"])
 def test_nothing_to_read_is_a_fallback(node: DeskClassifier, text: str | None) -> None:
     assert parse(node, text)["intent"]["name"] == FALLBACK_INTENT

@@ -433,7 +433,7 @@ FAR = "，one two three four five six seven eight nine ten，"
 
 
 RULE_FILE = (
-    "version: t\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nguards: {}\n"
+    "version: t\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nplace_marks: www\nguards: {}\n"
     "weighing: {start: 0, any_danger: 1, this_kind: 0, words: {alarm: 2, loose_alarm: 0, check: 0, loose_check: 0, advise: 0}}\n"
 )
 """A rule file without its words and kinds."""
@@ -525,6 +525,12 @@ def test_a_category_that_is_itself_a_danger_is_asked_about_however_small_the_fea
         assert found is not None
         assert (found.kind, found.code, found.verdict, found.question) == ("TRAPPED", "D02", "check", "TRAPPED.default")
     assert suspect({}, "words", "Z01", RULES, grave=True) is None
+
+
+def test_a_bare_place_is_not_feared() -> None:
+    for text in ("刚在 7栋302", "3栋1单元楼下", "在5号楼"):
+        assert suspect({"FIRE": 0.9}, text, "F01", RULES, grave=True) is None
+    assert suspect({"FIRE": 0.9}, "7栋302厨房烧", "F01", RULES) is not None
 
 
 def test_kinds_that_the_model_learns_are_those_of_the_rules() -> None:

@@ -225,6 +225,10 @@ def test_moments_are_said_as_clock_times(moment: object, said: str) -> None:
 def test_windows_and_missing_moments() -> None:
     assert span(at("15:00"), at("16:00"), NOW) == "今天15:00–16:00"
     assert span(at("15:00"), None, NOW) == "今天15:00"
+    assert (
+        span(at("15:00"), at("20:30") + timedelta(days=3), NOW)
+        == f"今天15:00–{clock(at('20:30') + timedelta(days=3), NOW)}"
+    )
     assert clock(None, NOW) == ""
     assert clock(at("00:10", 13), at("23:50")) == "明天（6月13日）00:10"
 

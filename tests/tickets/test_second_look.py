@@ -156,8 +156,9 @@ def test_in_what_is_surely_no_report_a_danger_is_asked_about(desk: Desk) -> None
     assert emergency(desk) is None
 
 
-def test_a_fault_that_is_itself_a_danger_is_asked_about_without_any_fear(desk: Desk) -> None:
-    assert look(desk, {}, code="M01")
+def test_a_fault_that_is_itself_a_danger_is_asked_about_with_very_little_fear(desk: Desk) -> None:
+    assert not look(desk, {"MED": 0.009}, code="M01")
+    assert look(desk, {"MED": 0.01}, code="M01")
     assert emergency(desk) is None
     assert not emergencies.is_feared(desk.session, desk.actor("王芳"), {}, WORDS, NOW)
     assert emergencies.is_feared(desk.session, desk.actor("王芳"), {"MED": 0.2}, WORDS, NOW)
