@@ -65,7 +65,7 @@ def push(
     if conversation_id is None and person is not None:
         chat = conversation_of(session, person)
         conversation_id = chat.id if chat else None
-    if conversation_id and _just_said(session, conversation_id, text, now):
+    if conversation_id and not buttons and _just_said(session, conversation_id, text, now):
         return
     if priority == URGENT and conversation_id:
         mailbox.hurry(session, conversation_id, now)
