@@ -25,12 +25,15 @@ from tickets.places import is_exact, read_place
 from tickets.texts import say
 from tickets.words import (
     corrects,
-    drops_draft,
     form_asked_for,
     hesitates,
+    keeps_job,
     no_cancel,
+    not_wanted,
+    only_asked,
     only_correcting,
     plainly_cancels,
+    things_in,
     wanted_still,
 )
 
@@ -59,9 +62,9 @@ class Cancel(DeskAction):
             # What a colleague has in hand is somebody else's report: it is named, or it stays.
             details.unknown(desk)
             return []
-        tickets = _not_kept(desk, [one for one in meant(desk) if one.status in lifecycle.OPEN])
+        tickets = _taken_back(desk)
         tickets = [one for one in tickets if not one.public_area] or tickets
-        if no_cancel(desk.text):
+        if no_cancel(not_wanted(desk.text)):
             desk.say("reply.nothing_changed")
         elif not desk.entity("ticket_no") and _speaks_of_others(desk, tickets):
             desk.say("reply.not_yours")
@@ -74,13 +77,17 @@ class Cancel(DeskAction):
         return []
 
 
-def _not_kept(desk: Desk, tickets: list[Ticket]) -> list[Ticket]:
-    """「水槽那个我自己弄好了 就修插座吧」 takes back what it names, but not what it wants all the same."""
+def _taken_back(desk: Desk) -> list[Ticket]:
+    """What a message takes back: 「水槽那个我自己弄好了 就修插座吧」 what it names, but not what it wants all the same."""
     kept = wanted_still(desk.text)
-    if not kept or len(tickets) < 2:
+    tickets = [one for one in meant(desk) if one.status in lifecycle.OPEN]
+    if not kept:
         return tickets
-    stay = {one.id for one in finding.about(tickets, kept)}
-    return [one for one in finding.about(tickets, desk.text) if one.id not in stay] or tickets
+    rest = not_wanted(desk.text)
+    mine = [one for one in finding.open_of(desk.session, desk.actor) if one.status in lifecycle.OPEN]
+    stay = {one.id for one in finding.about(mine, kept)}
+    left = [one for one in mine if one.id not in stay]
+    return finding.about(left, rest) if things_in(rest) else left
 
 
 def _cancel_one(desk: Desk, ticket: Ticket) -> None:
@@ -100,6 +107,8 @@ def _cancel_one(desk: Desk, ticket: Ticket) -> None:
 
 def _means_it(desk: Desk, ticket: Ticket) -> bool:
     """Whether the words take back this job: in so many words, by its thing or number, or because it has just been told."""
+    if keeps_job(desk.text):
+        return False
     if plainly_cancels(desk.text) or desk.entity("ticket_no") or desk.now - ticket.created_at < OF_THIS_TALK:
         return True
     return bool(finding.about([ticket], desk.text))
@@ -167,7 +176,7 @@ class Deny(DeskAction):
         return "action_deny"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if drops_draft(desk.text) and _just_told(desk):
+        if only_asked(desk.text) and _just_told(desk):
             # 「不用登记 我就问问」, a moment after it was registered.
             return Cancel().act(desk, tracker)
         if not details.taken(desk) and not correct_latest(desk):

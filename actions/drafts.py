@@ -212,13 +212,15 @@ def _all_placed(desk: Desk, faults: list[dict[str, Any]], data: dict[str, Any]) 
 
 
 def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], building: str, *, several: bool) -> dict[str, Any]:
-    """The fault with the best place known: its own clause, the message, the earlier draft, the registered home. `building`: where
-    the message says that all of it is."""
+    """The fault with the best place known: its own clause, the message, the earlier draft, the registered home. `building`: which
+    one another clause names, for what is public."""
     fault = fault if fault.get("place_key") else {**(data.get("place") or {}), **fault}
     own = fault["words"] if several and fault["words"] in desk.text else desk.text
-    draft_key = fault.get("place_key") or building or None
+    draft_key = fault.get("place_key") or None
     place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=draft_key)
-    if place.action == "none" and several and own != desk.text and not fault.get("place_key"):
+    if place.public and place.action == "ask" and building:
+        place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=building)
+    if place.action == "none" and several and own != desk.text and not draft_key:
         whole = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
         # 「马桶堵了，还有走廊堆了纸箱」: the corridor of one clause is not where the toilet of another stands.
         place = place if whole.public and not category(fault["code"]).common else whole

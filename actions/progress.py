@@ -161,10 +161,11 @@ class Urge(DeskAction):
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         staff = desk.actor.staff
-        if staff and staff.role == "worker":
+        numbered = bool(desk.entity("ticket_no"))
+        if staff and staff.role == "worker" and not numbered:
             details.unknown(desk)
             return []
-        if staff and not desk.entity("ticket_no"):
+        if staff and not numbered:
             # 「王师傅那几个拖几天了」 of a leader asks.
             person = desk.entity("person")
             return QueryTickets().act(desk, tracker) if person else Progress().act(desk, tracker)

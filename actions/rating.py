@@ -45,9 +45,8 @@ class NotFixed(DeskAction):
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if desk.actor.staff:
-            # 「空开换完了 业主说还跳」 is a worker's word about a job.
-            details.unknown(desk)
-            return []
+            # 「空开换完了 业主说还跳」 is a worker's word about a job; with a place it is a colleague's new report.
+            return [] if details.taken(desk) else [FollowupAction("repair_form")]
         ticket = _meant(desk)
         if ticket is None:
             return [FollowupAction("repair_form")]

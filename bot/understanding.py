@@ -11,14 +11,13 @@ import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-from nlu.address import Levels, lent, levels_of, resolve, stated
+from nlu.address import Levels, lent, levels_of, resolve, stated, within
 from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Model, Prediction
 from nlu.emergency import Emergency, detect, may_report, suspect
 from nlu.expected_time import Window, parse_window
@@ -26,6 +25,7 @@ from nlu.faults import Clause
 from nlu.register import Register
 from nlu.slots import find_phone, find_scores, find_ticket_no
 from nlu.spans import Span, Tagger
+from tickets.catalog import category
 from tickets.urgency import facts_in, is_danger, level_for
 from tickets.words import says_urgent
 
@@ -142,7 +142,7 @@ class Reader:
         told = [(one.category, one.start, one.end) for one in clauses]
         if alarm is not None and len(told) < 2:
             told = [(code, 0, len(text))]
-        places = self._places(text, [text[start:end] for _, start, end in told])
+        places = self._places(text, told)
         found = [
             self._fault(text, *one, spans, now, place, alone=len(told) == 1)
             for one, place in zip(told, places, strict=True)
@@ -169,36 +169,37 @@ class Reader:
             "category": code,
             "urgency": level_for(code, facts_in(words, now), urgent_said=says_urgent(words)),
             "symptom": _marked(inside, "symptom"),
-            "location": _marked(sorted([*inside, *_shared_building(inside, spans)], key=_start), "location"),
+            "location": _marked(
+                sorted([*inside, *(_shared_building(inside, spans) if place else ())], key=_start), "location"
+            ),
             "place": place,
         }
 
-    def _places(self, text: str, pieces: Sequence[str]) -> list[Json | None]:
-        """Where each piece of a message is: what names no building stands in the one that the message names elsewhere."""
-        if len(pieces) == 1:
+    def _places(self, text: str, told: Sequence[tuple[str, int, int]]) -> list[Json | None]:
+        """Where each fault of a message is: what names no building stands in the one that the message names elsewhere, and a
+        fault at home not in a place that everybody shares."""
+        if len(told) == 1:
             return [self._place(text)]
+        pieces = [text[start:end] for _, start, end in told]
         own = [self._place(piece) for piece in pieces]
-        draft = lent(place["key"] for place in own if place)
-        filled = [
-            self._place(piece, draft) if place and draft and not place["building"] else place
-            for piece, place in zip(pieces, own, strict=True)
-        ]
-        return [place or self._place(text) for place in filled]
+        building = lent(place["key"] for place in own if place)
+        whole = self._place(text)
+        shared = whole is not None and whole["area"] is not None
+        places: list[Json | None] = []
+        for (code, _, _), piece, place in zip(told, pieces, own, strict=True):
+            if place is None:
+                place = None if shared and not category(code).common else whole
+            elif building and not place["building"]:
+                place = self._place(piece, lent([building], unit=not place["unit"]))
+            places.append(place)
+        return places
 
     def _place(self, text: str, draft: str = "") -> Json | None:
         if self._register is None:
-            return _levels(_within(stated(text), draft))
+            place = stated(text)
+            return _levels(within(place, draft) if place and draft else place)
         found = resolve(text, self._register, draft=draft or None)
         return None if found.action == "none" else _levels(levels_of(found.key, self._register))
-
-
-def _within(place: Levels | None, draft: str) -> Levels | None:
-    """A place without a building in that of `draft`."""
-    if place is None or not draft:
-        return place
-    phase, building, unit, *_ = draft.split("/")
-    key = place.key.replace("?/?/?", f"{phase}/{building}/{unit}", 1)
-    return replace(place, phase=phase.strip("?-"), building=building, unit=unit.strip("?-"), key=key)
 
 
 def _start(span: Span) -> int:

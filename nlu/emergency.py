@@ -35,6 +35,7 @@ _BESIDE_CHARS = 30
 _MASK = "\ue000"
 _BREAK = "；"
 _GUARD_CONDITIONS = ("before", "after", "trigger", "around", "unless", "whole", "whole_unless")
+_CLAUSES = re.compile(r"[\s，。！？；,.!?;]+")
 _CLAUSE_END = re.compile(r"[，。！？；\n]")
 _SENTENCE_END = re.compile(r"[。！？\n]")
 # How an item of a word list begins, when that is plain to see.
@@ -61,7 +62,6 @@ LIKELIEST, HARDLY_THIS, NOT_THIS = 0.5, 0.05, 0.01
 """An alarm goes out as another kind than its words say where the model finds that one likelier than `LIKELIEST` and the one of
 the words less likely than `HARDLY_THIS`; than `NOT_THIS` where the other is the lesser danger."""
 _LEAST = 1e-4
-_FEWEST_SAID = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,8 +410,8 @@ def suspect(
     Nothing is lost by it: it can ask or raise an alarm, never call one off (domain.md §3.1).
     """
     rules = rules if rules is not None else _default_rules()
-    if len(rules.place_marks.sub("", normalize(text).text)) < _FEWEST_SAID:
-        # 「刚在 7栋302」 says nothing to be afraid of; two words of danger are told by words.
+    if not rules.place_marks.sub("", normalize(text).text):
+        # 「刚在 7栋302」 says nothing to be afraid of.
         return None
     name = max(dangers, key=lambda one: dangers[one], default="")
     chance = rules.weighing.chance(dangers, name) if dangers else 0.0
@@ -592,7 +592,8 @@ class FirstAid:
 
 @dataclass(frozen=True, slots=True)
 class OtherAdvice:
-    """What is said instead to somebody to whom the usual lines do not apply (who threatens is no victim), by their words."""
+    """What is said instead to somebody to whom the usual lines do not apply (who threatens is no victim); `when`: how a clause of
+    theirs begins."""
 
     when: re.Pattern[str]
     lines: tuple[AdviceLine, ...]
@@ -619,7 +620,8 @@ class Playbook:
         that are not configured are worded around."""
         numbers = {"gas_phone": gas_phone, "duty_phone": duty_phone}
         said = normalize(told).text
-        fitting = next((one.lines for one in self.instead if one.when.search(said)), self.lines)
+        clauses = [normalize(clause).text for clause in _CLAUSES.split(told)]
+        fitting = next((one.lines for one in self.instead if any(map(one.when.match, clauses))), self.lines)
         lines = [self._render(line, numbers) for line in fitting if not (line.place and place_known)]
         lines[1:2] = next(([one.text] for one in self.aid if one.when.search(said)), lines[1:2])
         return "\n".join(filter(None, lines))

@@ -124,7 +124,7 @@ def advice_texts() -> dict[str, str]:
     """What emergency.yml says to a resident (its other parts are for staff, or are what must never be said)."""
     found = {}
     for key, text in flat(read("emergency")).items():
-        if ".must_not." not in key and not key.endswith(".staff_extra") and key != "version":
+        if ".must_not." not in key and not key.endswith((".staff_extra", ".when")) and key != "version":
             found[f"emergency.{key}"] = text
     return found
 

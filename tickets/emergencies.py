@@ -19,7 +19,7 @@ from storage.models import Assignment, Community, Conversation, Draft, Resident,
 from tickets import lifecycle, notify, questions, verbs
 from tickets.errors import NotAllowed, WrongStatus
 from tickets.people import Actor, each_once, home_key, leaders, managers, relations
-from tickets.places import is_exact, place_display, problem_text, read_place, told_in, unchecked
+from tickets.places import is_exact, part_of, place_display, problem_text, read_place, told_in, unchecked
 from tickets.texts import LOCAL, has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
@@ -54,7 +54,9 @@ def screen(
 ) -> bool:
     """Act on what `nlu.emergency.detect` found in one message. Returns whether the message is dealt with completely."""
     if found.verdict == "alarm":
-        _raise_alarm(session, conversation, actor, found, _with_asked(session, actor, text, now), source_key, now)
+        _raise_alarm(
+            session, conversation, actor, found, _with_asked(session, actor, found, text, now), source_key, now
+        )
         return True
     question = question_text(found.question)
     if found.verdict == "advise":
@@ -78,16 +80,21 @@ def screen(
     return True
 
 
-def _with_asked(session: Session, actor: Actor, text: str, now: datetime) -> str:
+def _with_asked(session: Session, actor: Actor, found: Emergency, text: str, now: datetime) -> str:
     """The words that were asked about, before the answer that is itself an alarm (「灯边上也湿了」): the crew reads both, and the
-    place stood in the first. Somebody who names another place tells of something else."""
+    place stood in the first. Somebody who names another place tells of something else; a doubt about another danger stays open."""
     person = actor.resident or actor.staff
     waiting = questions.waiting(session, person, now) if person else []
     asked = next((one for one in waiting if one.kind == "safety" and now - one.asked_at < JUST_ASKED), None)
     if asked is None or asked.data.get("passed") or read_place(session, _community_of(actor), text).action != "none":
         return text
-    questions.answered(asked, text, now)
+    if _one_event(asked.data["danger"], found.kind):
+        questions.answered(asked, text, now)
     return f"{asked.data['text']} {text}"
+
+
+def _one_event(kind: str, other: str) -> bool:
+    return kind == other or other in COVERS.get(kind, ()) or kind in COVERS.get(other, ())
 
 
 def second_look(
@@ -270,7 +277,8 @@ def _known(
 ) -> Ticket | None:
     """The event a new word belongs to: the same danger there, or one of the same person that this is a part of (「喘不上气」 out of
     a stuck lift)."""
-    part = running and (found.kind == "MED" or found.kind in COVERS.get(danger(running), ()))
+    there = running is not None and not _elsewhere(running, place)
+    part = running and (found.kind == "MED" or (there and found.kind in COVERS.get(danger(running), ())))
     return _same_event(session, community, actor, found, place, key, now) or (running if part else None)
 
 
@@ -473,13 +481,21 @@ def _same_event(
         Ticket.created_at > now - SAME_EVENT,
     )
     for ticket in session.scalars(query.order_by(Ticket.id.desc())):
-        if actor.resident and ticket.reporter_id == actor.resident.id:
+        if actor.resident and ticket.reporter_id == actor.resident.id and not _elsewhere(ticket, place):
             return ticket
         if _names_building(key) and key == ticket.place_key:
             return ticket
         if found.kind in PUBLIC_KINDS and _overlap(ticket.place_key, place):
             return ticket
     return None
+
+
+def _elsewhere(ticket: Ticket, place: Address) -> bool:
+    """Whether somebody tells of another building than the one an event is known to be in, without correcting it."""
+    if not is_told(ticket) or place.corrected:
+        return False
+    known, new = part_of(ticket.place_key, "building"), part_of(place.key, "building")
+    return bool(known and new) and known != new
 
 
 def _overlap(key: str, place: Address) -> bool:

@@ -116,12 +116,12 @@ def reported_by(session: Session, staff: Staff) -> list[Ticket]:
 
 def about(tickets: list[Ticket], text: str) -> list[Ticket]:
     """Those of `tickets` about a thing, or else in a place, that `text` names: 「灯那个不用修了」, 「客厅那个」."""
-    told = [one.symptom for one in tickets]
+    named = [
+        tickets[index] for index in named_among(text, [f"{category(one.code).name} {one.symptom}" for one in tickets])
+    ]
     # Two of one category are told apart by their words only.
-    named = named_among(text, told) or named_among(
-        text, [f"{category(one.code).name} {one.symptom}" for one in tickets]
-    )
-    return [tickets[index] for index in named]
+    closer = named_among(text, [one.symptom for one in named]) if len(named) > 1 else []
+    return [named[index] for index in closer] or named
 
 
 def followed(session: Session, actor: Actor) -> list[Ticket]:

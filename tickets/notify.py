@@ -65,8 +65,8 @@ def push(
     if conversation_id is None and person is not None:
         chat = conversation_of(session, person)
         conversation_id = chat.id if chat else None
-    if conversation_id and not buttons and _just_said(session, conversation_id, text, now):
-        return
+    plain = conversation_id is not None and priority != URGENT and not buttons and not image_key
+    said = plain and _just_said(session, conversation_id, text, now)
     if priority == URGENT and conversation_id:
         mailbox.hurry(session, conversation_id, now)
     session.add(
@@ -79,7 +79,7 @@ def push(
             text=text,
             buttons=[list(button) for button in buttons],
             priority=priority,
-            status="pending" if conversation_id else "dead",
+            status="withdrawn" if said else "pending" if conversation_id else "dead",
             error="" if conversation_id else "no_chat",
             created_at=now,
             due_at=due_at or now,
@@ -89,7 +89,7 @@ def push(
     )
 
 
-def _just_said(session: Session, conversation_id: int, text: str, now: datetime) -> bool:
+def _just_said(session: Session, conversation_id: int | None, text: str, now: datetime) -> bool:
     waiting = (OutboxMessage.conversation_id == conversation_id) & (OutboxMessage.status == "pending")
     same = select(OutboxMessage.id).where(waiting, OutboxMessage.created_at == now, OutboxMessage.text == text)
     return session.scalar(same.limit(1)) is not None

@@ -55,8 +55,10 @@ def where_is_person(text: str) -> bool:
 
 
 def gets_worse(text: str) -> bool:
-    """「走到门口了」「烟越来越浓」: a danger grows while it lasts."""
-    return _has("getting_worse", text)
+    """「走到门口了」「烟越来越浓」: a danger grows while it lasts; 「没有人受伤」 and 「保安到门口了」 say the contrary."""
+    denied = _patterns()["worse_denied"]
+    said = normalize(text).text
+    return any(not denied.search(said[: found.start()]) for found in _patterns()["getting_worse"].finditer(said))
 
 
 def is_medical(text: str) -> bool:
@@ -284,6 +286,16 @@ def plainly_cancels(text: str) -> bool:
     return _has("plain_cancel", text)
 
 
+def keeps_job(text: str) -> bool:
+    """「算了 时间不改了」 gives up a change and not the job."""
+    return _has("keeps_job", text)
+
+
+def only_asked(text: str) -> bool:
+    """「不用登记 我就问问」 of what has just been registered."""
+    return _has("only_asked", text)
+
+
 def only_correcting(text: str) -> bool:
     """「写错了」 alone: what is right still has to be said."""
     return _whole("only_correcting", text)
@@ -369,6 +381,11 @@ def taken_back(text: str) -> str:
 def wanted_still(text: str) -> str:
     """The clauses of a text that keep something: 「就修插座吧」 behind what is taken back; "" without any."""
     return " ".join(one for one in re.split(_CLAUSE_ENDS, text) if _has("wanted_still", one))
+
+
+def not_wanted(text: str) -> str:
+    """The other clauses of a text: what it takes back, if anything."""
+    return " ".join(one for one in re.split(_CLAUSE_ENDS, text) if not _has("wanted_still", one))
 
 
 def told_beside(text: str, about: str = "") -> str:

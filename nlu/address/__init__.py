@@ -21,7 +21,7 @@ from nlu.address.rendering import combine
 from nlu.address.settling import answer_denied, answer_place, states_home, stating
 from nlu.register import NO_LEVEL, UNKNOWN, Register, wording
 
-__all__ = ["NONE", "NOT_ADDRESS", "Address", "Levels", "lent", "levels_of", "resolve", "stated"]
+__all__ = ["NONE", "NOT_ADDRESS", "Address", "Levels", "lent", "levels_of", "resolve", "stated", "within"]
 
 
 def resolve(
@@ -86,18 +86,41 @@ def _levels(parts: Parts) -> Levels:
     return Levels(phase, building, parts.unit, floor, room, parts.area, key)
 
 
-def lent(keys: Iterable[str]) -> str:
+def lent(keys: Iterable[str], *, unit: bool = True) -> str:
     """What the places of several matters told together lend to the one that names no building (「单元门关不上 楼道灯也灭了 6栋1单元」):
-    building, unit and flat, as a draft; "" where none names a building, or several do."""
+    building, unit and flat, as a draft, or without `unit` the building alone; "" where none names a building, or several do."""
     found = {_without_area(key) for key in keys} - {""}
-    return found.pop() if len(found) == 1 else ""
+    if len(found) != 1:
+        return ""
+    key = found.pop()
+    return key if unit else "/".join([*key.split("/")[:2], UNKNOWN, UNKNOWN])
 
 
 def _without_area(key: str) -> str:
     pieces = key.removeprefix(PUBLIC).split("/")
-    if len(pieces) < len(("phase", "building", "unit", "room")) or " " in key or pieces[1] == UNKNOWN:
+    if len(pieces) < _PIECES or " " in key or pieces[1] == UNKNOWN:
         return ""
     return "/".join([*pieces[:3], NO_LEVEL]) if key.startswith(PUBLIC) else key
+
+
+def within(place: Levels, draft: str) -> Levels:
+    """A place without a building in that of `draft`, by grammar alone; its own unit stays."""
+    phase, building, unit, _ = draft.split("/", _PIECES - 1)
+    unit = place.unit or unit
+    *_, rest = place.key.removeprefix(PUBLIC).split("/", _PIECES - 1)
+    head = PUBLIC if place.key.startswith(PUBLIC) else ""
+    bare = UNKNOWN + NO_LEVEL
+    return replace(
+        place,
+        phase=phase.strip(bare),
+        building=building,
+        unit=unit.strip(bare),
+        key=f"{head}{phase}/{building}/{unit}/{rest}",
+    )
+
+
+_PIECES = 4
+"""Phase, building, unit and what is in it."""
 
 
 def levels_of(key: str, register: Register) -> Levels:

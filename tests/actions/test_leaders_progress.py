@@ -11,8 +11,9 @@ from deskhelp import Desk as Community
 
 from actions.progress import Progress, QueryTickets, Urge
 from actions.rating import NotFixed
+from actions.repair import OpenRepair, ValidateRepairForm
 from storage.models import Leave
-from tickets import desk_lists, working
+from tickets import desk_lists, finding, working
 from tickets.texts import say
 
 
@@ -38,6 +39,10 @@ def test_a_leader_who_presses_asks_and_a_worker_speaks_of_his_job(desk: Communit
     assert job.tail in told
     (told,) = hear(desk, "配件怎么还不来", "urge", Urge(), by="王师傅")
     assert told == working.about(job, "", NOW)[0]
+    report = {"text": "1栋2单元门禁刚修完又坏了", "category": "A01", "confidence": 0.9}
+    form = (NotFixed(), ValidateRepairForm(), OpenRepair())
+    hear(desk, report["text"], "not_fixed", *form, by="马经理", anew=[report])
+    assert [one.code for one in finding.reported_by(desk.session, desk.staff("马经理"))] == ["A01"]
     (told,) = hear(desk, "空开换完了 业主说还跳", "not_fixed", NotFixed(), by="王师傅")
     assert told == working.about(job, "", NOW)[0]
 

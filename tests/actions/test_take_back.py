@@ -70,6 +70,34 @@ def test_an_old_job_is_not_given_up_for_a_sigh(desk: Community, words: str, hour
     assert ticket.status == status
 
 
+@pytest.mark.parametrize(
+    ("words", "lamp", "drain"),
+    [
+        ("马桶我自己通好了 就修客厅的灯吧", "assigned", "cancelled"),
+        ("灯还是要修 马桶不用了", "assigned", "cancelled"),
+        ("卫生间的灯不用修了", "cancelled", "assigned"),
+    ],
+)
+def test_only_what_is_taken_back_goes(desk: Community, words: str, lamp: str, drain: str) -> None:
+    light, toilet = desk.report("E04", symptom="客厅不亮了"), desk.report("W04", symptom="卫生间堵了")
+    hear(desk, words, "cancel", Cancel())
+    assert (light.status, toilet.status) == (lamp, drain)
+
+
+def test_what_is_not_registered_is_not_taken_back_for_what_is(desk: Community) -> None:
+    lamp = desk.report("E04", symptom="客厅灯不亮")
+    assert hear(desk, "马桶我自己通好了 就修灯吧", "cancel", Cancel()) == [say("reply.nothing_to_cancel")]
+    assert lamp.status == "assigned"
+
+
+@pytest.mark.parametrize("words", ["说好了今天来的 算了", "不来就算了", "算了 电话不改了"])
+def test_light_words_are_asked_back(desk: Community, words: str) -> None:
+    ticket = desk.report("W02", symptom="厨房水龙头滴水")
+    ticket.created_at = NOW - timedelta(hours=3)
+    hear(desk, words, "cancel", Cancel())
+    assert ticket.status == "assigned"
+
+
 def test_who_only_wanted_to_ask_takes_it_back_at_once(desk: Community) -> None:
     ticket = desk.report("W02", symptom="厨房水龙头滴水")
     hear(desk, "不用登记 我就问问", "deny", Deny())

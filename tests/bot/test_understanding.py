@@ -81,6 +81,19 @@ def test_a_building_told_once_is_that_of_every_fault(registered: bool, keys: lis
     assert all("6栋1单元" in [one["text"] for one in fault["location"]] for fault in found)
 
 
+def test_a_home_is_not_in_the_place_of_another_fault() -> None:
+    found = reader().read("6栋门口路灯不亮 还有我家马桶堵了", NOW)["faults"]
+    assert [fault["place"] and fault["place"]["area"] for fault in found] == ["门口", None]
+    assert found[1]["location"] == []
+
+
+def test_a_unit_of_its_own_stays() -> None:
+    for registered in (True, False):
+        found = reader(registered).read("6栋1单元门关不上了，另外2单元楼道灯也不亮", NOW)["faults"]
+        assert (found[1]["place"]["building"], found[1]["place"]["unit"]) == ("6", "2")
+        assert "/6/2/" in found[1]["place"]["key"]
+
+
 def test_two_buildings_lend_nothing() -> None:
     found = reader().read("1栋1单元楼道灯不亮，还有2栋1单元电梯停了，另外大门关不上", NOW)["faults"]
     assert [fault["place"]["key"].split("/")[1] for fault in found[:2]] == ["1", "2"]

@@ -366,7 +366,19 @@ def test_whoever_threatens_is_not_told_to_hide(told: str) -> None:
     assert "位置" in advice or "几栋" in advice
 
 
-@pytest.mark.parametrize("told", ["有人拿刀要砍我", "我老公要打死我", "我要报警他打我", "他说要杀了我全家"])
+@pytest.mark.parametrize(
+    "told",
+    [
+        "有人拿刀要砍我",
+        "我老公要打死我",
+        "我要报警他打我",
+        "他说要杀了我全家",
+        "有人拿刀追着我要砍我",
+        "他冲着我要杀我",
+        "他拿汽油堵着我要放火",
+        "有人在楼道放火 我会烧死的",
+    ],
+)
 def test_whoever_is_threatened_is_told_to_hide(told: str) -> None:
     assert playbook("SEC").advice(told) == playbook("SEC").advice()
 
@@ -377,7 +389,12 @@ def test_whoever_is_threatened_is_told_to_hide(told: str) -> None:
         ("我现在就上去跟他干一架", "SEC.own"),
         ("我这就带人去收拾他", "SEC.own"),
         ("孩子高考呢，楼上别再砸了，再砸我要上去拼命", ""),
+        ("我去把他揍一顿", "SEC.own"),
+        ("老子现在上去打他", "SEC.own"),
         ("我现在就下去打球", ""),
+        ("我今天自己动手修的水龙头", ""),
+        ("我今天就动手装修", ""),
+        ("我现在去楼下收拾那堆垃圾", ""),
     ],
 )
 def test_whoever_is_about_to_fight_is_asked_not_to(text: str, question: str) -> None:
@@ -530,7 +547,8 @@ def test_a_category_that_is_itself_a_danger_is_asked_about_however_small_the_fea
 def test_a_bare_place_is_not_feared() -> None:
     for text in ("刚在 7栋302", "3栋1单元楼下", "在5号楼"):
         assert suspect({"FIRE": 0.9}, text, "F01", RULES, grave=True) is None
-    assert suspect({"FIRE": 0.9}, "7栋302厨房烧", "F01", RULES) is not None
+    for text in ("7栋302厨房烧", "3楼呛人", "七楼烟大", "10楼窒息"):
+        assert suspect({"FIRE": 0.9}, text, "F01", RULES) is not None
 
 
 def test_kinds_that_the_model_learns_are_those_of_the_rules() -> None:

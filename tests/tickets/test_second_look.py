@@ -12,12 +12,12 @@ from sqlalchemy import select
 from nlu.address import NONE
 from nlu.emergency import detect, of_category, playbook
 from storage.models import Draft, OutboxMessage, Ticket
-from tickets import emergencies
+from tickets import emergencies, questions
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.lifecycle import OPEN
 from tickets.places import read_place
 from tickets.texts import say
-from tickets.words import is_over
+from tickets.words import gets_worse, is_over
 
 WORDS = "她歪在沙发上嘴是斜的"
 
@@ -125,6 +125,37 @@ def test_who_answers_a_doubt_with_another_place_tells_of_something_else(desk: De
     screened(desk, "1栋2单元电梯里关了个人", NOW + timedelta(minutes=1))
     ticket = emergency(desk)
     assert ticket is not None and WORDS not in ticket.symptom
+
+
+@pytest.mark.parametrize(
+    "text", ["走到门口了", "火大了", "叫不醒了", "烟越来越浓", "又有人晕倒了", "水流到卧室了", "嘴唇发紫了"]
+)
+def test_a_danger_grows(text: str) -> None:
+    assert gets_worse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["没有人受伤", "没有人困在里面", "没爆炸", "没流到插座", "电闸已经关了", "味道越来越淡了", "我在门口等你们", "保安到门口了",
+     "师傅敲门了", "没有人晕倒", "火越来越小了"],
+)  # fmt: skip
+def test_a_danger_does_not_grow(text: str) -> None:
+    assert not gets_worse(text)
+
+
+def test_a_doubt_about_another_danger_stays_open_beside_an_alarm(desk: Desk) -> None:
+    assert look(desk, {"GAS": 0.2}, code="G01")
+    screened(desk, "老人昏倒了", NOW + timedelta(minutes=1))
+    assert emergency(desk) is not None
+    waiting = questions.waiting(desk.session, desk.resident("王芳"), NOW + timedelta(minutes=1))
+    assert "safety" in [one.kind for one in waiting]
+
+
+def test_a_burst_elsewhere_is_another_event(desk: Desk) -> None:
+    screened(desk, "3栋2单元1402 水从灯里流下来了", NOW)
+    screened(desk, "1栋1单元101水管爆了 水喷出来", NOW + timedelta(minutes=1))
+    keys = [one.place_key for one in desk.session.scalars(select(Ticket).order_by(Ticket.id))]
+    assert keys[-2:] == ["P1/3/2/1402", "P1/1/1/101"]
 
 
 def test_a_danger_that_grows_is_answered_by_what_to_do_now(desk: Desk) -> None:
