@@ -80,11 +80,9 @@ class Cancel(DeskAction):
 def _taken_back(desk: Desk) -> list[Ticket]:
     """What a message takes back: 「水槽那个我自己弄好了 就修插座吧」 what it names, but not what it wants all the same."""
     kept = wanted_still(desk.text)
-    tickets = [one for one in meant(desk) if one.status in lifecycle.OPEN]
-    if not kept:
-        return tickets
-    rest = not_wanted(desk.text)
-    mine = [one for one in finding.open_of(desk.session, desk.actor) if one.status in lifecycle.OPEN]
+    if not kept or desk.entity("ticket_no"):
+        return [one for one in meant(desk) if one.status in lifecycle.OPEN]
+    rest, mine = not_wanted(desk.text), finding.open_of(desk.session, desk.actor)
     stay = {one.id for one in finding.about(mine, kept)}
     left = [one for one in mine if one.id not in stay]
     return finding.about(left, rest) if things_in(rest) else left

@@ -39,13 +39,13 @@ from nlu.classifier import (  # noqa: E402
     Example,
     Material,
     Model,
+    divide,
     fit,
     gather,
     read_examples,
     read_several,
 )
 from nlu.emergency import detect, suspect  # noqa: E402
-from nlu.faults import learn_divider  # noqa: E402
 from nlu.spans import Tagger  # noqa: E402
 
 HELD_OUT = ROOT / "tests" / "nlu" / "held_out"
@@ -382,9 +382,7 @@ def _trained() -> tuple[Model, Tagger] | None:
 
 def _train(pool: ProcessPoolExecutor, material: Material) -> tuple[Model, Tagger]:
     tagger = pool.submit(spans.train_tagger, material.examples)
-    model = fit(material)
-    model.divider = learn_divider(model, {one.text: one.faults for one in read_several(ROOT / "data" / "nlu")})
-    return model, tagger.result()
+    return divide(fit(material), read_several(ROOT / "data" / "nlu")), tagger.result()
 
 
 def main() -> None:

@@ -53,7 +53,7 @@ _INTENT = "intent"
 _PAIR = "pair"
 _DANGER = "danger"
 NO_DANGER = "none"
-_CODE = re.compile(r"[A-Z][0-9]{2}")
+CATEGORY_CODE = re.compile(r"[A-Z][0-9]{2}")
 
 Floats = npt.NDArray[np.float32]
 Chances = npt.NDArray[np.float64]
@@ -74,7 +74,7 @@ class Example:
     @property
     def faults(self) -> tuple[int, ...]:
         """Where in a message of data/nlu/several.yml each of its faults is told; empty for every other message."""
-        return tuple((start + end) // 2 for start, end, label in self.spans if _CODE.fullmatch(label))
+        return tuple((start + end) // 2 for start, end, label in self.spans if CATEGORY_CODE.fullmatch(label))
 
 
 @dataclass(frozen=True, slots=True)
@@ -534,8 +534,12 @@ def gather(examples: Iterable[Example]) -> Material:
 def train(examples: Iterable[Example]) -> Model:
     """Fit every head, and what divides the faults of a message; the same examples give the same model."""
     known = list(examples)
-    model = fit(gather(one for one in known if not one.faults))
-    model.divider = learn_divider(model, {one.text: one.faults for one in known if one.faults})
+    return divide(fit(gather(one for one in known if not one.faults)), [one for one in known if one.faults])
+
+
+def divide(model: Model, several: Iterable[Example]) -> Model:
+    """Teach a fitted model what divides the faults of a message, by messages it has not learned from."""
+    model.divider = learn_divider(model, {one.text: one.faults for one in several})
     return model
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -216,15 +215,12 @@ def _clause(clause: Clause) -> dict[str, Any]:
     }
 
 
-_CATEGORY = re.compile(r"[A-Z][0-9]{2}")
-
-
 def _example(message: Message) -> Example:
     """A training message of Rasa as ours; the category stands in the metadata of its block or of the line."""
     about = message.get("metadata") or {}
     metadata = {**(about.get("intent") or {}), **(about.get("example") or {})}
     category = str(metadata.get("category", ""))
-    if category and not _CATEGORY.fullmatch(category):
+    if category and not classifier.CATEGORY_CODE.fullmatch(category):
         raise ValueError(f"category {category!r} of {message.get('text')!r} is not a code such as W02")
     found = tuple(
         sorted((entity["start"], entity["end"], entity["entity"]) for entity in message.get("entities") or ())

@@ -346,10 +346,7 @@ def _in_order(found: list[Emergency], rules: EmergencyRules) -> list[Emergency]:
 
 
 def _weighed(found: list[Emergency], dangers: Mapping[str, float], rules: EmergencyRules) -> list[Emergency]:
-    believed = {kind.name for kind in rules.kinds if kind.believed}
-    weighed = [
-        hit if hit.believed or hit.kind in believed else _together(hit, dangers, rules.weighing) for hit in found
-    ]
+    weighed = [hit if hit.believed else _together(hit, dangers, rules.weighing) for hit in found]
     left = _in_order([hit for hit in weighed if hit is not None], rules)
     return _of_likely_kind(left, dangers, rules) if left and left[0].verdict == "alarm" else left
 
@@ -373,7 +370,7 @@ def _of_likely_kind(found: list[Emergency], dangers: Mapping[str, float], rules:
     beside the stove is no gas)."""
     first, kinds = found[0], {kind.name: kind for kind in rules.kinds}
     name = max(dangers, key=lambda one: dangers[one], default="")
-    if kinds[first.kind].believed or name not in kinds or dangers[name] <= LIKELIEST:
+    if first.believed or name not in kinds or dangers[name] <= LIKELIEST:
         return found
     lesser = kinds[name].level > kinds[first.kind].level
     if name == first.kind or dangers.get(first.kind, 0.0) >= (NOT_THIS if lesser else HARDLY_THIS):
@@ -559,10 +556,8 @@ def _judge(kind: Kind, trigger: Trigger, match: re.Match[str], message: _Message
     code, level = _category(kind, trigger, context)
     if verdict == "alarm":
         question = ""
-    words = message.words(*match.span())
-    return Emergency(
-        kind.name, verdict, code, level, words, name, question, loose=trigger.loose, believed=trigger.believed
-    )
+    words, believed = message.words(*match.span()), trigger.believed or kind.believed
+    return Emergency(kind.name, verdict, code, level, words, name, question, loose=trigger.loose, believed=believed)
 
 
 def _category(kind: Kind, trigger: Trigger, context: _Context) -> tuple[str, str]:

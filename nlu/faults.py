@@ -145,9 +145,10 @@ class Segments:
     def __init__(self, reader: Reader, done: Normalized) -> None:
         self._reader = reader
         self._done = done
-        self._all = _cut(done)[:_MAX_SEGMENTS]
-        if len(self._all) > 1:
-            self._judge([segment for segment in self._all if len(segment.text) >= _MIN_SEGMENT])
+        cut = _cut(done)[:_MAX_SEGMENTS]
+        # A single clause is the message, which has been read as a whole.
+        self._all = cut if len(cut) > 1 else []
+        self._judge([segment for segment in self._all if len(segment.text) >= _MIN_SEGMENT])
 
     def _judge(self, segments: Sequence[_Segment]) -> None:
         for segment, said in zip(segments, self._reader.judge([one.text for one in segments]), strict=True):
@@ -208,7 +209,7 @@ class Segments:
     def _heads(self, whole: tuple[str, float] | None) -> Iterator[_Segment]:
         """The clauses with which another fault begins."""
         heads: list[_Segment] = []
-        for segment in self._all if len(self._all) > 1 else ():
+        for segment in self._all:
             if not segment.may_be_fault or (whole is None and not segment.is_sure):
                 continue
             if segment.says_again(heads):
@@ -222,7 +223,7 @@ class Segments:
         starts = [self._done.source_span(one.start, one.end)[0] for one in self._all]
         wanted = {max((number for number, start in enumerate(starts) if start <= at), default=0) for at in begins}
         heads: list[_Segment] = []
-        for number, segment in enumerate(self._all if len(self._all) > 1 else ()):
+        for number, segment in enumerate(self._all):
             yield dict(_signs(segment, heads, whole)), number in wanted
             if number in wanted:
                 heads.append(segment)

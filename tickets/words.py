@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import yaml
@@ -27,6 +27,12 @@ def _patterns() -> dict[str, re.Pattern[str]]:
 
 def _has(name: str, text: str) -> bool:
     return bool(_patterns()[name].search(normalize(text).text))
+
+
+def _has_undenied(name: str, denied: str, text: str) -> bool:
+    """Whether a list is told of anywhere without the end of what stands before saying that it is not."""
+    said, before = normalize(text).text, _patterns()[denied]
+    return any(not before.search(said[: found.start()]) for found in _patterns()[name].finditer(said))
 
 
 def asks_person(text: str) -> bool:
@@ -56,16 +62,12 @@ def where_is_person(text: str) -> bool:
 
 def gets_worse(text: str) -> bool:
     """「走到门口了」「烟越来越浓」: a danger grows while it lasts; 「没有人受伤」 and 「保安到门口了」 say the contrary."""
-    denied = _patterns()["worse_denied"]
-    said = normalize(text).text
-    return any(not denied.search(said[: found.start()]) for found in _patterns()["getting_worse"].finditer(said))
+    return _has_undenied("getting_worse", "worse_denied", text)
 
 
 def is_medical(text: str) -> bool:
     """Someone is hurt or cannot breathe; 「没有人不舒服」 says the contrary."""
-    denied = _patterns()["medical_denied"]
-    said = normalize(text).text
-    return any(not denied.search(said[: found.start()]) for found in _patterns()["medical"].finditer(said))
+    return _has_undenied("medical", "medical_denied", text)
 
 
 def wants_it_after_all(text: str) -> str | None:
@@ -375,17 +377,25 @@ def _spots_in(text: str) -> frozenset[str]:
 
 def taken_back(text: str) -> str:
     """The clauses of a text that take something back: 「客厅那个算了」 behind other words; "" without any."""
-    return " ".join(filter(drops_draft, re.split(_CLAUSE_ENDS, text)))
+    return _clauses_where(drops_draft, text)
 
 
 def wanted_still(text: str) -> str:
     """The clauses of a text that keep something: 「就修插座吧」 behind what is taken back; "" without any."""
-    return " ".join(one for one in re.split(_CLAUSE_ENDS, text) if _has("wanted_still", one))
+    return _clauses_where(_keeps, text)
 
 
 def not_wanted(text: str) -> str:
     """The other clauses of a text: what it takes back, if anything."""
-    return " ".join(one for one in re.split(_CLAUSE_ENDS, text) if not _has("wanted_still", one))
+    return _clauses_where(lambda clause: not _keeps(clause), text)
+
+
+def _keeps(clause: str) -> bool:
+    return _has("wanted_still", clause)
+
+
+def _clauses_where(holds: Callable[[str], bool], text: str) -> str:
+    return " ".join(filter(holds, re.split(_CLAUSE_ENDS, text)))
 
 
 def told_beside(text: str, about: str = "") -> str:

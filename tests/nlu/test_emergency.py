@@ -395,6 +395,8 @@ def test_whoever_is_threatened_is_told_to_hide(told: str) -> None:
         ("我今天自己动手修的水龙头", ""),
         ("我今天就动手装修", ""),
         ("我现在去楼下收拾那堆垃圾", ""),
+        ("我今天被他揍了", ""),
+        ("我现在不敢动手", ""),
     ],
 )
 def test_whoever_is_about_to_fight_is_asked_not_to(text: str, question: str) -> None:
