@@ -17,7 +17,17 @@ from tickets import complaints, emergencies, finding, hearing, notify, questions
 from tickets.catalog import category
 from tickets.places import read_place
 from tickets.texts import has_text, say
-from tickets.words import bare_request, drops_draft, gives_up, goes_on, is_angry, is_grave, only_presses, shouts
+from tickets.words import (
+    bare_request,
+    drops_draft,
+    gives_up,
+    goes_on,
+    is_angry,
+    is_grave,
+    only_presses,
+    shouts,
+    things_in,
+)
 
 # Each has a rule in data/rules/forms.yml.
 INTERRUPTIONS = frozenset({"greet", "ask_question", "ask_progress", "bot_challenge", "cancel", "handoff"})
@@ -137,7 +147,8 @@ class OpenComplaint(DeskAction):
             return cleared
         assert draft is not None
         if pressed := _pressed(desk, draft.data):
-            _press(desk, pressed, draft)
+            drafts.drop(desk)
+            _press(desk, pressed, words, angry=bool(draft.data.get("angry")))
             return cleared
         angry = bool(draft.data.get("angry"))
         ticket = open_complaint(desk, words, draft.data.get("code") or "T99")
@@ -169,9 +180,17 @@ def _names_place(desk: Desk) -> bool:
     return read_place(desk.session, desk.community_id, desk.text).action != "none"
 
 
-def _press(desk: Desk, ticket: Ticket, draft: Draft) -> None:
-    words, angry = str(draft.data["words"]), bool(draft.data.get("angry"))
-    drafts.drop(desk)
+def still_goes_on(desk: Desk) -> bool:
+    """「昨晚又搞到一点」, which sounds like a repair that failed: presses the complaint of this fortnight; whether there was one."""
+    own = finding.open_of(desk.session, desk.actor, kinds=("TS",))
+    fresh = [one for one in own if desk.now - one.created_at <= GOES_ON]
+    if not fresh or not goes_on(desk.text) or things_in(desk.text) or _names_place(desk):
+        return False
+    _press(desk, verbs.load(desk.session, fresh[0].id), desk.text, angry=is_angry(desk.text))
+    return True
+
+
+def _press(desk: Desk, ticket: Ticket, words: str, *, angry: bool) -> None:
     verbs.urge(desk.session, ticket, desk.actor, words, desk.now)
     if angry or only_presses(words):
         desk.tell(hearing.answer_anger(desk.session, ticket, desk.now))

@@ -18,7 +18,7 @@ from nlu.answers import read_answer
 from nlu.expected_time import format_window, parse_window
 from nlu.slots import find_phone
 from storage.models import Draft
-from tickets import emergencies, places
+from tickets import emergencies, places, questions
 from tickets.catalog import category
 from tickets.people import home_key
 from tickets.places import place_display, read_place
@@ -249,9 +249,10 @@ def _place_fields(desk: Desk, code: str, place: Address, before: dict[str, Any])
         home = home_place(desk, code)
         return {"place_key": home.key, "place_text": home.text, "public": home.public, "settled": bool(home.key)}
     wrong = place.action in ("invalid", "conflict")
+    typed = places.unchecked(place, desk.text) if wrong or place.options else ""
     return {
         "place_key": (before.get("place_key", "") or place.partial) if wrong else place.key,
-        "place_text": (places.unchecked(place, desk.text) if wrong else "") or place.display,
+        "place_text": (typed or place.display) if wrong else (place.display or typed),
         "public": place.public,
         "settled": place.action in SETTLED or enough_for(code, place),
         "confirm": place.action == "confirm",
@@ -290,6 +291,16 @@ def _merge_wishes(desk: Desk, data: dict[str, Any]) -> None:
     if phone:
         data["phone"] = phone
     data["flags"] = {**data.get("flags", {}), **facts_in(desk.text, desk.now)}
+    if data["flags"].get("near_socket") and _just_denied(desk, "WATER_ELEC"):
+        # 「插座旁边滴水」, but the water has not reached it.
+        data["flags"]["near_socket"] = False
+
+
+def _just_denied(desk: Desk, danger: str) -> bool:
+    """Whether the resident has just said that these very words tell of no such danger."""
+    since = desk.now - emergencies.JUST_ASKED
+    person = desk.actor.resident
+    return person is not None and questions.denied_since(desk.session, person, since, danger, desk.text)
 
 
 def interrupted(desk: Desk, tracker: Tracker, intents: frozenset[str]) -> bool:

@@ -16,7 +16,7 @@ from storage.models import OpenQuestion, Ticket
 from tickets import inquiries, notify, questions
 from tickets.people import home_key
 from tickets.texts import say
-from tickets.words import adds, bare_request, drops_draft
+from tickets.words import adds, bare_request, drops_draft, leans
 
 
 @lru_cache(maxsize=1)
@@ -116,7 +116,8 @@ def _asked_beside(desk: Desk, hit: Hit) -> list[tuple[Hit | None, str]]:
         return []
     others: list[tuple[Hit | None, str]] = []
     known = {hit.entry}
-    for words in clauses:
+    # 「物业群里说明天停水 几点停啊」: the second asks on, and means nothing by itself.
+    for words in (one for one in clauses if not leans(one)):
         one = _base().find(words, "", desk.settings)
         if one and one.sure:
             others += [(one, words)] if one.entry not in known else []

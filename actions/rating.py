@@ -7,7 +7,7 @@ from datetime import timedelta
 from rasa_sdk import Tracker
 from rasa_sdk.events import FollowupAction
 
-from actions import details
+from actions import complaint, details
 from actions.context import Desk, DeskAction, Events
 from nlu.slots import find_scores
 from storage.models import Ticket
@@ -49,7 +49,7 @@ class NotFixed(DeskAction):
             return [] if details.taken(desk) else [FollowupAction("repair_form")]
         ticket = _meant(desk)
         if ticket is None:
-            return [FollowupAction("repair_form")]
+            return [] if complaint.still_goes_on(desk) else [FollowupAction("repair_form")]
         ticket = verbs.load(desk.session, ticket.id)
         if ticket.status == "closed":
             verbs.reopen(desk.session, ticket, desk.actor, desk.text, desk.now)

@@ -11,17 +11,19 @@ from rasa_sdk import Tracker
 from rasa_sdk.events import SlotSet
 
 from actions import details, drafts
+from actions.changes import correct_latest
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_beside
 from storage.models import Draft, Ticket
 from tickets import emergencies, finding, notify, questions, talks, verbs
+from tickets.answering import FRESH_DETAIL
 from tickets.catalog import category
 from tickets.people import follows
 from tickets.places import part_of, problem_text
 from tickets.texts import has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
-from tickets.words import drops_draft, gives_up, is_angry
+from tickets.words import at_home, drops_draft, gives_up, is_angry
 
 GRIEVANCE = "T02"
 # The question about a fault of which a yes is a danger.
@@ -51,7 +53,7 @@ class ValidateRepairForm(DeskAction):
             return _ended()
         data = dict(draft.data)
         wanted = _next_slot(desk, draft)
-        if wanted and (data.get("asked", 0) >= drafts.MAX_QUESTIONS or gives_up(desk.text) or is_angry(desk.text)):
+        if wanted and (_enough_asked(draft) or gives_up(desk.text) or is_angry(desk.text)):
             # Enough asked: the ticket is made with what is known, a person finds out the rest (domain.md §5.3).
             drafts.save(desk, draft, {**data, "handover": True})
             wanted = None
@@ -71,17 +73,35 @@ class ValidateRepairForm(DeskAction):
         return _ended()
 
 
+def _enough_asked(draft: Draft) -> bool:
+    """Whether nobody may be asked any more; a choice of what the last answer leaves open (1单元 or 2单元) is one tap, and comes on
+    top."""
+    asked, open_places = draft.data.get("asked", 0), drafts.open_places(draft)
+    choice = bool(open_places and open_places[0].get("options"))
+    news = choice and place_question(open_places[0]) != draft.data.get("place_question")
+    return bool(asked >= drafts.MAX_QUESTIONS + int(news))
+
+
 def _ended() -> Events:
     """The form asks nothing more."""
     return [SlotSet("symptom", "-"), SlotSet("location", "-"), SlotSet("requested_slot", None)]
 
 
 def _told_more(desk: Desk) -> bool:
-    """Nothing new: more about what was just reported. The form ends and opens nothing for this message."""
-    if not details.taken(desk):
+    """Nothing new: more about what was just reported, or where it is. The form ends and opens nothing for this message."""
+    if not details.taken(desk) and not _only_where(desk):
         return False
     drafts.save(desk, drafts.begin(desk, "BX"), {"told": desk.key})
     return True
+
+
+def _only_where(desk: Desk) -> bool:
+    """「地库二号桩」 just after a charging point was reported: that one's place, and no other fault. Whether it was put right."""
+    if desk.intent != "report_repair" or desk.entity("symptom") or drafts.find(desk, "BX") is not None:
+        return False
+    own = finding.open_of(desk.session, desk.actor, kinds=("BX",))
+    fresh = [one for one in own[:1] if one.code == desk.category and desk.now - one.created_at <= FRESH_DETAIL]
+    return bool(fresh) and correct_latest(desk)
 
 
 def _taken_in(desk: Desk) -> Draft | None:
@@ -184,7 +204,8 @@ def place_question(fault: dict[str, Any]) -> str:
     options = [label for label, _ in fault.get("options", [])]
     if options:
         return say("reply.ask_place_options", options=say("list.comma").join(options))
-    anywhere = "common" if category(fault.get("code") or "X00").common else "all"
+    shared = category(fault.get("code") or "X00").common and not at_home(fault.get("words", ""))
+    anywhere = "common" if shared else "all"
     missing = fault.get("missing") or anywhere
     return say(f"reply.ask_place_{missing}") if has_text(f"reply.ask_place_{missing}") else say("reply.ask_place_all")
 

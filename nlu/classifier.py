@@ -23,6 +23,7 @@ import yaml
 from threadpoolctl import threadpool_limits
 
 from nlu.faults import (
+    FEARED_FAULT,
     MAX_CHARS,
     OPENED_BLAME,
     SURE_QUESTION,
@@ -326,16 +327,22 @@ class Model:
             float(read.intents[self.intents.index(name)]) if name in self.intents else 0.0 for name in CATEGORY_INTENTS
         )
         nothing = ("", 0.0)
-        fault = self._category(REPAIR, read) if repair >= SURE_REPAIR else nothing
         return Judged(
             repair,
             complaint,
             question,
-            fault,
+            self._feared_or_fault(read) if repair >= SURE_REPAIR else nothing,
             self._category(COMPLAINT, read) if complaint >= OPENED_BLAME else nothing,
             self._category(QUESTION, read) if question >= SURE_QUESTION else nothing,
-            self._fear(self._dangers_read(read)) if fault[0] in lists()["dangers"] else 0.0,
         )
+
+    def _feared_or_fault(self, read: _Reading) -> tuple[str, float]:
+        """The likeliest fault; a danger that nobody would fear in these words is misread, and the next one stands."""
+        dangers = lists()["dangers"]
+        ranked = self._categories(REPAIR, read)
+        if ranked and ranked[0][0] in dangers and self._fear(self._dangers_read(read)) < FEARED_FAULT:
+            return next((one for one in ranked if one[0] not in dangers), ranked[0])
+        return ranked[0] if ranked else ("", 0.0)
 
     def _category_chances(self, intent: str, read: _Reading) -> Chances | None:
         """The average of both views within an intent; None for an intent without categories."""

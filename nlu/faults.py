@@ -32,9 +32,10 @@ SURE_REPAIR = 0.4
 """From this chance on a clause may be a fault, and what it would be is worked out."""
 OPENED_BLAME, _SURE_BLAME = 0.5, 0.7
 SURE_QUESTION = 0.8
+FEARED_FAULT = 0.1
+"""Below this chance of any danger a clause tells of none."""
 _SURE_CATEGORY = 0.5
 _BESIDE_COMPLAINT = 0.75
-_FEARED = 0.1
 _ANOTHER = 0.5
 _UNNAMED = "X00"
 
@@ -55,8 +56,8 @@ class Clause:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a clause says by itself: how likely it reports, complains and asks, of which category each, and the chance that it
-    tells of any danger. What is unlikely is not worked out and stays empty."""
+    """What a clause says by itself: how likely it reports, complains and asks, and of which category each. What is unlikely is
+    not worked out and stays empty."""
 
     repair: float = 0.0
     complaint: float = 0.0
@@ -64,7 +65,6 @@ class Judged:
     fault: tuple[str, float] = ("", 0.0)
     blame: tuple[str, float] = ("", 0.0)
     asked: tuple[str, float] = ("", 0.0)
-    fear: float = 0.0
 
 
 class Reader(Protocol):
@@ -97,13 +97,6 @@ class _Segment:
     @property
     def accuses(self) -> bool:
         return self.said.complaint >= _SURE_BLAME and self.said.blame[0] in lists()["blame_codes"]
-
-    @property
-    def may_be_fault(self) -> bool:
-        """A danger that nobody would fear in these words is another thing, misread."""
-        if self.said.repair < SURE_REPAIR:
-            return False
-        return self.category not in lists()["dangers"] or self.said.fear >= _FEARED
 
     @property
     def is_sure(self) -> bool:
@@ -210,7 +203,7 @@ class Segments:
         """The clauses with which another fault begins."""
         heads: list[_Segment] = []
         for segment in self._all:
-            if not segment.may_be_fault or (whole is None and not segment.is_sure):
+            if segment.said.repair < SURE_REPAIR or (whole is None and not segment.is_sure):
                 continue
             if segment.says_again(heads):
                 continue

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import false, or_, select, true
 from sqlalchemy.orm import Session
 
 from nlu.address import NONE, Address
@@ -331,7 +331,9 @@ def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | Non
         return Outcome(say("reply.safety_good" if registered else "reply.safety_good_untold"))
     if question.data.get("knowledge"):
         return Outcome(say("reply.safety_clear"))
-    return Outcome(resume=question.data["text"])
+    # 「没有 水槽那个好了 就弄插座吧」 also says what is wanted of what was told.
+    told = question.data["text"]
+    return Outcome(resume=f"{told}，{turn.text}" if things_in(turn.text) else told)
 
 
 # --- acceptance and scores --------------------------------------------------------------------------------------------
@@ -510,7 +512,7 @@ def _note_detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome 
     raised = verbs.add_detail(turn.session, ticket, turn.actor, turn.text, turn.now, flags=dict(answer.flags))
     noted = say("reply.phone_noted", tail=answer.phone[-4:]) if answer.phone else ""
     if answer.window and not answer.window.avoid and answer.window.end:
-        for one in _told_together(turn, ticket):
+        for one in _told_together(turn, ticket, timed=corrects(turn.text)):
             set_window(turn, one, answer.window)
         return Outcome(noted, resume=answer.fresh)
     if raised:
@@ -518,8 +520,9 @@ def _note_detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome 
     return Outcome(noted or say(notify.detail_thanks(ticket)), resume=answer.fresh)
 
 
-def _told_together(turn: Turn, ticket: Ticket) -> list[Ticket]:
-    """The faults at home that came with `ticket` in one message and have no time yet: one visit time is for all of them."""
+def _told_together(turn: Turn, ticket: Ticket, *, timed: bool) -> list[Ticket]:
+    """The faults at home that came with `ticket` in one message and have no time yet: one visit time is for all of them. `timed`:
+    also those that have one, because it was wrong."""
     told, number = str(ticket.source_key or "").rpartition(":")[::2]
     if not told or not number.isdigit():
         return [ticket]
@@ -528,7 +531,7 @@ def _told_together(turn: Turn, ticket: Ticket) -> list[Ticket]:
         Ticket.community_id == ticket.community_id,
         Ticket.kind == "BX",
         Ticket.public_area.is_(False),
-        Ticket.wanted_label == "",
+        or_(Ticket.wanted_label == "", true() if timed else false()),
         Ticket.status.in_(OPEN),
         Ticket.id != ticket.id,
     )

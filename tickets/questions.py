@@ -83,14 +83,16 @@ def asked_since(session: Session, resident: Resident, kinds: Sequence[str], sinc
     return session.scalar(query.where(OpenQuestion.asked_at >= since)) or 0
 
 
-def denied_since(session: Session, resident: Resident, since: datetime, danger: str = "") -> bool:
-    """Whether a resident answered the last safety question (about `danger`, if one is named) since a moment, with a no."""
+def denied_since(session: Session, resident: Resident, since: datetime, danger: str = "", told: str = "") -> bool:
+    """Whether a resident answered the last safety question (about `danger`, if one is named, asked about words of `told`) since a
+    moment, with a no."""
     query = select(OpenQuestion).where(OpenQuestion.resident_id == resident.id, OpenQuestion.kind == "safety")
     last = session.scalar(query.order_by(OpenQuestion.id.desc()).limit(1))
     return (
         last is not None
         and bool(last.data.get("denied"))
         and danger in ("", last.data.get("danger"))
+        and (not told or str(last.data.get("text")) in told)
         and last.answered_at is not None
         and last.answered_at >= since
     )

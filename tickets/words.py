@@ -357,6 +357,11 @@ def all_of_them(text: str) -> bool:
     return _has("all_of_them", text)
 
 
+def at_home(text: str) -> bool:
+    """「我家的水有怪味」: told of the writer's own home, whatever the cause."""
+    return _has("at_home", text)
+
+
 def things_in(text: str) -> frozenset[str]:
     """The broken things a text names: 灯, 马桶, 门锁 …"""
     return frozenset(pattern("thing").findall(normalize(text).text))
@@ -376,8 +381,9 @@ def _spots_in(text: str) -> frozenset[str]:
 
 
 def taken_back(text: str) -> str:
-    """The clauses of a text that take something back: 「客厅那个算了」 behind other words; "" without any."""
-    return _clauses_where(drops_draft, text)
+    """The clauses of a text that take something back: 「客厅那个算了」, 「水槽那个我拧紧了」 behind other words; "" without any."""
+    helped = not _has("mended_in_vain", text)
+    return _clauses_where(lambda clause: drops_draft(clause) or (helped and _has("mended_oneself", clause)), text)
 
 
 def wanted_still(text: str) -> str:

@@ -62,6 +62,18 @@ def test_a_building_is_enough_for_a_common_fault(desk: Community) -> None:
     assert (fault["place_text"], fault["settled"]) == ("一期5栋", True)
 
 
+def test_a_public_trouble_that_shows_at_home_is_asked_where_one_lives() -> None:
+    assert place_question({"code": "W10", "words": "我家水管的水有怪味"}) == "请问是几栋几单元几室？"
+    assert place_question({"code": "W10", "words": "水发黄"}).startswith("请问在小区哪个位置？")
+
+
+def test_what_may_be_in_two_units_stays_as_it_was_typed(desk: Community) -> None:
+    fault = fault_of(desk, "E04", "1栋302的灯不亮")
+    assert not fault["settled"]
+    assert fault["options"]
+    assert fault["place_text"] == "1栋302（还要确认）"
+
+
 def test_every_zone_is_one_that_the_desk_knows() -> None:
     repairs = [one for code, one in categories().items() if code[0] not in "TQ"]
     assert {one.zone for one in repairs if one.trades} == {"common", "private", "judged"}

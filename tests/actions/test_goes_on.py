@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from actions.complaint import OpenComplaint, ValidateComplaintForm
 from actions.inquiry import AnswerQuestion
+from actions.rating import NotFixed
 from storage.models import Draft, Ticket
 from tickets import notify
 from tickets.texts import say
@@ -32,6 +33,15 @@ def test_the_same_again_presses_the_open_one(desk: Community) -> None:
     assert complain(desk, "你们到底管不管啊", "T02")
     assert ticket.urge_count == 2
     assert len(list(desk.session.scalars(select(Ticket)))) == 1
+
+
+def test_what_sounds_like_a_failed_repair_presses_it_too(desk: Community) -> None:
+    ticket = open_complaint(desk)
+    said = hear(desk, "昨晚又搞到一点", "not_fixed", NotFixed())
+    assert said == [say("reply.complaint_goes_on", **notify.facts(ticket, NOW))]
+    assert ticket.urge_count == 1
+    assert not hear(desk, "马桶又堵了", "not_fixed", NotFixed()), "the repair form asks on"
+    assert ticket.urge_count == 1
 
 
 @pytest.mark.parametrize(

@@ -230,3 +230,9 @@ def test_what_is_asked_beside_a_fault_is_answered_or_passed_on(owner: Asker) -> 
     assert not TICKET_NO.search(written)
     assert TICKET_NO.search(passed_on)
     assert [one.symptom for one in owner.tickets] == ["楼下面包店的会员卡物业能代充吗"]
+
+
+def test_what_asks_on_in_the_same_message_is_no_question_of_its_own(owner: Asker) -> None:
+    said = owner.ask("群里说明天停水 几点停啊", category="Q14", questions=("群里说明天停水", "几点停啊"))
+    assert "停水" in said
+    assert "供暖" not in said

@@ -47,6 +47,20 @@ def test_by_its_room_in_the_same_message(desk: Community) -> None:
     assert [one.code for one in desk.session.scalars(select(Ticket))] == ["W02"]
 
 
+@pytest.mark.parametrize(
+    ("words", "codes"),
+    [
+        ("客厅灯不亮 厨房水龙头也滴水，水龙头我自己拧紧了", ["E04"]),
+        ("客厅灯不亮 厨房水龙头也滴水，水龙头我自己拧紧了还是滴", ["E04", "W02"]),
+        ("客厅灯不亮 厨房水龙头也滴水，灯那个好了", ["W02"]),
+    ],
+)
+def test_what_was_mended_in_the_same_message_goes(desk: Community, words: str, codes: list[str]) -> None:
+    faults = {"客厅灯不亮": "E04", "厨房水龙头也滴水": "W02"}
+    hear(desk, words, "report_repair", ValidateRepairForm(), OpenRepair(), faults=faults)
+    assert [one.code for one in desk.session.scalars(select(Ticket))] == codes
+
+
 def test_one_of_two_tickets_by_its_room(desk: Community) -> None:
     lamp = desk.report("E04", symptom="客厅灯不亮")
     tap = desk.report("W02", symptom="厨房水龙头滴水")
@@ -136,3 +150,13 @@ def test_smell_of_gas_just_denied_is_not_asked_again(desk: Community, danger: st
     stove = {"燃气灶打不着火": "G02"}
     found = hear(desk, "燃气灶打不着火", "report_repair", ValidateRepairForm(), OpenRepair(), faults=stove)
     assert any(say("ask.gas_smell") in text for text in found) is asked
+
+
+@pytest.mark.parametrize(("danger", "level"), [("WATER_ELEC", "U3"), ("GAS", "U0")])
+def test_water_that_has_not_reached_the_socket_is_a_drip(desk: Community, danger: str, level: str) -> None:
+    words = "厨房插座旁边滴水"
+    question = questions.ask(desk.session, desk.resident("王芳"), "safety", NOW, danger=danger, text=words)
+    questions.answered(question, "没有", NOW)
+    question.data = {**question.data, "denied": True}
+    hear(desk, words, "report_repair", ValidateRepairForm(), OpenRepair(), faults={words: "W02"})
+    assert [one.level for one in desk.session.scalars(select(Ticket))] == [level]

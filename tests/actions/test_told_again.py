@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from actionhelp import hear
 from deskhelp import NOW, at
 from deskhelp import Desk as Community
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from actions.context import Desk
-from actions.repair import _told_again
-from storage.models import TicketEvent
+from actions.repair import OpenRepair, ValidateRepairForm, _told_again
+from storage.models import Ticket, TicketEvent
 
 LIFT, LAMP = "PUB:P1/3/2/-/LIFT", "PUB:P1/3/2/11/STAIRS"
 
@@ -58,3 +59,11 @@ def test_what_one_message_tells_twice_and_what_colleagues_tell_is_kept_apart(des
     desk.report("E07", place_key=LAMP, public_area=True, source_key="web:2:0")
     assert again(desk, "E07", LAMP, NOW) == []
     assert again(desk, "E07", LAMP, at("09:05"), by="王师傅") == []
+
+
+@pytest.mark.parametrize(("minutes", "moved"), [(5, True), (50, False)])
+def test_where_it_is_told_behind_is_no_second_fault(desk: Community, minutes: int, moved: bool) -> None:
+    charger = desk.report("E10", place_key="", place_text="充电桩", public_area=True, symptom="充电桩插上去不走字")
+    charger.created_at = NOW - timedelta(minutes=minutes)
+    hear(desk, "地库二号桩", "report_repair", ValidateRepairForm(), OpenRepair(), category="E10")
+    assert ("地库" in charger.place_text, desk.session.scalar(select(func.count(Ticket.id)))) == (moved, 2 - moved)

@@ -355,6 +355,16 @@ def test_a_time_read_by_the_model_becomes_the_window(desk: Desk) -> None:
     assert ticket.wanted_label
 
 
+def test_a_wrong_time_is_put_right_for_everything_told_with_it(desk: Desk) -> None:
+    lamp = desk.report("E04", symptom="客厅灯不亮", source_key="web:9:0", wanted_label="明天上午")
+    drain = desk.report("W04", symptom="马桶堵了", source_key="web:9:1", wanted_label="明天上午")
+    other = desk.report("D03", symptom="门锁松了", source_key="web:7:0", wanted_label="明天上午")
+    questions.ask(desk.session, desk.resident("王芳"), "detail", NOW, ticket=lamp)
+    assert more(desk, "不是 后天上午") is not None
+    assert lamp.wanted_label == drain.wanted_label != other.wanted_label == "明天上午"
+    assert "08:30" in lamp.wanted_label
+
+
 def test_nothing_is_a_detail_where_nothing_was_asked(desk: Desk) -> None:
     desk.report("W04", symptom="马桶堵了")
     assert more(desk, "师傅带个梯子来吧") is None
@@ -414,6 +424,16 @@ def asked_safety(desk: Desk) -> None:
 
 def tickets(desk: Desk) -> list[Ticket]:
     return list(desk.session.scalars(select(Ticket)))
+
+
+@pytest.mark.parametrize(
+    ("text", "read"), [("没有", "厨房好像有股味道"), ("没有 灶关了 就修灯吧", "厨房好像有股味道，没有 灶关了 就修灯吧")]
+)
+def test_a_no_that_names_things_is_read_with_what_was_told(desk: Desk, text: str, read: str) -> None:
+    asked_safety(desk)
+    outcome = answer(desk, text, at("09:01"))
+    assert outcome is not None
+    assert (outcome.resume, tickets(desk)) == (read, [])
 
 
 @pytest.mark.parametrize("text", ["有", "是的有煤气味", "不确定，好像有"])
