@@ -28,9 +28,9 @@ from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey
 from tickets.errors import DeskError, NoTicket, SelfCheckNeeded, WhichTicket
 from tickets.notify import facts, has_accepted
 from tickets.people import is_accused, staff_named
-from tickets.texts import DATA, clock, say, span
+from tickets.texts import DATA, clock, has_text, say, span
 from tickets.wording import check_wording, own_numbers
-from tickets.words import is_assent, self_checked
+from tickets.words import is_assent, says_done, self_checked
 
 DEFAULT_HOLD = timedelta(hours=24)
 ASKED_LATELY = timedelta(minutes=15)
@@ -83,8 +83,18 @@ def parse(text: str, role: str) -> Command | None:
             if found := pattern.fullmatch(said):
                 return Command(name, _caught(found), said)
     if role == "worker" and find_money_fen(words) is not None:
-        return Command("quote", {"plan": words, "no": ""}, words)
+        return _of_money(words)
     return None
+
+
+def _of_money(words: str) -> Command:
+    """A sum among words that are no command: of work that is done (「0002我弄完了 收了30」) it belongs to its report, else it is a
+    plan to agree to."""
+    if not says_done(words):
+        return Command("quote", {"plan": words, "no": ""}, words)
+    numbered = re.match(_data()["begins_with_number"], words)
+    note = words[numbered.end("no") :] if numbered else words
+    return Command("finish", {"no": numbered["no"] if numbered else "", "note": note.strip("，,:： ")}, words)
 
 
 def misunderstood(context: Context, text: str) -> Reply | None:
@@ -650,5 +660,8 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
 
 
 def refusal(error: DeskError) -> str:
-    """The user-facing text of a refusal."""
+    """The user-facing text of a refusal; of a worker's step that comes too early it says what comes first."""
+    step = "refused.{action}_{status}".format(action=error.facts.get("action"), status=error.facts.get("status"))
+    if has_text(step):
+        return say(step)
     return say(f"error.{error.code}", **error.facts)

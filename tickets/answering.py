@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from nlu.address import NONE, Address
 from nlu.answers import CANCEL, STILL_FAULTY, Answer, read_answer
-from nlu.expected_time import Window, format_window
+from nlu.expected_time import Window, format_window, parse_window
 from nlu.slots import Scores, find_phone, find_salutation
 from storage.models import Conversation, Draft, Follower, OpenQuestion, Resident, Ticket
 from tickets import complaints, emergencies, finding, hearing, inquiries, notify, questions, talks, verbs
@@ -318,7 +318,8 @@ def _over(turn: Turn, ticket: Ticket) -> Outcome:
 def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
     """Only a clear no ends it: a false alarm costs a phone call, a miss can cost a life (domain.md §3.1). Whoever has gone on to
     other matters is taken at a clear word only; the duty people hear of the doubt anyway."""
-    if answer.verdict == "unclear" and question.data.get("passed"):
+    # 「不是 后天上午」 puts a time right.
+    if question.data.get("passed") and (answer.verdict == "unclear" or parse_window(turn.text, turn.now)):
         return None
     questions.answered(question, turn.text, turn.now)
     if answer.verdict != "no":

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from nlu.address import NONE, Address
+from nlu.address import NONE, Address, lent
 from nlu.emergency import Emergency, detect, kind_of, of_category, playbook, question_text, suspect
 from nlu.slots import find_phone
 from storage.models import Assignment, Community, Conversation, Draft, Resident, Staff, Ticket
@@ -246,9 +246,8 @@ def _raise_alarm(
 ) -> None:
     community = _community_of(actor)
     draft = session.scalar(select(Draft).where(Draft.conversation_id == conversation.id))
-    told = _draft_place(draft)
-    place = read_place(session, community, text, resident=actor.resident, draft=told[0])
-    running = _running(session, actor, now)
+    told, running = _draft_place(draft), _running(session, actor, now)
+    place = _place_in(session, community, actor, text, told[0], running)
     where = _where(session, community, actor, place, text, now, running, told)
     known = _known(session, community, actor, found, place, where[0], running, now)
     if known is not None:
@@ -263,6 +262,15 @@ def _raise_alarm(
         return
     _alert_duty(session, ticket, now)
     _after_advice(session, conversation, actor, ticket, place, found, source_key, now)
+
+
+def _place_in(session: Session, community: int, actor: Actor, text: str, told: str, running: Ticket | None) -> Address:
+    """The place of a danger; what names no building (「流到电表箱那儿了」) is in that of the one that runs already."""
+    bare = read_place(session, community, text)
+    building = lent([running.place_key]) if running and is_told(running) else ""
+    anywhere = bare.public and bare.action == "ask" and not _names_building(bare.key)
+    draft = building if anywhere and building else told
+    return read_place(session, community, text, resident=actor.resident, draft=draft)
 
 
 def _known(

@@ -99,8 +99,10 @@ def worker_is_there(text: str) -> bool:
 
 
 def is_over(text: str, danger: str) -> bool:
-    """Who reported a danger (its kind) says that nobody is in danger any more, or never was; who was lost is found."""
-    if _has("danger_over", text) or (danger == "LOST" and _has("lost_found", text)):
+    """Who reported a danger (its kind) says that nobody is in danger any more, or never was; who was lost is found, who did not
+    answer has answered."""
+    special = {"LOST": "lost_found", "CARE": "answered"}.get(danger, "")
+    if _has("danger_over", text) or (special and _has(special, text)):
         return True
     return any(_whole("danger_mistaken", clause) for clause in re.split(_CLAUSE_ENDS, text))
 
@@ -355,6 +357,11 @@ def no_cancel(text: str) -> bool:
 def all_of_them(text: str) -> bool:
     """都取消: all of the offered choices."""
     return _has("all_of_them", text)
+
+
+def says_done(text: str) -> bool:
+    """「弄完了 换了个电容 收了30」 of a worker: the job is done, and paid for."""
+    return _has("says_done", text)
 
 
 def at_home(text: str) -> bool:

@@ -11,7 +11,8 @@ from bot import commands
 from bot.commands import Context, Reply
 from storage.models import InboxMessage, Ticket
 from tickets import verbs
-from tickets.errors import DeskError, NotFound, PhotoNeeded
+from tickets.errors import DeskError, NotFound, PhotoNeeded, WrongStatus
+from tickets.texts import say
 
 TEN = at("10:00")
 
@@ -22,6 +23,29 @@ def type_(desk: Desk, name: str, text: str, now: datetime = TEN) -> Reply:
     assert command is not None, text
     context = Context(desk.session, desk.chat("王芳"), desk.actor(name), staff, now, f"test:{text}")
     return commands.run(context, command)
+
+
+def test_a_step_too_early_says_what_comes_first(desk: Desk) -> None:
+    ticket = desk.report()
+    assert ticket.status == "assigned" and ticket.handler
+    with pytest.raises(WrongStatus) as refused:
+        type_(desk, ticket.handler.name, f"收费80 {ticket.tail} 换角阀")
+    assert commands.refusal(refused.value) == say("refused.visit_assigned")
+    assert commands.refusal(WrongStatus(action="merge", status="closed")) == say("error.wrong_status")
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "no"),
+    [
+        ("0002我弄完了 换了个电容 收了30", "finish", "0002"),
+        ("通完了 收了80块", "finish", ""),
+        ("换个电容要30块", "quote", ""),
+    ],
+)
+def test_a_sum_belongs_to_what_is_done_or_planned(words: str, name: str, no: str) -> None:
+    command = commands.parse(words, "worker")
+    assert command is not None
+    assert (command.name, command.values["no"]) == (name, no)
 
 
 def test_a_survey_from_the_order_to_the_plan(desk: Desk) -> None:

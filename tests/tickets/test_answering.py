@@ -436,6 +436,15 @@ def test_a_no_that_names_things_is_read_with_what_was_told(desk: Desk, text: str
     assert (outcome.resume, tickets(desk)) == (read, [])
 
 
+def test_a_time_put_right_is_no_word_about_danger(desk: Desk) -> None:
+    asked_safety(desk)
+    (question,) = questions.waiting(desk.session, desk.resident("王芳"), NOW)
+    question.data = {**question.data, "passed": True}
+    assert answer(desk, "不是 后天上午", at("09:01")) is None
+    assert question.state == "open"
+    assert answer(desk, "没有", at("09:02")) is not None
+
+
 @pytest.mark.parametrize("text", ["有", "是的有煤气味", "不确定，好像有"])
 def test_anything_but_a_clear_no_is_an_alarm(desk: Desk, text: str) -> None:
     asked_safety(desk)

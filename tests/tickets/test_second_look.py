@@ -120,6 +120,13 @@ def test_words_that_settle_a_doubt_join_what_was_asked_about(desk: Desk) -> None
     assert len(desk.session.scalars(select(Ticket).where(Ticket.id >= ticket.id)).all()) == 1, "the same crew has it"
 
 
+def test_a_worse_danger_is_in_the_building_of_the_one_that_runs(desk: Desk) -> None:
+    screened(desk, "8栋楼顶水箱爆了 水往下冲", NOW)
+    screened(desk, "流到电表箱那儿冒火花了", NOW + timedelta(minutes=1))
+    keys = list(desk.session.scalars(select(Ticket.place_key).order_by(Ticket.id)))
+    assert keys == ["PUB:P1/8/1/RF/楼顶", "PUB:P1/8/1/-/电表箱"]
+
+
 def test_who_answers_a_doubt_with_another_place_tells_of_something_else(desk: Desk) -> None:
     assert look(desk, {"MED": 0.2})
     screened(desk, "1栋2单元电梯里关了个人", NOW + timedelta(minutes=1))
@@ -329,6 +336,10 @@ def test_who_was_lost_is_found_and_who_saw_wrong_says_so(desk: Desk) -> None:
         ("MED", "醒了但是说不出话", False),
         ("GAS", "不是煤气 是厕所地漏", True),
         ("GAS", "找到漏的地方了", False),
+        ("CARE", "开门了 她在睡觉 没听见", True),
+        ("CARE", "电话通了 买菜去了", True),
+        ("CARE", "还是没开门", False),
+        ("TRAPPED", "开门了", False),
     ],
 )
 def test_a_danger_that_is_over_or_never_was(danger: str, text: str, over: bool) -> None:
