@@ -38,7 +38,6 @@ from tickets.words import (
 )
 
 CORRECTABLE = timedelta(days=2)
-OF_THIS_TALK = timedelta(minutes=30)
 
 
 class Cancel(DeskAction):
@@ -107,7 +106,7 @@ def _means_it(desk: Desk, ticket: Ticket) -> bool:
     """Whether the words take back this job: in so many words, by its thing or number, or because it has just been told."""
     if keeps_job(desk.text):
         return False
-    if plainly_cancels(desk.text) or desk.entity("ticket_no") or desk.now - ticket.created_at < OF_THIS_TALK:
+    if plainly_cancels(desk.text) or desk.entity("ticket_no") or desk.now - ticket.created_at < drafts.THIS_TALK:
         return True
     return bool(finding.about([ticket], desk.text))
 
@@ -184,7 +183,7 @@ class Deny(DeskAction):
 
 def _just_told(desk: Desk) -> bool:
     mine = finding.open_of(desk.session, desk.actor) if desk.actor.resident else []
-    return bool(mine) and desk.now - mine[0].created_at < OF_THIS_TALK
+    return bool(mine) and desk.now - mine[0].created_at < drafts.THIS_TALK
 
 
 class Correct(DeskAction):

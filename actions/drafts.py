@@ -7,6 +7,7 @@ faults [{code, words, place_key, place_text, public, confirm}], the place told f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from rasa_sdk import Tracker
@@ -18,7 +19,7 @@ from nlu.answers import read_answer
 from nlu.expected_time import format_window, parse_window
 from nlu.slots import find_phone
 from storage.models import Draft
-from tickets import emergencies, places, questions
+from tickets import emergencies, finding, places, questions
 from tickets.catalog import category
 from tickets.people import home_key
 from tickets.places import place_display, read_place
@@ -27,6 +28,7 @@ from tickets.urgency import facts_in, is_danger
 from tickets.words import adds, bare_request, named_among, says_urgent, taken_back, things_in
 
 MAX_QUESTIONS = 3
+THIS_TALK = timedelta(minutes=30)
 CHASED = 2
 REPAIR = "report_repair"
 SURE = 0.6
@@ -275,12 +277,21 @@ def home_place(desk: Desk, code: str) -> Where:
     a fault usually is; none where it may be anywhere, so that it is asked."""
     key = home_key(desk.session, desk.actor.resident)
     if not key:
-        return Where()
+        return Where() if category(code).common else _told_in_this_talk(desk)
     if not category(code).common:
         return Where(key, place_display(desk.session, desk.community_id, key))
     spot = next((say(name) for name in (f"home_spot.{code}", f"home_spot.{code[0]}") if has_text(name)), "")
     place = read_place(desk.session, desk.community_id, spot, resident=desk.actor.resident)
     return Where(place.key, place.display, place.public) if place.action in SETTLED else Where()
+
+
+def _told_in_this_talk(desk: Desk) -> Where:
+    """「卧室门吸也掉了」 of somebody without a registered home: in the flat they have just reported something in."""
+    own = finding.open_of(desk.session, desk.actor, kinds=("BX",)) if desk.actor.resident else []
+    for one in own:
+        if not one.public_area and places.is_exact(one.place_key) and desk.now - one.created_at <= THIS_TALK:
+            return Where(one.place_key, one.place_text)
+    return Where()
 
 
 def _merge_wishes(desk: Desk, data: dict[str, Any]) -> None:

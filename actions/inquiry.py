@@ -13,10 +13,10 @@ from actions.context import Desk, DeskAction, Events
 from actions.progress import about_worker, when_it_comes
 from nlu.knowledge import FOLDER, Entry, Hit, KnowledgeBase, answer
 from storage.models import OpenQuestion, Ticket
-from tickets import inquiries, notify, questions
+from tickets import finding, inquiries, notify, questions
 from tickets.people import home_key
 from tickets.texts import say
-from tickets.words import adds, bare_request, drops_draft, leans
+from tickets.words import adds, asks_who_pays, bare_request, drops_draft, leans
 
 
 @lru_cache(maxsize=1)
@@ -74,6 +74,7 @@ def answer_question(desk: Desk, question: str) -> None:
     told = inquiries.last_told(desk.session, desk.actor.resident, desk.now)
     if told is not None and _answer_leaning(desk, told, question):
         return
+    question = _of_what_is_open(desk, question)
     hit = _base().find(question, _category(desk), desk.settings)
     if hit and hit.sure:
         _tell(desk, hit, question)
@@ -86,6 +87,12 @@ def answer_question(desk: Desk, question: str) -> None:
         questions.ask(desk.session, desk.actor.resident, "which_question", desk.now, text=question, code=desk.category)
         return
     desk.say("reply.question_recorded", **notify.facts(_record(desk, question), desk.now))
+
+
+def _of_what_is_open(desk: Desk, question: str) -> str:
+    """「谁赔」 after a report asks about that one, and means nothing by itself."""
+    own = finding.open_of(desk.session, desk.actor, kinds=("BX", "TS")) if asks_who_pays(question) else []
+    return f"{own[0].symptom} {question}" if own else question
 
 
 def _category(desk: Desk) -> str:

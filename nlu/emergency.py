@@ -205,7 +205,14 @@ class EmergencyRules:
     breaks: re.Pattern[str]
     staff_test: re.Pattern[str]
     place_marks: re.Pattern[str]
+    lost_things: re.Pattern[str]
+    lost_beings: re.Pattern[str]
     weighing: Weighing
+
+    def only_things_lost(self, kind: str, text: str) -> bool:
+        """「有个快递放门口不见了」: nobody is lost."""
+        said = normalize(text).text
+        return kind == "LOST" and bool(self.lost_things.search(said)) and not self.lost_beings.search(said)
 
 
 def load_rules(path: Path = RULES_PATH) -> EmergencyRules:
@@ -220,6 +227,8 @@ def load_rules(path: Path = RULES_PATH) -> EmergencyRules:
         breaks=compiler.any_of(raw["clause_words"]),
         staff_test=compiler.regex(raw["staff_test"]),
         place_marks=compiler.regex(raw["place_marks"]),
+        lost_things=compiler.regex(raw["lost_things"]),
+        lost_beings=compiler.regex(raw["lost_beings"]),
         weighing=Weighing(**raw["weighing"]),
     )
 
@@ -413,7 +422,8 @@ def suspect(
     name = max(dangers, key=lambda one: dangers[one], default="")
     chance = rules.weighing.chance(dangers, name) if dangers else 0.0
     if chance < (ASK if reports else SURE):
-        return of_category(category, text, rules) if grave and sum(dangers.values()) >= FEARED else None
+        doubt = of_category(category, text, rules) if grave and sum(dangers.values()) >= FEARED else None
+        return None if doubt and rules.only_things_lost(doubt.kind, text) else doubt
     kind = next(one for one in rules.kinds if one.name == name)
     question = "" if reports and chance >= SURE else f"{kind.name}.default"
     code = category if category in kind.codes else kind.code

@@ -359,6 +359,11 @@ def all_of_them(text: str) -> bool:
     return _has("all_of_them", text)
 
 
+def asks_who_pays(text: str) -> bool:
+    """「谁赔」 and nothing else: of what was told before."""
+    return _whole("who_pays", text)
+
+
 def says_done(text: str) -> bool:
     """「弄完了 换了个电容 收了30」 of a worker: the job is done, and paid for."""
     return _has("says_done", text)

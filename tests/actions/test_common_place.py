@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -72,6 +73,18 @@ def test_what_may_be_in_two_units_stays_as_it_was_typed(desk: Community) -> None
     assert not fault["settled"]
     assert fault["options"]
     assert fault["place_text"] == "1栋302（还要确认）"
+
+
+@pytest.mark.parametrize(
+    ("minutes", "code", "place"), [(5, "D03", "一期1栋1单元101室"), (50, "D03", ""), (5, "V02", "")]
+)
+def test_a_stranger_is_in_the_flat_just_told(desk: Community, minutes: int, code: str, place: str) -> None:
+    person = desk.stranger()
+    desk.report(
+        "W04", by=person, place_key="P1/1/1/101", place_text="一期1栋1单元101室", now=NOW - timedelta(minutes=minutes)
+    )
+    told = Desk(desk.session, desk.chat("王芳"), person, NOW, "web:1", "门吸也掉了", {})
+    assert drafts.home_place(told, code).text == place
 
 
 def test_every_zone_is_one_that_the_desk_knows() -> None:

@@ -236,3 +236,12 @@ def test_what_asks_on_in_the_same_message_is_no_question_of_its_own(owner: Asker
     said = owner.ask("群里说明天停水 几点停啊", category="Q14", questions=("群里说明天停水", "几点停啊"))
     assert "停水" in said
     assert "供暖" not in said
+
+
+def test_who_pays_is_asked_of_what_is_open(desk: Community) -> None:
+    """「谁赔」 after a report about a car is no question about a leak from above."""
+    asker = Asker(desk, desk.actor("王芳"))
+    alone = asker.ask("谁赔")
+    desk.report("A04", symptom="出口杆子砸我车上了", public_area=True)
+    assert "漏水" in alone
+    assert "漏水" not in asker.ask("谁赔")

@@ -452,7 +452,7 @@ FAR = "，one two three four five six seven eight nine ten，"
 
 
 RULE_FILE = (
-    "version: t\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nplace_marks: www\nguards: {}\n"
+    "version: t\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nplace_marks: www\nlost_things: vvv\nlost_beings: uuu\nguards: {}\n"
     "weighing: {start: 0, any_danger: 1, this_kind: 0, words: {alarm: 2, loose_alarm: 0, check: 0, loose_check: 0, advise: 0}}\n"
 )
 """A rule file without its words and kinds."""
@@ -544,6 +544,13 @@ def test_a_category_that_is_itself_a_danger_is_asked_about_however_small_the_fea
         assert found is not None
         assert (found.kind, found.code, found.verdict, found.question) == ("TRAPPED", "D02", "check", "TRAPPED.default")
     assert suspect({}, "words", "Z01", RULES, grave=True) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"), [("有个快递放门口不见了", False), ("我妈不见了 手机也没拿", True), ("一早起来不见了", True)]
+)
+def test_a_thing_that_is_missed_is_nobody_lost(text: str, asked: bool) -> None:
+    assert (suspect({"LOST": 0.03}, text, "M04", RULES, grave=True) is not None) is asked
 
 
 def test_a_bare_place_is_not_feared() -> None:
