@@ -20,6 +20,7 @@ from tickets.texts import has_text, say
 from tickets.words import (
     bare_request,
     drops_draft,
+    failed_repair,
     gives_up,
     goes_on,
     is_angry,
@@ -184,7 +185,8 @@ def still_goes_on(desk: Desk) -> bool:
     """「昨晚又搞到一点」, which sounds like a repair that failed: presses the complaint of this fortnight; whether there was one."""
     own = finding.open_of(desk.session, desk.actor, kinds=("TS",))
     fresh = [one for one in own if desk.now - one.created_at <= GOES_ON]
-    if not fresh or not goes_on(desk.text) or things_in(desk.text) or _names_place(desk):
+    broken = failed_repair(desk.text) or things_in(desk.text)
+    if not fresh or broken or not goes_on(desk.text) or _names_place(desk):
         return False
     _press(desk, verbs.load(desk.session, fresh[0].id), desk.text, angry=is_angry(desk.text))
     return True

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import false, or_, select, true
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nlu.address import NONE, Address
@@ -319,7 +319,8 @@ def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | Non
     """Only a clear no ends it: a false alarm costs a phone call, a miss can cost a life (domain.md §3.1). Whoever has gone on to
     other matters is taken at a clear word only; the duty people hear of the doubt anyway."""
     # 「不是 后天上午」 puts a time right.
-    if question.data.get("passed") and (answer.verdict == "unclear" or parse_window(turn.text, turn.now)):
+    of_time = answer.verdict == "no" and parse_window(turn.text, turn.now) is not None
+    if question.data.get("passed") and (answer.verdict == "unclear" or of_time):
         return None
     questions.answered(question, turn.text, turn.now)
     if answer.verdict != "no":
@@ -532,10 +533,10 @@ def _told_together(turn: Turn, ticket: Ticket, *, timed: bool) -> list[Ticket]:
         Ticket.community_id == ticket.community_id,
         Ticket.kind == "BX",
         Ticket.public_area.is_(False),
-        or_(Ticket.wanted_label == "", true() if timed else false()),
         Ticket.status.in_(OPEN),
         Ticket.id != ticket.id,
     )
+    query = query if timed else query.where(Ticket.wanted_label == "")
     together = [ticket, *turn.session.scalars(query)]
     named = [one for one in together if things_in(turn.text) & things_in(one.symptom)]
     return [verbs.load(turn.session, one.id) for one in named or together]
