@@ -18,7 +18,7 @@ from nlu.expected_time import format_window, parse_window
 from nlu.slots import find_phone, find_salutation
 from storage.models import Resident, Ticket
 from tickets import finding, lifecycle, notify, questions, verbs
-from tickets.answering import FRESH_DETAIL
+from tickets.answering import FRESH_DETAIL, Turn, set_window, told_together
 from tickets.errors import NoTicket
 from tickets.people import homes_of
 from tickets.places import is_exact, read_place
@@ -193,7 +193,7 @@ class Correct(DeskAction):
         return "action_correct"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if correct_latest(desk):
+        if correct_latest(desk) or _retimed(desk):
             return []
         ticket = _correctable(desk)
         if ticket is None and desk.actor.staff:
@@ -237,6 +237,20 @@ def correct_latest(desk: Desk) -> bool:
         # 「就是702那家」: whom the complaint is about, not where its writer lives.
         return False
     _move(desk, ticket, place)
+    return True
+
+
+def _retimed(desk: Desk) -> bool:
+    """「不是 后天上午」: another visit time for what was told last and everything told with it; whether the message held one."""
+    ticket, window = _correctable(desk), parse_window(desk.text, desk.now)
+    if ticket is None or not ticket.wanted_label or window is None or window.avoid or not window.end:
+        return False
+    if desk.actor.resident is None or things_in(desk.text):
+        return False
+    turn = Turn(desk.session, desk.conversation, desk.actor, desk.text, desk.now, desk.key)
+    for one in told_together(turn, ticket, timed=True):
+        set_window(turn, one, window)
+    desk.done()
     return True
 
 

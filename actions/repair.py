@@ -204,8 +204,9 @@ def place_question(fault: dict[str, Any]) -> str:
     options = [label for label, _ in fault.get("options", [])]
     if options:
         return say("reply.ask_place_options", options=say("list.comma").join(options))
-    shared = category(fault.get("code") or "X00").common and not at_home(fault.get("words", ""))
-    anywhere = "common" if shared else "all"
+    code = fault.get("code") or "X00"
+    shared = category(code).common and not at_home(fault.get("words", ""))
+    anywhere = code[0] if has_text(f"reply.ask_place_{code[0]}") else "common" if shared else "all"
     missing = fault.get("missing") or anywhere
     return say(f"reply.ask_place_{missing}") if has_text(f"reply.ask_place_{missing}") else say("reply.ask_place_all")
 

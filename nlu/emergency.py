@@ -355,7 +355,10 @@ def _in_order(found: list[Emergency], rules: EmergencyRules) -> list[Emergency]:
 
 
 def _weighed(found: list[Emergency], dangers: Mapping[str, float], rules: EmergencyRules) -> list[Emergency]:
-    weighed = [hit if hit.believed else _together(hit, dangers, rules.weighing) for hit in found]
+    sure = {hit.kind for hit in found if dangers.get(hit.kind, 0.0) > LIKELIEST}
+    # What the words tell of for sure makes no alarm of a doubt about another kind (「我妈一个人在家 敲门不开」 is no known illness).
+    kept = {hit.kind for hit in found if sure and hit.verdict == "check" and dangers.get(hit.kind, 0.0) < HARDLY_THIS}
+    weighed = [hit if hit.believed or hit.kind in kept else _together(hit, dangers, rules.weighing) for hit in found]
     left = _in_order([hit for hit in weighed if hit is not None], rules)
     return _of_likely_kind(left, dangers, rules) if left and left[0].verdict == "alarm" else left
 

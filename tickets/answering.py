@@ -32,6 +32,7 @@ from tickets.words import (
     asks_person,
     asks_what_to_do,
     asks_who_comes,
+    begins_with_yes,
     corrects,
     doubts_person,
     dropped,
@@ -315,12 +316,17 @@ def _over(turn: Turn, ticket: Ticket) -> Outcome:
     return Outcome(say("reply.emergency_over"))
 
 
+def _gone_on(turn: Turn, question: OpenQuestion, answer: Answer) -> bool:
+    """「不是 后天上午」 puts a time right, 「对了 卧室门吸也掉了」 tells of another thing: no word about the danger."""
+    if answer.verdict == "no":
+        return parse_window(turn.text, turn.now) is not None
+    return not begins_with_yes(turn.text) and bool(things_in(turn.text) - things_in(str(question.data["text"])))
+
+
 def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
     """Only a clear no ends it: a false alarm costs a phone call, a miss can cost a life (domain.md §3.1). Whoever has gone on to
     other matters is taken at a clear word only; the duty people hear of the doubt anyway."""
-    # 「不是 后天上午」 puts a time right.
-    of_time = answer.verdict == "no" and parse_window(turn.text, turn.now) is not None
-    if question.data.get("passed") and (answer.verdict == "unclear" or of_time):
+    if question.data.get("passed") and (answer.verdict == "unclear" or _gone_on(turn, question, answer)):
         return None
     questions.answered(question, turn.text, turn.now)
     if answer.verdict != "no":
@@ -514,7 +520,7 @@ def _note_detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome 
     raised = verbs.add_detail(turn.session, ticket, turn.actor, turn.text, turn.now, flags=dict(answer.flags))
     noted = say("reply.phone_noted", tail=answer.phone[-4:]) if answer.phone else ""
     if answer.window and not answer.window.avoid and answer.window.end:
-        for one in _told_together(turn, ticket, timed=corrects(turn.text)):
+        for one in told_together(turn, ticket, timed=corrects(turn.text)):
             set_window(turn, one, answer.window)
         return Outcome(noted, resume=answer.fresh)
     if raised:
@@ -522,7 +528,7 @@ def _note_detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome 
     return Outcome(noted or say(notify.detail_thanks(ticket)), resume=answer.fresh)
 
 
-def _told_together(turn: Turn, ticket: Ticket, *, timed: bool) -> list[Ticket]:
+def told_together(turn: Turn, ticket: Ticket, *, timed: bool) -> list[Ticket]:
     """The faults at home that came with `ticket` in one message and have no time yet: one visit time is for all of them. `timed`:
     also those that have one, because it was wrong."""
     told, number = str(ticket.source_key or "").rpartition(":")[::2]

@@ -346,6 +346,11 @@ def corrects(text: str) -> bool:
     return _has("corrects", text)
 
 
+def begins_with_yes(text: str) -> bool:
+    """A clear yes in front, whatever follows; 对了 is none."""
+    return _has("begins_with_yes", text)
+
+
 def yes_cancel(text: str) -> bool:
     return _has("yes_cancel", text) and not _has("no_cancel", text)
 

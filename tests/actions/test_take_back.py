@@ -10,7 +10,7 @@ from deskhelp import NOW
 from deskhelp import Desk as Community
 from sqlalchemy import select
 
-from actions.changes import Cancel, Deny
+from actions.changes import Cancel, Correct, Deny
 from actions.rating import NotFixed
 from actions.repair import OpenRepair, ValidateRepairForm
 from storage.models import Draft, Ticket
@@ -160,3 +160,11 @@ def test_water_that_has_not_reached_the_socket_is_a_drip(desk: Community, danger
     question.data = {**question.data, "denied": True}
     hear(desk, words, "report_repair", ValidateRepairForm(), OpenRepair(), faults={words: "W02"})
     assert [one.level for one in desk.session.scalars(select(Ticket))] == [level]
+
+
+def test_a_wrong_time_is_put_right_when_nothing_is_asked_any_more(desk: Community) -> None:
+    lamp = desk.report("E04", symptom="客厅灯不亮", source_key="web:9:0", wanted_label="明天上午")
+    drain = desk.report("W04", symptom="马桶堵了", source_key="web:9:1", wanted_label="明天上午")
+    assert not hear(desk, "不是 后天上午", "correct", Correct())
+    assert lamp.wanted_label == drain.wanted_label != "明天上午"
+    assert hear(desk, "不是马桶 是地漏", "correct", Correct()), "the worker reads it as it was said"

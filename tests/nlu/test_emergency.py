@@ -658,3 +658,10 @@ def test_the_model_is_asked_once_and_only_where_words_were_found(loose: Emergenc
     assert asked == []
     assert detect("it is hot, water, flames, stuck", loose, fear=fear) is None
     assert len(asked) == 1
+
+
+def test_what_is_surely_told_makes_no_alarm_of_another_doubt() -> None:
+    found = detect("我妈一个人在家 打电话不接 敲门也不开", fear=lambda _: {"CARE": 0.73, "MED": 0.01})
+    assert found is not None
+    assert (found.kind, found.verdict) == ("CARE", "alarm")
+    assert [(one.kind, one.verdict) for one in found.also] == [("MED", "check")]

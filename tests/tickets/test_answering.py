@@ -436,6 +436,18 @@ def test_a_no_that_names_things_is_read_with_what_was_told(desk: Desk, text: str
     assert (outcome.resume, tickets(desk)) == (read, [])
 
 
+@pytest.mark.parametrize(
+    ("text", "alarm"),
+    [("对了 卧室门吸也掉了", False), ("还有个反光镜碎了", False), ("是的 煤气灶那边", True), ("有 味道更大了", True)],
+)
+def test_another_thing_is_no_yes(desk: Desk, text: str, alarm: bool) -> None:
+    asked_safety(desk)
+    (question,) = questions.waiting(desk.session, desk.resident("王芳"), NOW)
+    question.data = {**question.data, "passed": True}
+    assert (answer(desk, text, at("09:01")) is not None) is alarm
+    assert bool(tickets(desk)) is alarm
+
+
 def test_a_time_put_right_is_no_word_about_danger(desk: Desk) -> None:
     asked_safety(desk)
     (question,) = questions.waiting(desk.session, desk.resident("王芳"), NOW)
