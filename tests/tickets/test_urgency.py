@@ -24,6 +24,9 @@ from tickets.urgency import facts_in, level_for
         ("W02", "小孩把龙头拧松了", "U2"),
         ("W02", "小孩把龙头拧松了一直流 不急周末都行", "U2"),
         ("W07", "孕妇在家没水 不急", "U3"),
+        ("H02", "我八十多了一个人住 屋里一点不热乎", "U1"),
+        ("W02", "家里就老母亲一人，卫生间龙头漏水", "U2"),
+        ("W02", "修一次收了我八十了 龙头还是滴", "U3"),
     ],
 )
 def test_what_is_said_moves_the_class(code: str, text: str, level: str) -> None:
