@@ -300,12 +300,12 @@ def test_questions_known_and_unknown(stack: Stack) -> None:
     resident, desk = stack.person("王女士"), stack.person("客服小周")
     resident.say("装修几点能开工", "8:00")
     assert stack.tickets() == []
-    close = resident.say("楼下那家面包店的会员卡物业能不能帮忙充值")
+    close = resident.say("物业有没有小区刚建成时候的老照片")
     promised = close if "ZX20250612-0001" in close else resident.press("都不是")
     assert "6月13日）12:00前" in promised and "---" not in promised
-    desk.hear("ZX20250612-0001", "会员卡")
-    desk.say("回复 ZX0001 这个不能代充，店里电话在公示栏", "已回复")
-    resident.hear("不能代充", "解决您的问题了吗")
+    desk.hear("ZX20250612-0001", "老照片")
+    desk.say("回复 ZX0001 有一本相册在前台，上班时间可以来看", "已回复")
+    resident.hear("相册在前台", "解决您的问题了吗")
     resident.say("解决了", "有问题随时问我")
     assert stack.ticket().status == "closed"
 
