@@ -14,11 +14,11 @@ from actions.inquiry import answer_question
 from actions.progress import about_worker, meant
 from nlu.address import Address
 from nlu.answers import read_answer
-from nlu.expected_time import format_window, parse_window
+from nlu.expected_time import parse_window
 from nlu.slots import find_phone, find_salutation
 from storage.models import Resident, Ticket
 from tickets import finding, lifecycle, notify, questions, verbs
-from tickets.answering import FRESH_DETAIL, Turn, set_window, told_together
+from tickets.answering import FRESH_DETAIL, set_window, told_together
 from tickets.errors import NoTicket
 from tickets.people import homes_of
 from tickets.places import is_exact, read_place
@@ -159,9 +159,7 @@ class Reschedule(DeskAction):
                 )
             desk.say("reply.change_when")
             return []
-        end = window.end or window.start + timedelta(hours=2)
-        label = format_window(window, desk.now)
-        verbs.change_appointment(desk.session, ticket, desk.actor, window.start, end, label, desk.now)
+        set_window(details.turn_of(desk), ticket, window)
         desk.done()
         return []
 
@@ -247,7 +245,7 @@ def _retimed(desk: Desk) -> bool:
         return False
     if desk.actor.resident is None or things_in(desk.text):
         return False
-    turn = Turn(desk.session, desk.conversation, desk.actor, desk.text, desk.now, desk.key)
+    turn = details.turn_of(desk)
     for one in told_together(turn, ticket, timed=True):
         set_window(turn, one, window)
     desk.done()
@@ -260,8 +258,7 @@ def time_for_latest(desk: Desk) -> bool:
     window = parse_window(desk.text, desk.now, asked=True)
     if ticket is None or window is None or not window.end or window.avoid or desk.actor.resident is None:
         return False
-    label = format_window(window, desk.now)
-    verbs.change_appointment(desk.session, ticket, desk.actor, window.start, window.end, label, desk.now)
+    set_window(details.turn_of(desk), ticket, window)
     desk.done()
     return True
 

@@ -25,7 +25,7 @@ def taken(desk: Desk) -> bool:
         return not _reporting(desk, draft) and _asked_back(desk, desk.actor.staff)
     if draft is not None or len(desk.faults) > 1:
         return False
-    turn = Turn(desk.session, desk.conversation, desk.actor, desk.text, desk.now, desk.key)
+    turn = turn_of(desk)
     code = desk.category if desk.intent == "report_repair" else ""
     outcome = try_detail(turn, code, sure=desk.confidence >= drafts.SURE, certain=desk.confidence >= CERTAIN)
     if outcome is None:
@@ -35,6 +35,11 @@ def taken(desk: Desk) -> bool:
     else:
         desk.done()
     return True
+
+
+def turn_of(desk: Desk) -> Turn:
+    """The message as what reads answers to our questions takes it."""
+    return Turn(desk.session, desk.conversation, desk.actor, desk.text, desk.now, desk.key)
 
 
 def _reporting(desk: Desk, draft: Draft | None) -> bool:

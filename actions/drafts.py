@@ -302,16 +302,16 @@ def _merge_wishes(desk: Desk, data: dict[str, Any]) -> None:
     if phone:
         data["phone"] = phone
     data["flags"] = {**data.get("flags", {}), **facts_in(desk.text, desk.now)}
-    if data["flags"].get("near_socket") and _just_denied(desk, "WATER_ELEC"):
+    if data["flags"].get("near_socket") and just_denied(desk, "WATER_ELEC", desk.text):
         # 「插座旁边滴水」, but the water has not reached it.
         data["flags"]["near_socket"] = False
 
 
-def _just_denied(desk: Desk, danger: str) -> bool:
-    """Whether the resident has just said that these very words tell of no such danger."""
+def just_denied(desk: Desk, danger: str, told: str = "") -> bool:
+    """Whether the resident has just said that there is no such danger, asked about words of `told` if there are any."""
     since = desk.now - emergencies.JUST_ASKED
     person = desk.actor.resident
-    return person is not None and questions.denied_since(desk.session, person, since, danger, desk.text)
+    return person is not None and questions.denied_since(desk.session, person, since, danger, told)
 
 
 def interrupted(desk: Desk, tracker: Tracker, intents: frozenset[str]) -> bool:

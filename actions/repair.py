@@ -414,8 +414,7 @@ def _question(desk: Desk, draft: Draft, ticket: Ticket) -> str:
     key = category(ticket.code).question(ticket.symptom)
     already = draft.data.get("fault_asked") or draft.data.get("flags") or draft.data.get("asked", 0) > 1
     if category(ticket.code).ask == GAS_SMELL and desk.actor.resident:
-        since = desk.now - emergencies.JUST_ASKED
-        already = questions.denied_since(desk.session, desk.actor.resident, since, "GAS")
+        already = drafts.just_denied(desk, "GAS")
     return key if has_text(key) and not already and ticket.level != "U0" else ""
 
 

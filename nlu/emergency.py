@@ -124,6 +124,8 @@ class Kind:
     yields_to: frozenset[str]
     believed: bool
     """Its words are an alarm whatever a model says."""
+    harmless: re.Pattern[str] | None
+    """In such words a category of this kind alone, hardly feared, is no doubt."""
 
     @property
     def codes(self) -> frozenset[str]:
@@ -205,14 +207,7 @@ class EmergencyRules:
     breaks: re.Pattern[str]
     staff_test: re.Pattern[str]
     place_marks: re.Pattern[str]
-    lost_things: re.Pattern[str]
-    lost_beings: re.Pattern[str]
     weighing: Weighing
-
-    def only_things_lost(self, kind: str, text: str) -> bool:
-        """「有个快递放门口不见了」: nobody is lost."""
-        said = normalize(text).text
-        return kind == "LOST" and bool(self.lost_things.search(said)) and not self.lost_beings.search(said)
 
 
 def load_rules(path: Path = RULES_PATH) -> EmergencyRules:
@@ -227,8 +222,6 @@ def load_rules(path: Path = RULES_PATH) -> EmergencyRules:
         breaks=compiler.any_of(raw["clause_words"]),
         staff_test=compiler.regex(raw["staff_test"]),
         place_marks=compiler.regex(raw["place_marks"]),
-        lost_things=compiler.regex(raw["lost_things"]),
-        lost_beings=compiler.regex(raw["lost_beings"]),
         weighing=Weighing(**raw["weighing"]),
     )
 
@@ -291,6 +284,7 @@ class _Compiler:
             refinements=tuple(refinements),
             yields_to=frozenset(item.get("yields_to", ())),
             believed=bool(item.get("believed")),
+            harmless=self.optional(item.get("harmless")),
         )
 
     def _triggers(self, kind: str, item: Mapping[str, Any]) -> Iterator[Trigger]:
@@ -425,12 +419,18 @@ def suspect(
     name = max(dangers, key=lambda one: dangers[one], default="")
     chance = rules.weighing.chance(dangers, name) if dangers else 0.0
     if chance < (ASK if reports else SURE):
-        doubt = of_category(category, text, rules) if grave and sum(dangers.values()) >= FEARED else None
-        return None if doubt and rules.only_things_lost(doubt.kind, text) else doubt
+        return _of_grave(category, text, rules) if grave and sum(dangers.values()) >= FEARED else None
     kind = next(one for one in rules.kinds if one.name == name)
     question = "" if reports and chance >= SURE else f"{kind.name}.default"
     code = category if category in kind.codes else kind.code
     return Emergency(kind.name, "check" if question else "alarm", code, kind.level, text, "model", question)
+
+
+def _of_grave(category: str, text: str, rules: EmergencyRules) -> Emergency | None:
+    """The doubt about such a fault, unless the words are harmless for its kind (「有个快递放门口不见了」: nobody is lost)."""
+    doubt = of_category(category, text, rules)
+    harmless = next((kind.harmless for kind in rules.kinds if doubt and kind.name == doubt.kind), None)
+    return None if harmless and harmless.search(normalize(text).text) else doubt
 
 
 def of_category(category: str, text: str, rules: EmergencyRules | None = None) -> Emergency | None:

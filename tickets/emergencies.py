@@ -266,11 +266,11 @@ def _raise_alarm(
 
 def _place_in(session: Session, community: int, actor: Actor, text: str, told: str, running: Ticket | None) -> Address:
     """The place of a danger; what names no building (「流到电表箱那儿了」) is in that of the one that runs already."""
-    bare = read_place(session, community, text)
-    building = lent([running.place_key]) if running and is_told(running) else ""
-    anywhere = bare.public and bare.action == "ask" and not _names_building(bare.key)
-    draft = building if anywhere and building else told
-    return read_place(session, community, text, resident=actor.resident, draft=draft)
+    if building := lent([running.place_key]) if running and is_told(running) else "":
+        bare = read_place(session, community, text)
+        if bare.public and bare.action == "ask" and not _names_building(bare.key):
+            told = building
+    return read_place(session, community, text, resident=actor.resident, draft=told)
 
 
 def _known(

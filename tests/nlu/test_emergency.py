@@ -452,7 +452,7 @@ FAR = "，one two three four five six seven eight nine ten，"
 
 
 RULE_FILE = (
-    "version: t\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nplace_marks: www\nlost_things: vvv\nlost_beings: uuu\nguards: {}\n"
+    "version: t\nnot_triggers: [zzz]\nclause_words: [yyy]\nstaff_test: ^xxx\nplace_marks: www\nguards: {}\n"
     "weighing: {start: 0, any_danger: 1, this_kind: 0, words: {alarm: 2, loose_alarm: 0, check: 0, loose_check: 0, advise: 0}}\n"
 )
 """A rule file without its words and kinds."""
