@@ -10,14 +10,14 @@ from rasa_sdk.events import FollowupAction
 
 from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
-from actions.inquiry import answer_question
+from actions.inquiry import answer_question, more_told
 from actions.progress import about_worker, meant
 from nlu.address import Address
 from nlu.answers import read_answer
 from nlu.expected_time import parse_window
 from nlu.slots import find_phone, find_salutation
 from storage.models import Resident, Ticket
-from tickets import finding, lifecycle, notify, questions, verbs
+from tickets import finding, inquiries, lifecycle, notify, questions, verbs
 from tickets.answering import FRESH_DETAIL, set_window, told_together
 from tickets.errors import NoTicket
 from tickets.people import homes_of
@@ -341,7 +341,7 @@ class Inform(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if about_worker(desk) or (not _just_reported(desk) and details.taken(desk)):
             return []
-        if correct_latest(desk) or time_for_latest(desk):
+        if more_told(desk) or correct_latest(desk) or time_for_latest(desk):
             return []
         ticket = _correctable(desk)
         if ticket is not None:
@@ -350,5 +350,10 @@ class Inform(DeskAction):
         place = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
         if place.action == "none":
             desk.say("reply.say_more")
+            return []
+        if inquiries.last_told(desk.session, desk.actor.resident, desk.now):
+            # 「3栋2单元1203」 behind an answered question: nothing is broken so far.
+            drafts.keep_place(desk)
+            desk.say("reply.place_kept")
             return []
         return [FollowupAction("repair_form")]

@@ -152,6 +152,14 @@ def _left(faults: list[dict[str, Any]], taken: str) -> list[dict[str, Any]]:
     return [one for index, one in enumerate(faults) if index not in named] or faults
 
 
+def keep_place(desk: Desk) -> None:
+    """Where somebody is, for what they may report next."""
+    draft = begin(desk, "BX")
+    data = dict(draft.data)
+    _merge_place(desk, data)
+    save(desk, draft, data)
+
+
 def _merge_place(desk: Desk, data: dict[str, Any]) -> None:
     """「我是1栋的」「101」 before anything is said to be broken: kept for the fault that follows."""
     before = data.get("place") or {}

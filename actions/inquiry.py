@@ -164,13 +164,26 @@ def _pass_on(desk: Desk, question: str) -> None:
     desk.say("reply.question_beside_recorded", question=question, **notify.facts(ticket, desk.now))
 
 
-def _record(desk: Desk, question: str) -> Ticket:
+def more_told(desk: Desk) -> bool:
+    """「就大门口那个丰巢」 while the choices of a question are all that waits: a person is asked the whole; whether it was so."""
+    waiting = questions.waiting(desk.session, desk.actor.resident, desk.now)[:1] if desk.actor.resident else []
+    asked = next((one for one in waiting if one.kind == "which_question"), None)
+    if asked is None:
+        return False
+    questions.answered(asked, desk.text, desk.now)
+    words = inquiries.joined(str(asked.data["text"]), desk.text)
+    ticket = _record(desk, words, str(asked.data.get("code") or ""))
+    desk.say("reply.question_recorded", **notify.facts(ticket, desk.now))
+    return True
+
+
+def _record(desk: Desk, question: str, code: str = "") -> Ticket:
     return inquiries.record(
         desk.session,
         desk.conversation,
         desk.actor,
         question,
-        desk.category,
+        code or desk.category,
         f"{desk.key}:q{crc32(question.encode())}",
         desk.now,
     )

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from rasa_sdk import Tracker
-from rasa_sdk.events import SlotSet
+from rasa_sdk.events import FollowupAction, SlotSet
 
 from actions import details, drafts
 from actions.changes import correct_latest
@@ -39,6 +39,10 @@ INTERRUPTIONS = frozenset(
 )
 
 
+# Each has a response in data/responses/.
+PARTING = frozenset({"thanks", "goodbye"})
+
+
 class ValidateRepairForm(DeskAction):
     """Takes each message into the draft and says which of the two slots is asked next, if any."""
 
@@ -49,7 +53,7 @@ class ValidateRepairForm(DeskAction):
         if drafts.interrupted(desk, tracker, INTERRUPTIONS):
             return _ended() if drafts.chased(desk) else []
         draft = None if _told_more(desk) else _taken_in(desk)
-        if draft is None:
+        if draft is None or _parting(desk, draft):
             return _ended()
         data = dict(draft.data)
         wanted = _next_slot(desk, draft)
@@ -85,6 +89,11 @@ def _enough_asked(draft: Draft) -> bool:
 def _ended() -> Events:
     """The form asks nothing more."""
     return [SlotSet("symptom", "-"), SlotSet("location", "-"), SlotSet("requested_slot", None)]
+
+
+def _parting(desk: Desk, draft: Draft) -> bool:
+    """「行吧 谢了」 of somebody who has told no fault: there is nothing to register."""
+    return desk.intent in PARTING and not draft.data.get("faults")
 
 
 def _told_more(desk: Desk) -> bool:
@@ -233,6 +242,9 @@ class OpenRepair(DeskAction):
             drafts.drop(desk)
             desk.say("reply.draft_dropped")
             return _cleared()
+        if _parting(desk, draft):
+            drafts.drop(desk)
+            return [*_cleared(), FollowupAction(f"utter_{desk.intent}")]
         tickets = _open_all(desk, draft)
         if desk.message.get("grievance"):
             _open_beside(desk, tickets[0], GRIEVANCE, desk.text, "ts")

@@ -9,12 +9,13 @@ from actions import details, drafts
 from actions.changes import correct_latest, time_for_latest
 from actions.complaint import open_complaint
 from actions.context import Desk, DeskAction, Events
+from actions.inquiry import answer_question
 from actions.progress import about_worker, when_it_comes
 from storage.models import Draft
 from tickets import hearing, notify, questions, talks, verbs
 from tickets.texts import has_text, say
 from tickets.verbs import Report
-from tickets.words import form_asked_for, mocks
+from tickets.words import asks_who_pays, form_asked_for, mocks
 
 LIKELY = 0.08
 SURELY_TALK = 0.8
@@ -117,6 +118,9 @@ class Unsure(DeskAction):
         if form := form_asked_for(desk.text):
             return [FollowupAction(form)]
         if about_worker(desk) or when_it_comes(desk):
+            return []
+        if asks_who_pays(desk.text):
+            answer_question(desk, desk.text)
             return []
         readings = [name for name, confidence in desk.readings if confidence > LIKELY]
         if readings[:1] == ["out_of_scope"]:

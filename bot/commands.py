@@ -16,7 +16,7 @@ import yaml
 from sqlalchemy.orm import Session
 
 from bot import leading, matters, papers, talking
-from bot.speech import Command, Context, Reply
+from bot.speech import Command, Context, Reply, place_in_list
 from bot.speech import find_ticket as _ticket
 from nlu.expected_time import parse_until, parse_window
 from nlu.normalize import normalize
@@ -208,7 +208,8 @@ def run(context: Context, command: Command) -> Reply:
     try:
         return RUNNERS[command.name](context, command)
     except WhichTicket as error:
-        questions.ask(context.session, context.staff, "which_job", context.now, text=command.words)
+        shown = [code.partition(":")[2] for code, _ in error.facts["buttons"]]  # type: ignore[attr-defined]
+        questions.ask(context.session, context.staff, "which_job", context.now, text=command.words, shown=shown)
         return Reply(refusal(error), error.facts["buttons"])  # type: ignore[arg-type]
 
 
@@ -217,7 +218,11 @@ def chosen(context: Context, text: str) -> Command | None:
     number = _bare_number().fullmatch(_words(text))
     asked = _withdraw_choice(context) if number else None
     command = parse(str(asked.data["text"]), context.staff.role) if asked else None
-    return replace(command, values={**command.values, "no": number["no0"]}) if command and number else None
+    if asked is None or command is None or number is None:
+        return None
+    shown, nth = asked.data.get("shown", ()), place_in_list(number["no0"])
+    meant = shown[nth - 1] if 0 < nth <= len(shown) else number["no0"]
+    return replace(command, values={**command.values, "no": meant})
 
 
 def _withdraw_choice(context: Context) -> OpenQuestion | None:

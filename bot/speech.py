@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 if TYPE_CHECKING:
     from bot.making import Made
 
+from nlu.slots import read_number
 from storage.models import Conversation, Staff, Ticket
 from tickets import finding, verbs
 from tickets.people import Actor
@@ -53,12 +54,19 @@ class Context:
 
 
 def find_ticket(context: Context, command: Command, pool: Callable[[], list[Ticket]]) -> Ticket:
-    """By button, by number, or the only one it can be."""
+    """By button, by number, by its place in the worker's list, or the only one it can be."""
     if command.ticket_id is not None:
         return verbs.load(context.session, command.ticket_id)
-    if command.values.get("no"):
-        person = context.staff.community_id
-        return verbs.load(
-            context.session, finding.by_number(context.session, person, command.values["no"], context.actor).id
-        )
-    return verbs.load(context.session, finding.the_one(pool(), context.now).id)
+    number = command.values.get("no", "")
+    if nth := place_in_list(number):
+        found = finding.nth_job(context.session, context.staff, nth)
+    elif number:
+        found = finding.by_number(context.session, context.staff.community_id, number, context.actor)
+    else:
+        found = finding.the_one(pool(), context.now)
+    return verbs.load(context.session, found.id)
+
+
+def place_in_list(number: str) -> int:
+    """2 for 「第二个」; 0 for the number of a ticket, and for none."""
+    return 0 if number.isascii() else next((read for char in number if (read := read_number(char))), 0)

@@ -57,6 +57,14 @@ def jobs_of(session: Session, staff: Staff, *statuses: str) -> list[Ticket]:
     return list(session.scalars(query.order_by(Ticket.level, Ticket.finish_by, Ticket.id)))
 
 
+def nth_job(session: Session, staff: Staff, nth: int) -> Ticket:
+    """「第二个」 of the list a worker was shown. Raises NotFound where it is shorter, and for leaders, who are shown many lists."""
+    jobs = jobs_of(session, staff) if staff.role == "worker" else []
+    if nth > len(jobs):
+        raise NotFound(no=nth)
+    return jobs[nth - 1]
+
+
 def loads(session: Session, community_id: int) -> dict[int, int]:
     """How many jobs each colleague of a community has on hand; who has none is missing."""
     query = select(Ticket.handler_id, func.count()).where(

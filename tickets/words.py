@@ -145,6 +145,11 @@ def only_presses(text: str) -> bool:
     return bare_threat(text) or (_whole("bare_threat", text) and _has("presses", text))
 
 
+def scolds_handling(text: str) -> bool:
+    """「说了多少回了」, 「你们就会协调」: of how a matter is dealt with."""
+    return _has("scolds_handling", text)
+
+
 def mocks(text: str) -> bool:
     """「效率真高 报修一个月了灯还没亮」: praise in its words only."""
     return _has("not_praise", text)

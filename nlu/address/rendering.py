@@ -225,6 +225,8 @@ def display_key(key: str, register: Register) -> str:
     phase, code, unit, floor = levels[:4]
     where = _display_where(phase, code, unit, register)
     area = levels[4] if key.startswith(PUBLIC) and len(levels) == 5 else ""
+    if area and code == NO_LEVEL and unit not in (NO_LEVEL, UNKNOWN):
+        area += register.mark("space", "unit", unit)
     if area in (phrases["whole_unit"], phrases["whole_building"]):
         return str(phrases["whole"]).format(where, area)
     if floor[:1] in ("F", "B") and not (floor == "F1" and area in _ground_words()):
