@@ -202,7 +202,7 @@ def still_goes_on(desk: Desk) -> bool:
 
 def _press(desk: Desk, ticket: Ticket, words: str, *, angry: bool) -> None:
     verbs.urge(desk.session, ticket, desk.actor, words, desk.now)
-    if angry or only_presses(words):
+    if angry or only_presses(words) or scolds_handling(words):
         desk.tell(hearing.answer_anger(desk.session, ticket, desk.now))
     else:
         desk.say("reply.complaint_goes_on", **notify.facts(ticket, desk.now))

@@ -124,7 +124,7 @@ def _read_units(word: str, digits: dict[str, int], units: dict[str, int]) -> int
 
 
 def find_phone(text: str) -> str | None:
-    """The first mobile number (11 digits) or landline with area code (0571-88886666)."""
+    """The first mobile number (11 digits) or landline (0571-88886666; 座机85672213 without its area code)."""
     body = readable(text)
     if not _lex().rx("numeral").search(body):
         return None
@@ -134,7 +134,7 @@ def find_phone(text: str) -> str | None:
     spoken = _lex().rx("phone.spoken").search(body)
     if spoken:
         return str(read_number(spoken.group(1)))
-    landline = _lex().rx("phone.landline").search(body)
+    landline = _lex().rx("phone.landline").search(body) or _lex().rx("phone.local").search(body)
     return "-".join(landline.groups()) if landline else None
 
 

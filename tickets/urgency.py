@@ -16,7 +16,7 @@ RAISING = {
     "only_toilet": "W",
     "cannot_shut": "W",
     "spreading": "",
-    "neighbours_too": "WEH",
+    "neighbours_too": "WEHG",
     "vulnerable": "",
 }
 # Water or electricity where they must not be: life safety.

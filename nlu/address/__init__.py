@@ -47,7 +47,7 @@ def resolve(
 def stated(text: str) -> Levels | None:
     """The first place a text states, by grammar alone: for when no register can say what exists (domain.md §4.1)."""
     lexicon, words = lexicon_of(_unregistered()), wording()["unregistered"]
-    text = re.sub(words["name"], lambda found: " " * len(found[0]), text)
+    text = re.sub(f"{words['name']}|{words['garden']}", lambda found: " " * len(found[0]), text)
     reading = read_places(text, lexicon, ())
     if not reading.parts and len(text) <= _BARE_CHARS:
         # A message that is only a number may be a room; with more around it a number is not trusted.
@@ -57,6 +57,9 @@ def stated(text: str) -> Levels | None:
         return _levels(Parts(room=room["room"])) if room else None
     parts = reading.parts[0]
     parts = stating(parts, parts.alts[0]) if parts.alts else parts
+    own = re.search(words["own_room"], text)
+    if own and parts.building and not (parts.area or parts.room or parts.door):
+        parts = replace(parts, room=own["room"])
     if parts.empty or (parts.relation and not states_home(parts) and not parts.area):
         return None
     return _levels(parts)

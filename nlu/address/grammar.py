@@ -103,7 +103,7 @@ class Lexicon:
         yield "own", rf"(?:{relative['own_prefix']}){self.relative['own_joint']}(?!{apart})(?={self.area})"
         yield (
             "phase",
-            rf"(?P<ph>{either(self.phase_codes)})(?![期])|(?<!分)(?P<pn>\d{{1,2}}|I{{1,3}}|IV|VI?){self.marks['phase']}",
+            rf"(?<![{self.marks['city_district']}])(?P<ph>{either(self.phase_codes)})(?![期])|(?<!分)(?P<pn>\d{{1,2}}|I{{1,3}}|IV|VI?){self.marks['phase']}",
         )
         yield from self._other_kinds()
         yield from self._chains()
@@ -136,13 +136,13 @@ class Lexicon:
         yield (
             "shop",
             rf"(?:{shop})[-:号 ]?{letter}?(?P<s1>\d{{1,3}})号?(?!\d)|(?<!\d)(?P<s2>\d{{1,3}})号?(?:{shop})"
-            + (rf"|(?<![A-Z0-9]){letter}-?(?P<s3>\d{{1,3}})(?![A-Z0-9])号?"),
+            + (rf"|(?<![A-Z0-9]){letter}-?(?P<s3>\d{{1,3}})(?![A-Z0-9]| ?(?:{self._lettered()}))号?"),
         )
 
     def _garage(self, name: str, *, bare: bool) -> str:
         """A garage level; "-2" needs its 层, a bare "B2" is left to where it stands."""
         down, floor = either(self.marks["underground"]), either(self.marks["floor"])
-        letter = rf"(?:{down})?B(?P<{name}b>\d)(?:{floor})?"
+        letter = rf"(?:{down})?B(?P<{name}b>\d)(?! ?(?:{self._lettered()}))(?:{floor})?"
         words = rf"(?:{down})(?P<{name}w>\d)(?:{floor})?"
         minus = rf"(?<![\dA-Z])-(?P<{name}m>\d)(?:{floor})"
         return rf"(?<![A-Z0-9])(?:{letter}|{words}|{minus})" + ("" if bare else r"(?!\d)")
@@ -198,7 +198,10 @@ class Lexicon:
         yield "buildings", rf"{lead}\d{{1,2}}(?:(?:{building})?(?:{both}|{to})\d{{1,2}}){{1,5}}(?:{building})"
         yield "units", rf"{lead}\d{{1,2}}(?:(?:{both}|{to})\d{{1,2}}){{1,3}}(?:{unit})"
         yield "building", self._building(lead, building, unit, heard)
-        yield "unit", rf"{lead}(?:(?P<uc>\d{{1,2}}|[A-F]) ?(?:{unit})|(?P<uh>\d{{1,2}}|[A-F]) ?(?:{heard}))"
+        yield (
+            "unit",
+            rf"{lead}(?:(?P<uc>\d{{1,2}}|[{marks['unit_letters']}]) ?(?:{unit})|(?P<uh>\d{{1,2}}|[A-F]) ?(?:{heard}))",
+        )
         yield "weak_unit", rf"{lead}(?P<uw>\d{{1,2}})(?:{either(marks['unit_weak'])})"
         yield from self._floors_and_rooms(lead)
 
@@ -207,6 +210,7 @@ class Lexicon:
         heard = either(folded_words(self.marks["building_heard"]))
         any_unit = f"{unit}|{unit_heard}|{either(self.marks['unit_weak'])}"
         code = rf"(?:\d{{1,3}}|[{self.letters}])" if self.letters else r"\d{1,3}"
+        code = rf"(?:{code}|[A-Z]\d{{1,2}}(?= ?(?:{self._lettered()})))"
         house = self.marks["house_number"]
         follows = rf"[ ,-]{{0,2}}(?:\d{{3,4}}(?!\d)|\d{{1,2}}(?:{any_unit})|\d{{1,2}}[A-Z])"
         return (
@@ -214,6 +218,9 @@ class Lexicon:
             rf"|{lead}(?P<bh>\d{{1,3}}){house}(?={follows})"
             rf"|{lead}(?P<bf>\d{{1,2}})(?:{heard})(?=[ ,的里]{{0,2}}(?:\d|[A-F](?:{unit})|{self.area})|$)"
         )
+
+    def _lettered(self) -> str:
+        return either(self.marks["building_lettered"])
 
     def _floors_and_rooms(self, lead: str) -> Iterator[tuple[str, str]]:
         marks, label = self.marks, r"\d{1,2}[A-Z]?"

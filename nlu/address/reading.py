@@ -129,6 +129,18 @@ def _told_of(others: list[Parts], places: list[Parts]) -> list[Parts]:
     return [replace(writer, relation=above, flags=writer.flags - {"reporter"})]
 
 
+def _rejoined(places: list[Parts]) -> list[Parts]:
+    """「电梯门夹人 把我家老太太夹了 3号楼1单元」: a shared place without a building and a building without a home are one place."""
+    if len(places) != len(("shared", "building")):
+        return places
+    shared, building = places
+    within = shared.area and shared.scope not in ("estate", "garage") and not (shared.building or shared.unit)
+    home = building.room or building.door or building.alts or building.floor
+    if not within or not building.building or building.area or home:
+        return places
+    return [replace(building, area=shared.area, scope=shared.scope, relation="")]
+
+
 class _Grouper:
     """Puts tokens together into places; a level said twice begins another place."""
 
@@ -153,6 +165,7 @@ class _Grouper:
                 self.end = token.end
         self._close()
         places = [part for part in self.done if not part.empty]
+        places = _rejoined(places)
         others = [part for part in places if "reporter" not in part.flags]
         return _told_of(others, places) or others or places, self.used
 

@@ -300,6 +300,26 @@ def test_the_number_alone_says_which_job_was_meant(desk: Desk) -> None:
     assert commands.chosen(context, first.tail) is None, "asked once, answered once"
 
 
+def test_a_job_by_its_place_in_the_list(desk: Desk) -> None:
+    first, second = desk.accepted("W03"), desk.accepted("W04")
+    shown = type_(desk, "王师傅", "我的单").text
+    second, first = (first, second) if shown.index(first.tail) > shown.index(second.tail) else (second, first)
+    type_(desk, "王师傅", "第二个到了")
+    assert (first.arrived_at, second.arrived_at) == (None, TEN)
+    with pytest.raises(NotFound):
+        type_(desk, "王师傅", "第三个到了")
+    with pytest.raises(NotFound):
+        type_(desk, "李工", "派第一个给王师傅")
+
+
+def test_the_place_in_the_choice_says_which_job_was_meant(desk: Desk) -> None:
+    desk.accepted("W03"), desk.accepted("W04")
+    shown = [code.removeprefix("say:") for code, _ in type_(desk, "王师傅", "到咯").buttons]
+    context = Context(desk.session, desk.chat("王芳"), desk.actor("王师傅"), desk.staff("王师傅"), TEN, "test:2")
+    command = commands.chosen(context, "第二个")
+    assert command is not None and command.values["no"] == shown[1]
+
+
 def test_another_command_leaves_the_choice_behind(desk: Desk) -> None:
     ticket, _ = desk.accepted("W03"), desk.accepted("W04")
     type_(desk, "王师傅", "到咯")

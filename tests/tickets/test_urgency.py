@@ -6,6 +6,7 @@ import pytest
 from deskhelp import NOW
 
 from tickets.urgency import facts_in, level_for
+from tickets.words import says_urgent
 
 
 @pytest.mark.parametrize(
@@ -26,8 +27,26 @@ from tickets.urgency import facts_in, level_for
         ("W07", "孕妇在家没水 不急", "U3"),
         ("H02", "我八十多了一个人住 屋里一点不热乎", "U1"),
         ("W02", "家里就老母亲一人，卫生间龙头漏水", "U2"),
+        ("G02", "天然气没有了，邻居也打不着", "U2"),
+        ("H02", "暖气一点儿不热乎，俺都七十六了", "U1"),
         ("W02", "修一次收了我八十了 龙头还是滴", "U3"),
     ],
 )
 def test_what_is_said_moves_the_class(code: str, text: str, level: str) -> None:
     assert level_for(code, facts_in(text, NOW), urgent_said="急" in text) == level
+
+
+@pytest.mark.parametrize(
+    ("text", "urgent"),
+    [
+        ("楼道灯坏了 很急", True),
+        ("着急用水", True),
+        ("不急，有空来换", False),
+        ("不着急的", False),
+        ("应急灯不亮", False),
+        ("紧急出口的灯灭了", False),
+        ("紧急！水漫到走廊了", True),
+    ],
+)
+def test_who_is_in_a_hurry(text: str, urgent: bool) -> None:
+    assert says_urgent(text) is urgent

@@ -1,0 +1,54 @@
+"""What is said right behind a written answer, behind offered questions, or behind a complaint, and reports nothing."""
+
+from __future__ import annotations
+
+import pytest
+from actionhelp import hear
+from deskhelp import NOW
+from deskhelp import Desk as Community
+from sqlalchemy import select
+
+from actions import drafts
+from actions.changes import Inform
+from actions.complaint import OpenComplaint, ValidateComplaintForm
+from actions.context import Desk
+from actions.repair import OpenRepair, ValidateRepairForm
+from storage.models import Draft, Ticket
+from tickets import inquiries, questions
+from tickets.texts import say
+
+
+def inquiry_tickets(desk: Community) -> list[Ticket]:
+    return list(desk.session.scalars(select(Ticket).where(Ticket.kind == "ZX")))
+
+
+def test_a_place_behind_an_answer_is_kept_for_what_may_follow(desk: Community) -> None:
+    inquiries.note_told(desk.session, desk.resident("王芳"), "刷脸录入在哪弄", "face", "Q05", NOW)
+    assert hear(desk, "4栋1单元501", "inform", Inform()) == [say("reply.place_kept")]
+    kept = desk.session.scalars(select(Draft)).one()
+    assert kept.data["place"]["place_key"] == "P1/4/1/501" and not kept.data.get("faults")
+
+
+def test_thanks_end_a_report_of_nothing(desk: Community) -> None:
+    told = Desk(desk.session, desk.chat("王芳"), desk.actor("王芳"), NOW, "web:1", "4栋1单元501", {})
+    drafts.keep_place(told)
+    assert hear(desk, "行吧 谢了", "thanks", ValidateRepairForm(), OpenRepair()) == []
+    assert desk.session.scalar(select(Draft)) is None and desk.session.scalar(select(Ticket)) is None
+
+
+@pytest.mark.parametrize(("kind", "asked"), [("which_question", True), ("phone", False)])
+def test_a_fact_behind_offered_questions_goes_to_a_person_with_them(desk: Community, kind: str, asked: bool) -> None:
+    resident, words = desk.resident("王芳"), "快递柜超时收我钱"
+    questions.ask(desk.session, resident, kind, NOW, text=words, code="Q13")
+    hear(desk, "就大门口那个丰巢", "inform", Inform())
+    assert [one.symptom for one in inquiry_tickets(desk)] == ([f"{words}，就大门口那个丰巢"] if asked else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "pressed"),
+    [("都说了多少回了 你们就会说协调协调", True), ("保安就会骂人", False), ("你们就会糊弄 电梯天天坏", False)],
+)
+def test_scolding_right_behind_a_complaint_presses_it(desk: Community, text: str, pressed: bool) -> None:
+    ticket = desk.report("T09", kind="TS", symptom="楼上天天半夜蹦")
+    hear(desk, text, "file_complaint", ValidateComplaintForm(), OpenComplaint(), category="T18")
+    assert bool(desk.history(ticket, "urge")) is pressed
