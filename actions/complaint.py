@@ -194,7 +194,8 @@ def still_goes_on(desk: Desk) -> bool:
     own = finding.open_of(desk.session, desk.actor, kinds=("TS",))
     fresh = [one for one in own if desk.now - one.created_at <= GOES_ON]
     broken = failed_repair(desk.text) or things_in(desk.text)
-    if not fresh or broken or not goes_on(desk.text) or _names_place(desk):
+    told_on = goes_on(desk.text) or only_presses(desk.text)
+    if not fresh or broken or not told_on or _names_place(desk):
         return False
     _press(desk, verbs.load(desk.session, fresh[0].id), desk.text, angry=is_angry(desk.text))
     return True

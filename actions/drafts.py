@@ -18,7 +18,7 @@ from nlu.address import Address, lent
 from nlu.answers import read_answer
 from nlu.expected_time import format_window, parse_window
 from nlu.slots import find_phone
-from storage.models import Draft
+from storage.models import Draft, Ticket
 from tickets import emergencies, finding, places, questions
 from tickets.catalog import category
 from tickets.people import home_key
@@ -124,7 +124,10 @@ def merge_fault(desk: Desk, draft: Draft) -> None:
         # 「有水」 answers our question about the water; another word of the same kind is not another fault.
         answer = read_answer("detail", desk.text, desk.now)
         told = [] if answer and answer.flags else [one for one in told if one["code"][0] not in {c[0] for c in known}]
-    faults += [fault for fault in told if fault["code"] not in known or not faults]
+    if faults:
+        # 「就我家」 of a power cut is no second, unnamed fault.
+        told = [one for one in told if one["code"] not in known | {"X00"}]
+    faults += told
     faults = _left(faults, taken_back(desk.text))
     if not faults:
         _merge_place(desk, data)
@@ -133,6 +136,9 @@ def merge_fault(desk: Desk, draft: Draft) -> None:
     data["complaints"] = [*data.get("complaints", []), *beside]
     _merge_wishes(desk, data)
     _mark_urgent(desk, data["faults"])
+    for fault in data["faults"]:
+        if emergencies.locks_in(fault["code"], data["words"], desk.text):
+            fault["code"] = emergencies.LOCKED_IN
     save(desk, draft, data)
 
 
@@ -284,22 +290,33 @@ def home_place(desk: Desk, code: str) -> Where:
     """The place of a fault whose sender named none: the registered home, for a common fault the shared place near it where such
     a fault usually is; none where it may be anywhere, so that it is asked."""
     key = home_key(desk.session, desk.actor.resident)
-    if not key:
-        return Where() if category(code).common else _told_in_this_talk(desk)
     if not category(code).common:
-        return Where(key, place_display(desk.session, desk.community_id, key))
+        return Where(key, place_display(desk.session, desk.community_id, key)) if key else _told_in_this_talk(desk)
+    building = "" if key else _building_of_this_talk(desk)
+    if not (key or building):
+        return Where()
     spot = next((say(name) for name in (f"home_spot.{code}", f"home_spot.{code[0]}") if has_text(name)), "")
-    place = read_place(desk.session, desk.community_id, spot, resident=desk.actor.resident)
+    place = read_place(desk.session, desk.community_id, spot, resident=desk.actor.resident, draft=building or None)
     return Where(place.key, place.display, place.public) if place.action in SETTLED else Where()
 
 
 def _told_in_this_talk(desk: Desk) -> Where:
     """「卧室门吸也掉了」 of somebody without a registered home: in the flat they have just reported something in."""
-    own = finding.open_of(desk.session, desk.actor, kinds=("BX",)) if desk.actor.resident else []
-    for one in own:
-        if not one.public_area and places.is_exact(one.place_key) and desk.now - one.created_at <= THIS_TALK:
+    for one in _just_reported(desk):
+        if not one.public_area and places.is_exact(one.place_key):
             return Where(one.place_key, one.place_text)
     return Where()
+
+
+def _building_of_this_talk(desk: Desk) -> str:
+    """「还有信箱也关不上」: in the building of what they have just reported, as a draft; "" if it names none."""
+    last = _just_reported(desk)[:1] if adds(desk.text) else []
+    return lent([one.place_key for one in last])
+
+
+def _just_reported(desk: Desk) -> list[Ticket]:
+    own = finding.open_of(desk.session, desk.actor, kinds=("BX",)) if desk.actor.resident else []
+    return [one for one in own if desk.now - one.created_at <= THIS_TALK]
 
 
 def _merge_wishes(desk: Desk, data: dict[str, Any]) -> None:

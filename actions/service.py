@@ -7,7 +7,7 @@ from rasa_sdk.events import FollowupAction
 
 from actions import details, drafts
 from actions.changes import correct_latest, time_for_latest
-from actions.complaint import open_complaint
+from actions.complaint import open_complaint, still_goes_on
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_question
 from actions.progress import about_worker, when_it_comes
@@ -19,6 +19,8 @@ from tickets.words import asks_who_pays, form_asked_for, mocks
 
 LIKELY = 0.08
 SURELY_TALK = 0.8
+# Whether asked calmly or not: how far their matter is.
+WAITS = frozenset({"urge", "ask_progress"})
 # Not sure of it, but likely one of these: a piece of information about what was just reported, if something was.
 MORE = frozenset({"inform", "affirm", "deny", "report_repair", "reschedule"})
 
@@ -105,6 +107,12 @@ class Chitchat(DeskAction):
         return []
 
 
+def _who_pays(desk: Desk) -> bool:
+    if asked := asks_who_pays(desk.text):
+        answer_question(desk, desk.text)
+    return asked
+
+
 class Unsure(DeskAction):
     """Not understood: first the two likeliest readings as buttons, the second time a person with a ticket; never a loop."""
 
@@ -117,12 +125,11 @@ class Unsure(DeskAction):
             return []
         if form := form_asked_for(desk.text):
             return [FollowupAction(form)]
-        if about_worker(desk) or when_it_comes(desk):
-            return []
-        if asks_who_pays(desk.text):
-            answer_question(desk, desk.text)
+        if about_worker(desk) or when_it_comes(desk) or still_goes_on(desk) or _who_pays(desk):
             return []
         readings = [name for name, confidence in desk.readings if confidence > LIKELY]
+        if frozenset(readings[:2]) == WAITS:
+            return [FollowupAction("action_progress")]
         if readings[:1] == ["out_of_scope"]:
             desk.say("reply.out_of_scope")
             return []

@@ -515,6 +515,10 @@ def _note_detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome 
         question.data = {**question.data, "heard": True}
     else:
         questions.answered(question, turn.text, turn.now)
+    if emergencies.locks_in(ticket.code, ticket.symptom, turn.text):
+        words, key = f"{ticket.symptom} {turn.text}", f"{turn.key}:u"
+        emergencies.reported(turn.session, turn.conversation, turn.actor, emergencies.LOCKED_IN, words, key, turn.now)
+        return Outcome()
     if answer.phone:
         verbs.correct(turn.session, ticket, turn.actor, turn.now, contact_phone=answer.phone)
     raised = verbs.add_detail(turn.session, ticket, turn.actor, turn.text, turn.now, flags=dict(answer.flags))

@@ -5,6 +5,7 @@ Runs inside the transaction that stores the message, so the advice cannot get lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,13 +18,14 @@ from nlu.emergency import Emergency, detect, kind_of, of_category, playbook, que
 from nlu.slots import find_phone
 from storage.models import Assignment, Community, Conversation, Draft, Resident, Staff, Ticket
 from tickets import lifecycle, notify, questions, verbs
+from tickets.catalog import category
 from tickets.errors import NotAllowed, WrongStatus
 from tickets.people import Actor, each_once, home_key, leaders, managers, relations
 from tickets.places import is_exact, part_of, place_display, problem_text, read_place, told_in, unchecked
 from tickets.texts import LOCAL, has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
-from tickets.words import gets_worse
+from tickets.words import behind_door, gets_worse
 
 # A repeat of the same danger within this time is the same event, not a second ticket.
 SAME_EVENT = timedelta(hours=2)
@@ -41,6 +43,16 @@ NO_FORM = frozenset({"SELF"})
 FOLLOW_UP = {"LIFT": "L02"}
 # Whose crew already brings what the other danger needs, so that it is the same event (electrician and plumber go together).
 COVERS = {"WATER_ELEC": frozenset({"ELEC", "BURST"})}
+
+
+# The category of somebody who cannot get out, or whom nobody can get to.
+LOCKED_IN = "D02"
+
+
+def locks_in(code: str, symptom: str, text: str) -> bool:
+    """Whether `text` tells of a child or a fire behind the door that, by `symptom`, does not open: a danger (domain.md §3.4)."""
+    row = category(code)
+    return bool(row.ask == "locked" and re.search(row.ask_if, symptom) and behind_door(text))
 
 
 def screen(

@@ -8,7 +8,7 @@ from datetime import datetime
 from nlu.answers import read_answer
 from tickets.catalog import category
 from tickets.sla import raise_level
-from tickets.words import is_vulnerable, no_hurry, only_drips
+from tickets.words import has_stopped, is_vulnerable, no_hurry, only_drips
 
 # Facts of an answer that raise a class by one, with the category families they say anything about ("" = all).
 RAISING = {
@@ -19,6 +19,8 @@ RAISING = {
     "neighbours_too": "WEHG",
     "vulnerable": "",
 }
+# Leaks that wait a little once the water is shut off.
+SHUT_OFF = frozenset({"W01", "W03", "H01"})
 # Water or electricity where they must not be: life safety.
 HAZARDS = {"near_socket": "W", "smell": "E"}
 
@@ -41,6 +43,8 @@ def level_for(code: str, flags: Mapping[str, bool], *, urgent_said: bool = False
         return "U2"
     if flags.get("no_hurry") and level == "U2":
         return "U3"
+    if flags.get("stopped") and level == "U1" and code in SHUT_OFF:
+        return "U2"
     return level
 
 
@@ -57,6 +61,8 @@ def facts_in(text: str, now: datetime) -> dict[str, bool]:
         found["vulnerable"] = True
     if no_hurry(text):
         found["no_hurry"] = True
+    if has_stopped(text):
+        found["stopped"] = True
     if only_drips(text):
         # That a dripping tap does not close is the fault itself, nothing worse.
         found.pop("cannot_shut", None)

@@ -253,6 +253,11 @@ def is_vulnerable(text: str) -> bool:
     return _has("vulnerable", text)
 
 
+def behind_door(text: str) -> bool:
+    """「孩子在里面睡着呢」, 「锅里还煮着东西」 of a home that nobody can get into; 「没有老人孩子 火关了」 says the contrary."""
+    return _has_undenied("behind_door", "behind_door_denied", text)
+
+
 def no_hurry(text: str) -> bool:
     return _has("no_hurry", text)
 
@@ -260,6 +265,11 @@ def no_hurry(text: str) -> bool:
 def only_drips(text: str) -> bool:
     """Water in drops, and none that runs."""
     return _has("drips", text) and not _has("runs", text)
+
+
+def has_stopped(text: str) -> bool:
+    """「刚拧紧了 现在好了」, 「总阀关了」: water runs no more; 「关了还在滴」 says the contrary."""
+    return _has("stopped", text) and not _has("not_stopped", text)
 
 
 def drops_draft(text: str) -> bool:

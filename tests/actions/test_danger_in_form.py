@@ -6,6 +6,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+from actionhelp import hear
 from deskhelp import NOW
 from deskhelp import Desk as Community
 from sqlalchemy import select
@@ -13,8 +15,9 @@ from sqlalchemy import select
 from actions.context import Desk
 from actions.repair import OpenRepair, ValidateRepairForm
 from nlu.emergency import of_category, playbook
-from storage.models import Ticket
+from storage.models import Conversation, Identity, Ticket
 from tickets import questions
+from tickets.answering import Turn, try_answer
 from tickets.catalog import categories
 from tickets.urgency import is_danger
 
@@ -71,3 +74,36 @@ def test_every_category_that_is_a_danger_has_its_playbook() -> None:
         found = of_category(code, ASTHMA)
         assert found is not None and found.level == "U0", code
         assert playbook(found.kind).lines
+
+
+@pytest.mark.parametrize(
+    ("code", "first", "then", "alarm"),
+    [
+        ("D03", "门打不开 钥匙转不动", "我在外面 孩子在里面睡着呢", True),
+        ("D01", "忘带钥匙了", "锅里还煮着东西", True),
+        ("D01", "忘带钥匙了", "没有老人孩子 火关了", False),
+        ("D03", "门锁有点松", "家里有老人", False),
+    ],
+)
+def test_who_is_behind_the_door_makes_it_a_danger(
+    desk: Community, code: str, first: str, then: str, alarm: bool
+) -> None:
+    stranger = desk.stranger("路人")
+    desk.session.add(
+        Conversation(
+            channel="web",
+            chat_id="who",
+            identity=Identity(channel="web", external_id="who", resident=stranger.resident),
+        )
+    )
+    hear(desk, first, "report_repair", ValidateRepairForm(), by="路人", category=code, faults={first: code})
+    hear(desk, then, "inform", ValidateRepairForm(), by="路人")
+    assert ("D02" in [one for one, _ in tickets(desk)]) is alarm
+
+
+def test_the_answer_about_who_is_behind_the_door(desk: Community) -> None:
+    ticket = desk.report("D01", symptom="忘带钥匙了")
+    questions.ask(desk.session, desk.resident("王芳"), "detail", NOW, ticket=ticket)
+    turn = Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), "有个三岁的孩子在家", NOW, "web:2")
+    assert try_answer(turn) is not None
+    assert [one for one, _ in tickets(desk)] == ["D01", "D02"]
