@@ -131,14 +131,13 @@ def _told_of(others: list[Parts], places: list[Parts]) -> list[Parts]:
 
 def _rejoined(places: list[Parts]) -> list[Parts]:
     """「电梯门夹人 把我家老太太夹了 3号楼1单元」: a shared place without a building and a building without a home are one place."""
-    if len(places) != len(("shared", "building")):
-        return places
-    shared, building = places
-    within = shared.area and shared.scope not in ("estate", "garage") and not (shared.building or shared.unit)
-    home = building.room or building.door or building.alts or building.floor
-    if not within or not building.building or building.area or home:
-        return places
-    return [replace(building, area=shared.area, scope=shared.scope, relation="")]
+    match places:
+        case [shared, building]:
+            within = shared.area and shared.scope not in ("estate", "garage") and not (shared.building or shared.unit)
+            home = building.room or building.door or building.alts or building.floor
+            if within and building.building and not (building.area or home):
+                return [replace(building, area=shared.area, scope=shared.scope, relation="")]
+    return places
 
 
 class _Grouper:
