@@ -332,6 +332,15 @@ def _somebody_elses(desk: Desk, place: Address, resident: Resident | None) -> bo
     return verbs.home_differs(desk.session, resident, place.key)
 
 
+def _more_of_praise(desk: Desk) -> bool:
+    """「3号楼那个阿姨」 right behind praise or a suggestion: more of it; whether it was so."""
+    newest = finding.open_of(desk.session, desk.actor)[:1] if desk.actor.resident else []
+    told = [one for one in newest if one.kind in ("BY", "JY") and desk.now - one.created_at < FRESH_DETAIL]
+    for one in told:
+        _add_detail(desk, verbs.load(desk.session, one.id))
+    return bool(told)
+
+
 class Inform(DeskAction):
     """A bare place, time or phone with no form running: a correction or an addition to what is open, else a question back."""
 
@@ -341,7 +350,7 @@ class Inform(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if about_worker(desk) or (not _just_reported(desk) and details.taken(desk)):
             return []
-        if more_told(desk) or correct_latest(desk) or time_for_latest(desk):
+        if more_told(desk) or _more_of_praise(desk) or correct_latest(desk) or time_for_latest(desk):
             return []
         ticket = _correctable(desk)
         if ticket is not None:

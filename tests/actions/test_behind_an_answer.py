@@ -14,7 +14,7 @@ from actions.complaint import OpenComplaint, ValidateComplaintForm
 from actions.context import Desk
 from actions.repair import OpenRepair, ValidateRepairForm
 from storage.models import Draft, Ticket
-from tickets import inquiries, questions
+from tickets import inquiries, notify, questions
 from tickets.texts import say
 
 
@@ -34,6 +34,12 @@ def test_thanks_end_a_report_of_nothing(desk: Community) -> None:
     drafts.keep_place(told)
     assert hear(desk, "行吧 谢了", "thanks", ValidateRepairForm(), OpenRepair()) == []
     assert desk.session.scalar(select(Draft)) is None and desk.session.scalar(select(Ticket)) is None
+
+
+def test_who_was_meant_behind_praise_is_more_of_it(desk: Community) -> None:
+    praised = desk.report("B01", kind="BY", symptom="保洁把楼道拖得很亮")
+    assert hear(desk, "3号楼那个阿姨", "inform", Inform()) == [say(notify.detail_thanks(praised))]
+    assert [one.note for one in desk.history(praised, "comment")] == ["3号楼那个阿姨"]
 
 
 @pytest.mark.parametrize(("kind", "asked"), [("which_question", True), ("phone", False)])
