@@ -59,8 +59,8 @@ SPAN_FOLDS = 1
 """In so many folds spans are judged too: their model alone takes a third of the learning."""
 
 FILES = ("repair", "complaint", "question", "dialogue", "out_of_scope")
-ELSEWHERE = ("chat", "talk", "letters", "public")
-"""As people chat, what they say within a talk, and how they write to authorities and on public boards: longer, with side matters."""
+ELSEWHERE = ("chat", "plain", "talk", "letters", "public")
+"""As people chat, the commonest plain messages, what they say within a talk, and how they write to authorities and on public boards: longer, with side matters."""
 
 Spans = set[tuple[int, int, str]]
 
