@@ -225,6 +225,19 @@ def chosen(context: Context, text: str) -> Command | None:
     return replace(command, values={**command.values, "no": meant})
 
 
+def of_named_job(context: Context, text: str) -> Command | None:
+    """「6栋1001插座那个我去」: the worker's command about the one job on hand with that thing or room; None where none or several fit."""
+    found = re.fullmatch(_data()["of_named_job"], _words(text), re.DOTALL) if context.staff.role == "worker" else None
+    command = parse(found["rest"], "worker") if found else None
+    if found is None or command is None or command.values.get("no"):
+        return None
+    hand = [*_offers(context), *finding.jobs_of(context.session, context.staff)]
+    rooms = re.findall(r"\d{3,4}", found["what"])
+    there = [one for one in hand if any(room in one.place_key for room in rooms)]
+    meant = there if len(there) == 1 else finding.about(there or hand, found["what"])
+    return replace(command, ticket_id=meant[0].id) if len({one.id for one in meant}) == 1 else None
+
+
 def _withdraw_choice(context: Context) -> OpenQuestion | None:
     """The open question which ticket was meant, which whatever is said now answers or passes over."""
     waiting = questions.waiting(context.session, context.staff, context.now)

@@ -589,6 +589,7 @@ class Gateway:
         context = self._context(session, chat, actor, row) if actor.staff else None
         if context is not None:
             command = commands.chosen(context, row.text) or commands.parse(row.text, actor.role)
+            command = command or commands.of_named_job(context, row.text)
             if command and talking.is_for_desk(session, context.staff, command):
                 return self._command(context, command)
         if talked := self._in_talk(session, chat, actor, row, turn):

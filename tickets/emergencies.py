@@ -645,7 +645,8 @@ def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, te
             ticket.place_key, ticket.place_text = "", unchecked(place, text) or ticket.place_text
         if place.action == "ask" and _vague(ticket) and place.spans and _told_by(ticket, actor):
             # 「8栋」, and 「12A」 in the next message: the pieces belong together.
-            ticket.place_key, ticket.place_text = place.key, place.display or ticket.place_text or text[:PLACE_WORDS]
+            said = "".join(text[start:end] for start, end in place.spans)
+            ticket.place_key, ticket.place_text = place.key, place.display or ticket.place_text or said[:PLACE_WORDS]
     told = [*verbs.alarm_list(session, ticket.community_id, now)] if ticket.level == "U0" else []
     told += crew(session, ticket)
     for staff in each_once(told):

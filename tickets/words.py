@@ -250,7 +250,7 @@ def wants_complaint(text: str) -> bool:
 
 def is_vulnerable(text: str) -> bool:
     """Someone is affected who cannot help themselves (domain.md §3.5)."""
-    return _has("vulnerable", text)
+    return _has("vulnerable", text) and not _has("asks_quiet", text)
 
 
 def behind_door(text: str) -> bool:

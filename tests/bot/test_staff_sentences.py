@@ -320,6 +320,23 @@ def test_the_place_in_the_choice_says_which_job_was_meant(desk: Desk) -> None:
     assert command is not None and command.values["no"] == shown[1]
 
 
+@pytest.mark.parametrize(
+    ("words", "name", "which"),
+    [
+        ("1502马桶那个我到了", "arrive", 1),
+        ("天花板那个我到了", "arrive", 0),
+        ("电梯那个我到了", "", -1),
+        ("1502那个我到了", "", -1),
+    ],
+)
+def test_a_job_by_its_thing_or_room(desk: Desk, words: str, name: str, which: int) -> None:
+    jobs = [desk.accepted("W03", symptom="天花板漏水"), desk.accepted("W04", symptom="马桶堵了")]
+    context = Context(desk.session, desk.chat("王芳"), desk.actor("王师傅"), desk.staff("王师傅"), TEN, "test:2")
+    command = commands.of_named_job(context, words)
+    assert (command.name if command else "") == name
+    assert command is None or command.ticket_id == jobs[which].id
+
+
 def test_another_command_leaves_the_choice_behind(desk: Desk) -> None:
     ticket, _ = desk.accepted("W03"), desk.accepted("W04")
     type_(desk, "王师傅", "到咯")
