@@ -23,7 +23,7 @@ from tickets.places import part_of, problem_text
 from tickets.texts import has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
-from tickets.words import at_home, drops_draft, gives_up, is_angry
+from tickets.words import at_home, drops_draft, gives_up, is_angry, no_hurry
 
 GRIEVANCE = "T02"
 # The question about a fault of which a yes is a danger.
@@ -31,6 +31,7 @@ GAS_SMELL = "gas_smell"
 # How long somebody may think about whether a neighbour's report is the same as theirs.
 JOIN_WAIT = timedelta(minutes=10)
 SAME_TELLING = timedelta(hours=2)
+BRIEF = 12
 # Who is locked out stands before the door: no day is asked.
 AT_ONCE = frozenset({"D01"})
 # Each has a rule in data/rules/forms.yml.
@@ -98,7 +99,7 @@ def _parting(desk: Desk, draft: Draft) -> bool:
 
 def _told_more(desk: Desk) -> bool:
     """Nothing new: more about what was just reported, or where it is. The form ends and opens nothing for this message."""
-    if not details.taken(desk) and not _only_where(desk):
+    if not details.taken(desk) and not _only_where(desk) and not _can_wait(desk):
         return False
     drafts.save(desk, drafts.begin(desk, "BX"), {"told": desk.key})
     return True
@@ -111,6 +112,19 @@ def _only_where(desk: Desk) -> bool:
     own = finding.open_of(desk.session, desk.actor, kinds=("BX",))
     fresh = [one for one in own[:1] if one.code == desk.category and desk.now - one.created_at <= FRESH_DETAIL]
     return bool(fresh) and correct_latest(desk)
+
+
+def _can_wait(desk: Desk) -> bool:
+    """「射灯那个不急」 of one of the faults just told: a word about it, and no other fault. Whether it was so."""
+    if not no_hurry(desk.text) or len(desk.text) > BRIEF or drafts.find(desk, "BX") is not None:
+        return False
+    own = finding.open_of(desk.session, desk.actor, kinds=("BX",)) if desk.actor.resident else []
+    meant = finding.about([one for one in own if desk.now - one.created_at <= FRESH_DETAIL], desk.text)
+    for one in meant[:1]:
+        ticket = verbs.load(desk.session, one.id)
+        verbs.add_detail(desk.session, ticket, desk.actor, desk.text, desk.now, flags={"no_hurry": True})
+        desk.say(notify.detail_thanks(ticket))
+    return bool(meant)
 
 
 def _taken_in(desk: Desk) -> Draft | None:

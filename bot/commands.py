@@ -231,11 +231,12 @@ def of_named_job(context: Context, text: str) -> Command | None:
     command = parse(found["rest"], "worker") if found else None
     if found is None or command is None or command.values.get("no"):
         return None
-    hand = [*_offers(context), *finding.jobs_of(context.session, context.staff)]
+    # Offered and not yet confirmed, a job is in both lists.
+    hand = list(dict.fromkeys([*_offers(context), *finding.jobs_of(context.session, context.staff)]))
     rooms = re.findall(r"\d{3,4}", found["what"])
     there = [one for one in hand if any(room in one.place_key for room in rooms)]
     meant = there if len(there) == 1 else finding.about(there or hand, found["what"])
-    return replace(command, ticket_id=meant[0].id) if len({one.id for one in meant}) == 1 else None
+    return replace(command, ticket_id=meant[0].id) if len(meant) == 1 else None
 
 
 def _withdraw_choice(context: Context) -> OpenQuestion | None:

@@ -36,6 +36,13 @@ def test_thanks_end_a_report_of_nothing(desk: Community) -> None:
     assert desk.session.scalar(select(Draft)) is None and desk.session.scalar(select(Ticket)) is None
 
 
+def test_that_one_of_two_can_wait_is_no_third_fault(desk: Community) -> None:
+    drain, lamp = desk.report("W15", symptom="下水道反味"), desk.report("E04", symptom="客厅射灯灭了俩")
+    hear(desk, "射灯那个不急", "report_repair", ValidateRepairForm(), OpenRepair(), category="E04")
+    assert [len(desk.history(one, "comment")) + len(desk.history(one, "detail")) for one in (drain, lamp)] == [0, 1]
+    assert desk.session.scalar(select(Ticket.id).offset(2)) is None
+
+
 def test_who_was_meant_behind_praise_is_more_of_it(desk: Community) -> None:
     praised = desk.report("B01", kind="BY", symptom="保洁把楼道拖得很亮")
     assert hear(desk, "3号楼那个阿姨", "inform", Inform()) == [say(notify.detail_thanks(praised))]

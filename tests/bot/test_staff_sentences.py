@@ -337,6 +337,15 @@ def test_a_job_by_its_thing_or_room(desk: Desk, words: str, name: str, which: in
     assert command is None or command.ticket_id == jobs[which].id
 
 
+def test_a_job_by_its_room_that_is_only_offered(desk: Desk) -> None:
+    ticket = desk.report("W04", symptom="马桶堵了")
+    assert ticket.handler is not None
+    name = ticket.handler.name
+    context = Context(desk.session, desk.chat("王芳"), desk.actor(name), desk.staff(name), TEN, "test:2")
+    command = commands.of_named_job(context, "1502那个我接了")
+    assert command is not None and (command.name, command.ticket_id) == ("accept", ticket.id)
+
+
 def test_another_command_leaves_the_choice_behind(desk: Desk) -> None:
     ticket, _ = desk.accepted("W03"), desk.accepted("W04")
     type_(desk, "王师傅", "到咯")
