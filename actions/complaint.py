@@ -169,19 +169,18 @@ class OpenComplaint(DeskAction):
 def _pressed(desk: Desk, data: dict[str, Any]) -> Ticket | None:
     """The complaint still open that these words press, or say to go on (「昨天又闹到两点」): it is not told a second time."""
     words = str(data.get("words", ""))
-    presses = only_presses(words) or _scolds_on(desk, words)
+    own = finding.open_of(desk.session, desk.actor, kinds=("TS",))
+    presses = only_presses(words) or _scolds_on(desk, own, words)
     if not presses and (not goes_on(words) or _names_place(desk)):
         return None
-    own = finding.open_of(desk.session, desk.actor, kinds=("TS",))
     same = [one for one in own if one.code == data.get("code") and desk.now - one.created_at <= GOES_ON]
     meant = own if presses else same
     return verbs.load(desk.session, meant[0].id) if meant else None
 
 
-def _scolds_on(desk: Desk, words: str) -> bool:
-    """「都说了多少回了 你们就会协调」, minutes after a complaint: about that one."""
-    newest = finding.open_of(desk.session, desk.actor, kinds=("TS",))[:1]
-    just_told = any(desk.now - one.created_at <= drafts.THIS_TALK for one in newest)
+def _scolds_on(desk: Desk, own: list[Ticket], words: str) -> bool:
+    """「都说了多少回了 你们就会协调」, minutes after the newest of one's `own` complaints: about that one."""
+    just_told = any(desk.now - one.created_at <= drafts.THIS_TALK for one in own[:1])
     return just_told and scolds_handling(words) and not things_in(words)
 
 

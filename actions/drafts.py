@@ -302,7 +302,7 @@ def home_place(desk: Desk, code: str) -> Where:
 
 def _told_in_this_talk(desk: Desk) -> Where:
     """「卧室门吸也掉了」 of somebody without a registered home: in the flat they have just reported something in."""
-    for one in _just_reported(desk):
+    for one in just_reported(desk):
         if not one.public_area and places.is_exact(one.place_key):
             return Where(one.place_key, one.place_text)
     return Where()
@@ -310,13 +310,14 @@ def _told_in_this_talk(desk: Desk) -> Where:
 
 def _building_of_this_talk(desk: Desk) -> str:
     """「还有信箱也关不上」: in the building of what they have just reported, as a draft; "" if it names none."""
-    last = _just_reported(desk)[:1] if adds(desk.text) else []
+    last = just_reported(desk)[:1] if adds(desk.text) else []
     return lent([one.place_key for one in last])
 
 
-def _just_reported(desk: Desk) -> list[Ticket]:
+def just_reported(desk: Desk, within: timedelta = THIS_TALK) -> list[Ticket]:
+    """The faults this resident has reported a moment ago and that are not over, newest first."""
     own = finding.open_of(desk.session, desk.actor, kinds=("BX",)) if desk.actor.resident else []
-    return [one for one in own if desk.now - one.created_at <= THIS_TALK]
+    return [one for one in own if desk.now - one.created_at <= within]
 
 
 def _merge_wishes(desk: Desk, data: dict[str, Any]) -> None:

@@ -118,8 +118,7 @@ def _can_wait(desk: Desk) -> bool:
     """「射灯那个不急」 of one of the faults just told: a word about it, and no other fault. Whether it was so."""
     if not no_hurry(desk.text) or len(desk.text) > BRIEF or drafts.find(desk, "BX") is not None:
         return False
-    own = finding.open_of(desk.session, desk.actor, kinds=("BX",)) if desk.actor.resident else []
-    meant = finding.about([one for one in own if desk.now - one.created_at <= FRESH_DETAIL], desk.text)
+    meant = finding.about(drafts.just_reported(desk, FRESH_DETAIL), desk.text)
     for one in meant[:1]:
         ticket = verbs.load(desk.session, one.id)
         verbs.add_detail(desk.session, ticket, desk.actor, desk.text, desk.now, flags={"no_hurry": True})

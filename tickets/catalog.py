@@ -36,10 +36,14 @@ class Category:
         """Whether it is usually a fault of what everybody shares."""
         return self.zone == "common"
 
+    def may_ask(self, words: str) -> bool:
+        """Whether what this category asks belongs to a report in these words."""
+        return bool(re.search(self.ask_if, words))
+
     def question(self, words: str) -> str:
         """The key of what is asked about a report in these words, unless they tell it already; it may have no text."""
         told = _told().get(self.ask)
-        asked = re.search(self.ask_if, words) and not (told and re.search(told, words))
+        asked = self.may_ask(words) and not (told and re.search(told, words))
         return f"ask.{self.ask}" if asked else ""
 
 

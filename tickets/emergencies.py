@@ -5,7 +5,6 @@ Runs inside the transaction that stores the message, so the advice cannot get lo
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -52,7 +51,7 @@ LOCKED_IN = "D02"
 def locks_in(code: str, symptom: str, text: str) -> bool:
     """Whether `text` tells of a child or a fire behind the door that, by `symptom`, does not open: a danger (domain.md §3.4)."""
     row = category(code)
-    return bool(row.ask == "locked" and re.search(row.ask_if, symptom) and behind_door(text))
+    return row.ask == "locked" and row.may_ask(symptom) and behind_door(text)
 
 
 def screen(

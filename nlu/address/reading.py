@@ -163,8 +163,7 @@ class _Grouper:
                 self.used.append(token)
                 self.end = token.end
         self._close()
-        places = [part for part in self.done if not part.empty]
-        places = _rejoined(places)
+        places = _rejoined([part for part in self.done if not part.empty])
         others = [part for part in places if "reporter" not in part.flags]
         return _told_of(others, places) or others or places, self.used
 
