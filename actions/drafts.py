@@ -238,8 +238,10 @@ def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], building: s
         place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=building)
     if place.action == "none" and several and own != desk.text and not draft_key:
         whole = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
-        # 「马桶堵了，还有走廊堆了纸箱」: the corridor of one clause is not where the toilet of another stands.
-        place = place if whole.public and not category(fault["code"]).common else whole
+        if whole.public and not category(fault["code"]).common:
+            # 「马桶堵了，还有走廊堆了纸箱」: the corridor of one clause is not where the toilet of another stands.
+            whole = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident, at_home=True)
+        place = whole
     fields = _place_fields(desk, fault["code"], affected(desk, place), fault)
     return {**fault, **fields, "code": _where_it_is(fault["code"], fields)}
 

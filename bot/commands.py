@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from bot import leading, matters, papers, talking
 from bot.speech import Command, Context, Reply, place_in_list
 from bot.speech import find_ticket as _ticket
+from nlu.address import NONE
 from nlu.expected_time import parse_until, parse_window
 from nlu.normalize import normalize
 from nlu.slots import find_money_fen
@@ -49,7 +50,7 @@ def _grammar() -> list[tuple[str, str, re.Pattern[str]]]:
 
 
 def _compile(pattern: str, number: str) -> re.Pattern[str]:
-    for name, words in asking.parts().items():
+    for name, words in {**asking.parts(), "WHEN": _data()["when"]}.items():
         pattern = pattern.replace(name, f"(?:{words})")
     parts = pattern.split("NO")
     numbered = "".join(part + number.replace("noK", f"no{index}") for index, part in enumerate(parts[:-1])) + parts[-1]
@@ -272,9 +273,13 @@ def _done(ticket: Ticket) -> Reply:
 
 
 def _accept(context: Context, command: Command) -> Reply:
-    ticket = _ticket(context, command, lambda: _offers(context))
+    when, offers = command.values.get("when"), _offers(context)
+    if when and not (offers or command.values["no"] or command.ticket_id):
+        # 「好的，下午两点去」 about a job he has already.
+        return _appointment(context, command)
+    ticket = _ticket(context, command, lambda: offers)
     verbs.accept(context.session, ticket, context.actor, context.now)
-    return Reply("")
+    return _appointment(context, replace(command, ticket_id=ticket.id)) if when else Reply("")
 
 
 def _decline(context: Context, command: Command) -> Reply:
@@ -321,6 +326,11 @@ def _set_out(context: Context, command: Command) -> Reply:
 def _arrive(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context) or _offers(context))
     verbs.arrive(context.session, ticket, context.actor, context.now)
+    note = command.values.get("note", "")
+    if note and emergencies.danger(ticket):
+        emergencies.add_words(context.session, ticket, context.actor, NONE, note, context.now)
+    elif note:
+        verbs.comment(context.session, ticket, context.actor, note, context.now)
     return Reply(say("staff.arrived", no=ticket.ticket_no, at=clock(ticket.arrived_at, context.now)))
 
 

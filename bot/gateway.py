@@ -207,7 +207,7 @@ class Gateway:
 
     def _screen(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> None:
         """Danger first, in the same transaction: by words, weighed by the trained model where there is one (domain.md §3.1)."""
-        if not row.text or (actor.staff and self._is_no_report(session, actor.staff, row.text)):
+        if not row.text or (actor.staff and self._is_no_report(self._context(session, chat, actor, row), row.text)):
             return
         found = detect(row.text, fear=self._fear)
         if found is None:
@@ -228,11 +228,16 @@ class Gateway:
             row.done_at = None
             row.payload = {**row.payload, "left": beside, "restart": True}
 
-    def _is_no_report(self, session: Session, staff: Staff, text: str) -> bool:
+    def _is_no_report(self, context: Context, text: str) -> bool:
         """A command, a question about dangers (「今天有人打架吗」), or a word to a resident (「您那边还有煤气味吗」): no danger a
-        colleague tells of."""
-        asked = commands.parse(text, staff.role) is not None or asks_of_dangers(text)
-        return asked or bool(talks.active_of(session, staff))
+        colleague tells of. 「到了，已经报警」 belongs to the danger he was sent to; without one it may tell of a new one."""
+        session, staff = context.session, context.staff
+        if asks_of_dangers(text) or talks.active_of(session, staff):
+            return True
+        command = commands.parse(text, staff.role) or commands.of_named_job(context, text)
+        if command and command.name == "arrive" and command.values.get("note"):
+            return bool(emergencies.jobs_of(session, staff))
+        return command is not None
 
     def _edit(self, session: Session, chat: Conversation, row: InboxMessage, edits: str) -> None:
         """What nobody has read yet is read as it stands now; what was answered is corrected by a message of its own."""

@@ -11,6 +11,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -126,7 +127,7 @@ class Reader:
             "location": _marked(spans, "location"),
             "symptom": _marked(spans, "symptom"),
             "place": self._place(text),
-            **_exact_values(text, now),
+            **_exact_values(text, intent, now),
         }
 
     def _faults(
@@ -188,18 +189,24 @@ class Reader:
         places: list[Json | None] = []
         for (code, _, _), piece, place in zip(told, pieces, own, strict=True):
             if place is None:
-                place = None if shared and not category(code).common else whole
+                place = self._place(text, at_home=True) if shared and not category(code).common else whole
             elif building and not place["building"]:
                 place = self._place(piece, lent([building], unit=not place["unit"]))
             places.append(place)
         return places
 
-    def _place(self, text: str, draft: str = "") -> Json | None:
+    def _place(self, text: str, draft: str = "", *, at_home: bool = False) -> Json | None:
         if self._register is None:
-            place = stated(text)
+            place = stated(text, at_home=at_home)
             return _levels(within(place, draft) if place and draft else place)
-        found = resolve(text, self._register, draft=draft or None)
-        return None if found.action == "none" else _levels(levels_of(found.key, self._register))
+        found = resolve(text, self._register, draft=draft or None, at_home=at_home)
+        if found.action == "none":
+            return None
+        if "/" in found.key:
+            return _levels(levels_of(found.key, self._register))
+        # 「隔壁」 of nobody knows whom, or a building that there is not: no more than the words say.
+        said = stated(text, at_home=at_home) or Levels()
+        return _levels(replace(said, key=found.key))
 
 
 def _start(span: Span) -> int:
@@ -260,10 +267,14 @@ def _ranked(name: str, confidence: float) -> Json:
     return {"name": name, "confidence": round(confidence, _DIGITS)}
 
 
-def _exact_values(text: str, now: datetime) -> Json:
+_NO_WISH = frozenset({QUESTION, "praise", "chitchat", "out_of_scope"})
+"""Intents whose times are told or asked about, and not when somebody may come."""
+
+
+def _exact_values(text: str, intent: str, now: datetime) -> Json:
     """What the parsers read exactly."""
     return {
-        "expected_time": _time(parse_window(text, now)),
+        "expected_time": None if intent in _NO_WISH else _time(parse_window(text, now)),
         "phone": find_phone(text) or None,
         "ticket_no": find_ticket_no(text) or None,
         "score": _score(text),

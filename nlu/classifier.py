@@ -225,6 +225,15 @@ def _softmax(scores: Chances) -> Chances:
     return result
 
 
+_SURE_FIRST = 0.8
+
+
+def _of_first(said: Prediction, first: Clause) -> Prediction:
+    others = tuple(one for one in said.category_ranking if one[0] != first.category)
+    best = (first.category, first.confidence)
+    return replace(said, category=best[0], category_confidence=best[1], category_ranking=(best, *others))
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """Chances of every intent, and what those of categories and dangers are worked out from when somebody asks."""
@@ -262,6 +271,9 @@ class Model:
         if said.intent != REPAIR:
             return replace(said, faults=tuple(segments.faults(None)))
         faults = tuple(segments.faults(said.category_ranking[0] if said.category_ranking else None))
+        if len(faults) > 1 and faults[0].confidence >= _SURE_FIRST:
+            # With several faults the category of a message is that of the first (docs/labelling.md).
+            said = _of_first(said, faults[0])
         return replace(said, faults=faults, grievance=segments.blame(), complaints=tuple(segments.complaints()))
 
     def classify(self, text: str) -> Prediction:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import pairwise
 from operator import add
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,6 +45,12 @@ class Span:
     label: str
     text: str
     confidence: float
+
+
+@cache
+def _list_number() -> re.Pattern[str]:
+    """What begins the next thing of a list; no span goes over it."""
+    return re.compile(lists()["list_number"])
 
 
 def _floors(label: str, intent: str) -> tuple[float, float]:
@@ -86,10 +93,12 @@ class Tagger:
         self._crf.set(_observations(done.text))
         floors = {label: _floors(label, intent) for label, *_ in self._labels}
         least = min((likely for _, likely in floors.values()), default=_SURE)
+        borders = [match.start() for match in _list_number().finditer(done.text)]
         found = [
-            self._span(done, start, end, label, chance)
+            self._span(done, first, last, label, chance)
             for label, chances in self._chances(len(done.text), least)
             for start, end, chance in _named(*floors[label], *chances)
+            for first, last in pairwise([start, *(at for at in borders if start < at < end), end])
         ]
         return _apart(found)
 
@@ -115,6 +124,8 @@ class Tagger:
         return tuple((name, begin, inside if inside in tags else "") for name, begin, inside in pairs if begin in tags)
 
     def _span(self, done: Normalized, start: int, end: int, label: str, chance: float) -> Span:
+        number = _list_number().match(done.text, start)
+        start = min(number.end(), end) if number else start
         first, last = done.source_span(start, end)
         return Span(first, last, label, done.original[first:last], round(chance, 3))
 

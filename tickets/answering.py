@@ -210,9 +210,7 @@ def _drop_draft(turn: Turn, asked_at: datetime | None) -> Outcome | None:
     rest = dropped(turn.text)
     if rest is None or gives_up(turn.text):
         return None
-    draft = turn.session.scalar(
-        select(Draft).where(Draft.conversation_id == turn.conversation.id, Draft.parked.is_(False))
-    )
+    draft = _open_draft(turn)
     if draft is None or (asked_at and asked_at > draft.updated_at):
         return None
     turn.session.delete(draft)
@@ -262,7 +260,7 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
         return None
     if is_over(turn.text, emergencies.danger(ticket)):
         return _over(turn, ticket)
-    if leaves_topic(turn.text):
+    if leaves_topic(turn.text) or _says_where_else(turn, question):
         return None
     phone = find_phone(turn.text)
     if phone and not ticket.contact_phone:
@@ -283,6 +281,20 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
         return Outcome(say("reply.phone_noted", tail=phone[-4:]))
     noted = emergencies.noted_text(turn.session, turn.actor, ticket, place)
     return Outcome("\n".join(filter(None, (emergencies.if_worse(ticket, turn.text), noted))))
+
+
+def _says_where_else(turn: Turn, question: OpenQuestion) -> bool:
+    """「4栋1单元602」 to a form that asks where another fault is, which was told after the alarm."""
+    draft = _open_draft(turn)
+    asked = draft is not None and draft.kind == "BX" and draft.updated_at > question.asked_at
+    if not asked or corrects(turn.text) or question.ticket is None:
+        return False
+    return read_place(turn.session, question.ticket.community_id, turn.text).action != "none"
+
+
+def _open_draft(turn: Turn) -> Draft | None:
+    query = select(Draft).where(Draft.conversation_id == turn.conversation.id, Draft.parked.is_(False))
+    return turn.session.scalar(query)
 
 
 def _place_in_danger(turn: Turn, ticket: Ticket) -> Address:

@@ -668,6 +668,9 @@ def crew(session: Session, ticket: Ticket) -> list[Staff]:
 def _clearer(ticket: Ticket, place: Address) -> bool:
     if place.action not in ("ok", "echo", "confirm") or place.key == ticket.place_key:
         return False
+    if ticket.public_area and part_of(ticket.place_key, "building") and not (place.public or place.corrected):
+        # The flat of who tells of a stuck lift is no clearer place for it.
+        return False
     told_first = not is_told(ticket) and not place.source_key
     return _vague(ticket) or told_first or place.corrected
 

@@ -44,14 +44,16 @@ def read_place(
     resident: Resident | None = None,
     draft: str | None = None,
     last: Ticket | None = None,
+    at_home: bool = False,
 ) -> Address:
-    """What `text` says about a place, with what is known about its sender (domain.md §4.1)."""
+    """What `text` says about a place, or about homes only (`at_home`), with what is known about its sender (domain.md §4.1)."""
     return resolve(
         text,
         register_of(session, community_id),
         bound=home_key(session, resident),
         draft=draft or None,
         last=last.place_key or None if last else None,
+        at_home=at_home,
     )
 
 

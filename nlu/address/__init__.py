@@ -25,12 +25,21 @@ __all__ = ["NONE", "NOT_ADDRESS", "Address", "Levels", "lent", "levels_of", "res
 
 
 def resolve(
-    text: str, register: Register, *, bound: str | None = None, draft: str | None = None, last: str | None = None
+    text: str,
+    register: Register,
+    *,
+    bound: str | None = None,
+    draft: str | None = None,
+    last: str | None = None,
+    at_home: bool = False,
 ) -> Address:
-    """The place a message names, completed from the sender's flat, the open draft or the last ticket."""
+    """The place a message names, completed from the sender's flat, the open draft or the last ticket. `at_home`: only the homes
+    in it, for what cannot be broken in a shared place (「对讲机没声音 另外单元门关不严 4栋1单元602」)."""
     lexicon = lexicon_of(register)
     open_parts = tuple(parse_key(draft, register)) if draft else ()
     reading = read_places(text, lexicon, open_parts)
+    if at_home:
+        reading = replace(reading, parts=_homes(reading.parts))
     if not reading.parts and not reading.denied:
         return NONE
     home = register.places.get(bound or "")
@@ -44,14 +53,22 @@ def resolve(
     return replace(combine(answers, register), spans=reading.spans, name=reading.name, phone=reading.phone)
 
 
-def stated(text: str) -> Levels | None:
-    """The first place a text states, by grammar alone: for when no register can say what exists (domain.md §4.1)."""
+def _homes(parts: Iterable[Parts]) -> tuple[Parts, ...]:
+    """The homes among places, without the shared place before their door."""
+    return tuple(replace(one, area="", scope="", relation="") for one in parts if one.room or one.door)
+
+
+def stated(text: str, *, at_home: bool = False) -> Levels | None:
+    """The first place a text states, or the first home (`at_home`), by grammar alone: for when no register can say what exists
+    (domain.md §4.1)."""
     lexicon, words = lexicon_of(_unregistered()), wording()["unregistered"]
     text = re.sub(f"{words['name']}|{words['garden']}", lambda found: " " * len(found[0]), text)
     reading = read_places(text, lexicon, ())
     if not reading.parts and len(text) <= _BARE_CHARS:
         # A message that is only a number may be a room; with more around it a number is not trusted.
         reading = read_places(text, lexicon, (Parts(),))
+    if at_home:
+        reading = replace(reading, parts=_homes(reading.parts))
     if not reading.parts:
         room = re.search(words["room"], text)
         return _levels(Parts(room=room["room"])) if room else None

@@ -109,7 +109,8 @@ class Lexicon:
         yield from self._chains()
         yield from self._levels()
         for name in ("own_unit", "own_building", "own_floor", "self", "above", "below", "opposite", "beside"):
-            yield name, relative[name]
+            # 我楼上 is above, and not 我楼
+            yield name, f"(?:{relative[name]})" + ("(?![上下道梯])" if name == "own_building" else "")
         yield "reporter", relative["reporter"]
         yield "everyone", relative["everyone"]
         yield "area", self.area
@@ -128,7 +129,7 @@ class Lexicon:
         yield (
             "villa",
             rf"(?:{villa})?(?<!\d)(?P<vr>\d{{1,2}}){row} ?(?:(?P<vn>\d{{1,2}})(?:号|栋|户|#)?)?(?![\d楼])"
-            + (rf"|(?:{villa}) ?(?P<vr2>\d{{1,2}})[-#](?P<vn2>\d{{1,2}})(?!\d)|(?:{villa})"),
+            + (rf"|(?:{villa}) ?(?P<vr2>\d{{1,2}})(?:[-#]|栋|幢|号楼)(?P<vn2>\d{{1,2}})(?!\d|[层楼单])号?|(?:{villa})"),
         )
         yield "space", self._space()
         yield "level", self._garage_level()

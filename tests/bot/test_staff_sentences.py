@@ -6,10 +6,11 @@ from datetime import datetime
 
 import pytest
 from deskhelp import Desk, at
+from sqlalchemy import select
 
 from bot import commands
 from bot.commands import Context, Reply
-from storage.models import InboxMessage, Ticket
+from storage.models import InboxMessage, Ticket, TicketEvent
 from tickets import verbs
 from tickets.errors import DeskError, NotFound, PhotoNeeded, WrongStatus
 from tickets.texts import say
@@ -89,6 +90,16 @@ def test_a_survey_from_the_order_to_the_plan(desk: Desk) -> None:
         ("supervisor", "0063加急", "level"),
         ("supervisor", "0063降成U3 已关阀", "level"),
         ("supervisor", "0063让小刘去", "assign"),
+        ("worker", "二十分钟到", "set_out"),
+        ("worker", "半个小时左右过去", "set_out"),
+        ("worker", "下午两点去", "appointment"),
+        ("worker", "0063 我明天上午去修", "appointment"),
+        ("worker", "我接了，下午两点去", "accept"),
+        ("worker", "换好了电也通了", "finish"),
+        ("worker", "到了 是水管裂了 要换", "arrive"),
+        ("worker", "到了 没人应", "not_home"),
+        ("worker", "今天去看了是主板坏了", ""),
+        ("worker", "明天去买配件", ""),
         ("worker", "1502到了一包货", ""),
         ("supervisor", "1502漏水", ""),
     ],
@@ -104,6 +115,24 @@ def test_the_part_has_come_for_a_job_nobody_paused(desk: Desk) -> None:
     ticket = desk.accepted()
     type_(desk, "王师傅", f"{ticket.tail}货到了 我现在去装")
     assert ticket.on_the_way_at == TEN
+
+
+def test_a_job_is_taken_with_the_hour_of_the_visit(desk: Desk) -> None:
+    ticket = desk.report()
+    worker = ticket.handler
+    assert worker is not None
+    assert ticket.ticket_no in type_(desk, worker.name, "我接了，下午两点去").text
+    assert verbs.open_question(desk.session, ticket, "appointment") is not None
+    # Of a job he has already it is the hour alone.
+    assert ticket.ticket_no in type_(desk, worker.name, "好的，下午三点去").text
+
+
+def test_what_is_found_on_arriving_is_kept(desk: Desk) -> None:
+    ticket = desk.accepted()
+    type_(desk, "王师傅", "到了 是水管裂了 要换")
+    assert ticket.arrived_at == TEN
+    told = select(TicketEvent.note).where(TicketEvent.ticket_id == ticket.id, TicketEvent.action == "comment")
+    assert desk.session.scalars(told).all() == ["是水管裂了 要换"]
 
 
 def test_words_about_a_ticket_that_are_no_command_touch_nothing(desk: Desk) -> None:

@@ -113,7 +113,39 @@ def test_an_emergency_is_a_repair_of_its_code_and_class() -> None:
 def test_without_a_register_places_are_read_by_grammar_alone() -> None:
     place = reader(False).read("28号楼3单元1203厨房漏水", NOW)["place"]
     assert (place["building"], place["unit"], place["room"]) == ("28", "3", "1203")
-    assert reader(True).read("28号楼3单元1203厨房漏水", NOW)["place"]["key"] == "invalid"
+    unknown = reader(True).read("28号楼3单元1203厨房漏水", NOW)["place"]
+    assert (unknown["key"], unknown["building"], unknown["unit"], unknown["room"]) == ("invalid", "28", "3", "1203")
+
+
+def test_the_flat_behind_a_shared_place_is_that_of_what_is_broken_at_home() -> None:
+    text = "对讲机没声音，另外楼下单元门关不严 4栋1单元602"
+    for registered, homes in ((True, ["P1/4/1/602", "PUB:P1/4/1/F1/单元门"]), (False, ["?/4/1/602", None])):
+        places = [fault["place"]["key"] for fault in reader(registered).read(text, NOW)["faults"]]
+        assert [want in (place, None) for want, place in zip(homes, places, strict=True)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("text", "wished"),
+    [
+        ("马桶堵了 明天下午来修", True),
+        ("今天电梯是不是在检修", False),
+        ("给周师傅点个赞，昨晚十二点还来帮我关阀门", False),
+    ],
+)
+def test_a_time_that_is_asked_about_or_told_is_no_wish(text: str, wished: bool) -> None:
+    assert (reader().read(text, NOW)["expected_time"] is not None) is wished
+
+
+def test_the_category_of_a_message_is_that_of_its_first_fault() -> None:
+    found = reader().read("4栋2单元1704，马桶堵了，客厅灯不亮，还有阳台窗户关不严", NOW)
+    assert [fault["category"] for fault in found["faults"]] == ["W04", "E04", "D04"]
+    assert found["category"] == "W04"
+
+
+def test_no_span_goes_over_the_number_of_a_list() -> None:
+    found = reader().read("①卫生间地漏返臭②厨房水槽下水慢③入户门锁生锈", NOW)
+    assert not any(mark in span["text"] for span in found["symptom"] + found["location"] for mark in "①②③")
+    assert len(found["symptom"]) == 3
 
 
 @pytest.mark.parametrize(("text", "score"), [("给4分吧", 4), ("态度5分质量3分", [5, 3]), ("你好", None)])

@@ -289,3 +289,30 @@ def test_what_is_right_of_a_wrong_place_is_kept(wrong: str, then: str, key: str)
 )
 def test_a_row_of_things_is_no_row_of_villas(text: str, villa: bool) -> None:
     assert at(text).key.startswith("V/1") is villa
+
+
+@pytest.mark.parametrize(
+    ("text", "home"),
+    [
+        ("对讲机没声音，另外楼下单元门关不严 4栋1单元602", "P1/4/1/602"),
+        ("我家马桶堵了 还有楼道灯不亮 3栋2单元1502", "P1/3/2/1502"),
+        ("马桶堵了，还有3栋走廊堆了纸箱", "not an address"),
+    ],
+)
+def test_the_home_before_whose_door_a_shared_place_is(text: str, home: str) -> None:
+    assert resolve(text, REGISTER, at_home=True).key == home
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("别墅3栋5号院子里灯不亮", "V/3/-/5"),
+        ("我楼上天天半夜放音乐", "not an address"),
+        ("我家大门锁拧不开了", "not an address"),
+        ("我家大门口堆垃圾", "PUB:-/-/-/-/大门口"),
+        ("7栋2单元的电梯一到10楼就抖", "PUB:P1/7/2/-/电梯"),
+        ("1到3楼都没电", "PUB:?/?/?/F1-F3/整层"),
+    ],
+)
+def test_words_that_contain_a_place(text: str, key: str) -> None:
+    assert at(text).key == key

@@ -276,6 +276,23 @@ def test_a_place_that_was_told_is_left_only_when_it_is_corrected(desk: Desk) -> 
     assert said("不对，在地库B2，灯旁边", 4) == "地下B2层·地库"
 
 
+def test_who_tells_of_a_stuck_lift_gives_a_flat_for_what_is_broken_there(desk: Desk) -> None:
+    """「空调不制冷」 while the alarm lasts is a report of its own, and the flat is for that; the crew stays at the lift."""
+    assert look(desk, {"LIFT": 0.9})
+    ticket = emergency(desk)
+    assert ticket is not None
+    reply_to(desk, "4栋1单元的电梯")
+    lift = ticket.place_key
+    assert lift.startswith("PUB:P1/4/1")
+    reply_to(desk, "我住602")
+    assert ticket.place_key == lift
+    later = NOW + timedelta(minutes=3)
+    assert hear(desk, "空调不制冷", later) is None
+    desk.session.add(Draft(conversation_id=desk.chat("王芳").id, kind="BX", data={"faults": []}, updated_at=later))
+    assert hear(desk, "4栋1单元602", later + timedelta(minutes=1)) is None
+    assert hear(desk, "里面的人说闷", later + timedelta(minutes=2)) is not None
+
+
 def test_a_danger_is_where_the_half_told_fault_is(desk: Desk) -> None:
     """「我是3栋1单元301 水管…」, then 「爆了」."""
     fault = {"code": "W04", "words": "水管", "place_key": "P1/3/1/301", "place_text": "一期3栋1单元301室"}
