@@ -49,6 +49,8 @@ class Cancel(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if form := form_asked_for(desk.text):
             return [FollowupAction(form)]
+        if _names_a_day(desk):
+            return Reschedule().act(desk, tracker)
         half_told = drafts.find(desk, "BX")
         if half_told and (gone := drafts.take_back(desk, half_told)):
             desk.say("reply.fault_dropped", what=gone)
@@ -74,6 +76,12 @@ class Cancel(DeskAction):
         else:
             _cancel_one(desk, verbs.load(desk.session, tickets[0].id))
         return []
+
+
+def _names_a_day(desk: Desk) -> bool:
+    """「那算了周一吧」: another day, and no cancellation."""
+    window = parse_window(desk.text, desk.now)
+    return bool(window and window.end and not window.avoid) and not plainly_cancels(desk.text)
 
 
 def _taken_back(desk: Desk) -> list[Ticket]:
@@ -257,6 +265,9 @@ def time_for_latest(desk: Desk) -> bool:
     ticket = _correctable(desk)
     window = parse_window(desk.text, desk.now, asked=True)
     if ticket is None or window is None or not window.end or window.avoid or desk.actor.resident is None:
+        return False
+    if ticket.kind != "BX":
+        # 「就1点多到3点」: when the noise is, and no visit.
         return False
     set_window(details.turn_of(desk), ticket, window)
     desk.done()

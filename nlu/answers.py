@@ -421,6 +421,8 @@ def _consent(question: _Question) -> Answer | None:
         return answer("agree")
     if question.has("consent.later"):
         return answer("ask", later=True)
+    if question.has("consent.failed"):
+        return None
     refused = question.has("consent.refuse")
     rest = _lex().rx("consent.refuse").sub("□", body)
     if question.has("consent.ask") and question.is_elsewhere and not refused:

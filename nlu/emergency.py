@@ -148,12 +148,19 @@ class Guard:
     unless: re.Pattern[str] | None
     whole: re.Pattern[str] | None = None
     whole_unless: re.Pattern[str] | None = None
+    calms: bool = False
 
     def applies_to(self, text: str) -> bool:
         """Whether the message as a whole leaves room for this doubt; asked once per message, so cost stays linear."""
         if self.whole is not None and not self.whole.search(text):
             return False
         return self.whole_unless is None or not self.whole_unless.search(text)
+
+    def reassures(self, text: str) -> bool:
+        """Whether a message is told to be harmless as a whole, whatever a danger might be read from (「烟感没电池了」)."""
+        if not self.calms or not self.applies_to(text):
+            return False
+        return self.trigger is None or bool(self.trigger.search(text))
 
     def fits(self, context: _Context) -> bool:
         wanted = (
@@ -313,7 +320,8 @@ class _Compiler:
             raise ValueError(f"guard {name}: outcome must be null, check or advise, not {outcome!r}")
         parts = {key: self.optional(item.get(key)) for key in _GUARD_CONDITIONS}
         # The part after a double underscore only tells variants of one guard apart.
-        return Guard(name=name.split("__")[0], outcome=outcome, question=item.get("question", ""), **parts)
+        question, calms = item.get("question", ""), item.get("calms", False)
+        return Guard(name=name.split("__")[0], outcome=outcome, question=question, calms=calms, **parts)
 
 
 @cache
@@ -413,11 +421,17 @@ def suspect(
     Nothing is lost by it: it can ask or raise an alarm, never call one off (domain.md §3.1).
     """
     rules = rules if rules is not None else _default_rules()
-    if not rules.place_marks.sub("", normalize(text).text):
+    plain = normalize(text).text
+    if not rules.place_marks.sub("", plain):
         # 「刚在 7栋302」 says nothing to be afraid of.
         return None
     name = max(dangers, key=lambda one: dangers[one], default="")
     chance = rules.weighing.chance(dangers, name) if dangers else 0.0
+    if chance >= ASK and any(guard.reassures(plain) for guard in rules.guards):
+        # Who says that it is harmless is asked where the model is sure, and left alone where it only doubts.
+        if chance < SURE:
+            return None
+        reports, grave = False, False
     if chance < (ASK if reports else SURE):
         return _of_grave(category, text, rules) if grave and sum(dangers.values()) >= FEARED else None
     kind = next(one for one in rules.kinds if one.name == name)

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from nlu.address import NONE, Address
 from nlu.answers import CANCEL, STILL_FAULTY, Answer, read_answer
 from nlu.expected_time import Window, format_window, parse_window
-from nlu.slots import Scores, find_phone, find_salutation
+from nlu.slots import Scores, find_phone, find_salutation, find_scores
 from storage.models import Conversation, Draft, Follower, OpenQuestion, Resident, Ticket
 from tickets import complaints, emergencies, finding, hearing, inquiries, notify, questions, talks, verbs
 from tickets.catalog import category
@@ -58,6 +58,7 @@ from tickets.words import (
     resumes_draft,
     self_check_yes,
     shouts,
+    taken_back,
     things_in,
     told_beside,
     wants_it_after_all,
@@ -129,8 +130,8 @@ def _after_all(turn: Turn) -> Outcome | None:
     rest = wants_it_after_all(turn.text)
     if turn.actor.resident is None or rest is None:
         return None
-    last = finding.last_of(turn.session, turn.actor, kinds=("BX",))
-    if last is None or last.status != "cancelled" or not last.closed_at or turn.now - last.closed_at > AFTER_ALL:
+    last = finding.last_cancelled(turn.session, turn.actor, turn.now - AFTER_ALL)
+    if last is None:
         return None
     return Outcome(resume=" ".join(filter(None, (last.place_text, last.symptom, rest))))
 
@@ -200,7 +201,8 @@ def _told_despite(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
     for question in waiting:
         data = question.data
         if question.kind == "safety" and not (data.get("knowledge") or data.get("passed") or is_greeting(turn.text)):
-            question.data = {**data, "passed": True}
+            # 「门把手先别修了」 of who was asked whether somebody is shut in: nobody is.
+            question.data = {**data, "passed": True, "denied": bool(taken_back(turn.text))}
             return Outcome(resume=f"{data['text']}，{turn.text}")
     return None
 
@@ -259,8 +261,9 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     if ticket is None or ticket.status not in OPEN or turn.actor.resident is None:
         return None
     if is_over(turn.text, emergencies.danger(ticket)):
+        question.data = {**question.data, "over": True}
         return _over(turn, ticket)
-    if leaves_topic(turn.text) or _says_where_else(turn, question):
+    if leaves_topic(turn.text) or _says_where_else(turn, question) or _past_danger(turn, question, ticket):
         return None
     phone = find_phone(turn.text)
     if phone and not ticket.contact_phone:
@@ -281,6 +284,12 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
         return Outcome(say("reply.phone_noted", tail=phone[-4:]))
     noted = emergencies.noted_text(turn.session, turn.actor, ticket, place)
     return Outcome("\n".join(filter(None, (emergencies.if_worse(ticket, turn.text), noted))))
+
+
+def _past_danger(turn: Turn, question: OpenQuestion, ticket: Ticket) -> bool:
+    """Who has said that it is over speaks of other things, unless it begins again."""
+    begins = is_medical(turn.text) or emergencies.if_worse(ticket, turn.text)
+    return bool(question.data.get("over")) and not begins
 
 
 def _says_where_else(turn: Turn, question: OpenQuestion) -> bool:
@@ -515,7 +524,7 @@ def _another_matter(turn: Turn, ticket: Ticket, code: str, certain: bool) -> boo
 
 def _note_detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
     ticket = _ticket(turn, question)
-    if opens_another(turn.text) or _elsewhere(turn, ticket):
+    if opens_another(turn.text) or _elsewhere(turn, ticket) or find_scores(turn.text).marks:
         return None
     if is_assent(turn.text) or asks_about_worker(turn.text):
         return None

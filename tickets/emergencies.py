@@ -69,6 +69,9 @@ def screen(
             session, conversation, actor, found, _with_asked(session, actor, found, text, now), source_key, now
         )
         return True
+    if _running(session, actor, now) is not None:
+        # 「我老婆有点头晕」 while the gas escapes is news for the crew, and nothing to ask about.
+        return False
     question = question_text(found.question)
     if found.verdict == "advise":
         question = f"{_advice(session, actor, found.kind, text)}\n{question}"
@@ -304,7 +307,8 @@ def _known(
 def _running(session: Session, actor: Actor, now: datetime) -> Ticket | None:
     """The emergency this person is telling about right now."""
     person = actor.resident or actor.staff
-    assert person is not None
+    if person is None:
+        return None
     asked = (one.ticket for one in questions.waiting(session, person, now) if one.kind == "emergency")
     return next((ticket for ticket in asked if ticket and ticket.status in lifecycle.OPEN), None)
 
@@ -391,16 +395,15 @@ def _where(
 def _where_unsaid(
     session: Session, community: int, actor: Actor, now: datetime, running: Ticket | None, told: tuple[str, str]
 ) -> tuple[str, str]:
-    """The emergency that is already running, else the place told so far for a fault (`told`), else the home this person has just
-    reported something in (「马桶水快漫出来了」 after 「马桶堵了」), else the registered one."""
+    """The emergency that is already running, else the place told so far for a fault (`told`), else where this person has just
+    reported something (「马桶水快漫出来了」 after 「马桶堵了」), else the registered one."""
     if running is not None:
         return running.place_key, running.place_text
     if is_exact(told[0]):
         return told
-    last = _reported_lately(session, actor, now)
-    if last and not last.public_area and is_exact(last.place_key):
+    last, home = _reported_lately(session, actor, now), home_key(session, actor.resident)
+    if last and is_exact(last.place_key) and not (home and last.public_area):
         return last.place_key, last.place_text
-    home = home_key(session, actor.resident)
     return (home, place_display(session, community, home)) if home else ("", "")
 
 

@@ -151,6 +151,14 @@ def last_of(session: Session, actor: Actor, *, kinds: tuple[str, ...] = ()) -> T
     return session.scalars(query.limit(1)).first()
 
 
+def last_cancelled(session: Session, actor: Actor, since: datetime) -> Ticket | None:
+    """The repair that this resident took back last, if that was after `since`."""
+    if actor.resident is None:
+        return None
+    query = select(Ticket).where(Ticket.reporter_id == actor.resident.id, Ticket.kind == "BX", Ticket.closed_at > since)
+    return session.scalar(query.where(Ticket.status == "cancelled").order_by(Ticket.closed_at.desc()).limit(1))
+
+
 def the_one(tickets: list[Ticket], now: datetime) -> Ticket:
     """The only ticket of a list. Raises NoTicket for none, WhichTicket (with the choices, also as buttons) for several."""
     if not tickets:

@@ -10,7 +10,7 @@ from deskhelp import NOW
 from deskhelp import Desk as Community
 from sqlalchemy import select
 
-from actions.changes import Cancel, Correct, Deny
+from actions.changes import Cancel, Correct, Deny, Inform
 from actions.rating import NotFixed
 from actions.repair import OpenRepair, ValidateRepairForm
 from storage.models import Draft, Ticket
@@ -168,3 +168,15 @@ def test_a_wrong_time_is_put_right_when_nothing_is_asked_any_more(desk: Communit
     assert not hear(desk, "不是 后天上午", "correct", Correct())
     assert lamp.wanted_label == drain.wanted_label != "明天上午"
     assert hear(desk, "不是马桶 是地漏", "correct", Correct()), "the worker reads it as it was said"
+
+
+def test_another_day_is_no_cancellation(desk: Community) -> None:
+    ticket = desk.report("W02", symptom="厨房水龙头滴水")
+    hear(desk, "那算了周一吧", "cancel", Cancel())
+    assert ticket.status == "assigned" and "周一" in ticket.wanted_label
+
+
+def test_the_hours_of_a_noise_are_no_visit(desk: Community) -> None:
+    ticket = desk.report("T09", kind="TS", symptom="楼上半夜拖椅子")
+    hear(desk, "就1点多到3点", "inform", Inform())
+    assert not ticket.wanted_label

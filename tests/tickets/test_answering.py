@@ -448,6 +448,29 @@ def test_another_thing_is_no_yes(desk: Desk, text: str, alarm: bool) -> None:
     assert bool(tickets(desk)) is alarm
 
 
+def test_what_is_not_wanted_any_more_was_no_danger(desk: Desk) -> None:
+    asked_safety(desk)
+    (question,) = questions.waiting(desk.session, desk.resident("王芳"), NOW)
+    outcome = answer(desk, "灶那个先别修了", at("09:01"))
+    assert outcome is not None and outcome.resume
+    assert question.data["denied"] and tickets(desk) == []
+
+
+def test_the_repair_taken_back_last_is_wanted_after_all(desk: Desk) -> None:
+    lamp, lock = desk.report("E04", symptom="客厅灯不亮"), desk.report("D03", symptom="门锁转不动")
+    verbs.cancel(desk.session, lamp, desk.actor("王芳"), "不用了", NOW)
+    outcome = answer(desk, "还是修吧 换了也不亮", at("09:05"))
+    assert outcome is not None and "客厅灯不亮" in outcome.resume
+    assert lock.status == "assigned"
+
+
+def test_stars_are_no_detail_of_the_next_fault(desk: Desk) -> None:
+    closed = desk.closed()
+    desk.report("E04", symptom="厨房灯闪")
+    assert answer(desk, "五星", NOW + timedelta(minutes=1)) is not None
+    assert (closed.score_attitude, closed.score_quality) == (5, 5)
+
+
 def test_a_time_put_right_is_no_word_about_danger(desk: Desk) -> None:
     asked_safety(desk)
     (question,) = questions.waiting(desk.session, desk.resident("王芳"), NOW)

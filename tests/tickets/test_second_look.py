@@ -94,6 +94,24 @@ def test_a_danger_that_its_reporter_calls_over_is_checked(desk: Desk) -> None:
     assert any("没事了" in text for text in desk.session.scalars(select(OutboxMessage.text)))
 
 
+def test_who_said_that_it_is_over_speaks_of_other_things(desk: Desk) -> None:
+    assert look(desk, {"LIFT": 0.9})
+    reply_to(desk, "人出来了 没事了")
+    assert hear(desk, "马桶水箱一直响", NOW + timedelta(minutes=1)) is None
+    assert hear(desk, "催催", NOW + timedelta(minutes=2)) is None
+    assert hear(desk, "她头晕站不起来", NOW + timedelta(minutes=3)) is not None
+
+
+def test_a_doubt_while_the_alarm_runs_goes_to_the_crew(desk: Desk) -> None:
+    assert look(desk, {"GAS": 0.9})
+    found = detect("我老婆有点头晕")
+    assert found is not None and found.verdict != "alarm"
+    chat, actor = desk.chat("王芳"), desk.actor("王芳")
+    assert not emergencies.screen(desk.session, chat, actor, found, "我老婆有点头晕", "web:1", NOW)
+    assert reply_to(desk, "我老婆有点头晕", NOW + timedelta(minutes=1)) == say("reply.emergency_medical")
+    assert "①" in reply_to(desk, "要不要关总闸", NOW + timedelta(minutes=2))
+
+
 def screened(desk: Desk, text: str, now: datetime) -> None:
     """A message of 王芳 in which words tell of a danger."""
     found = detect(text)
