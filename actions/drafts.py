@@ -192,16 +192,23 @@ def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
     clauses = told or [{"text": desk.text, "category": desk.category or "X00", "confidence": 1.0}]
     sure = 0.5 if continuing else 0.0 if _names_something(desk) else GUESS
     return [
-        {"code": _believed(desk, str(one["category"] or "X00")), "words": str(one["text"]).strip("，,。 ")}
+        {
+            "code": _believed(desk, str(one["category"] or "X00"), alone=len(clauses) == 1),
+            "words": str(one["text"]).strip("，,。 "),
+        }
         for one in clauses
         if float(one.get("confidence", 1.0)) >= sure and not bare_request(str(one["text"]))
     ]
 
 
-def _believed(desk: Desk, code: str) -> str:
-    """The category of a fault; one that is itself a danger only where a danger is feared, else the next likely one."""
+def _believed(desk: Desk, code: str, *, alone: bool) -> str:
+    """The category of a fault; one that is itself a danger only where a danger is feared, else what it is without one, or the
+    next likely one."""
     if not is_danger(code) or emergencies.is_feared(desk.session, desk.actor, desk.dangers, desk.text, desk.now):
         return code
+    if not alone:
+        # What else is likely was said of the message as a whole, which tells of other things.
+        return category(code).milder or "X00"
     likely = (str(one["name"]) for one in desk.message.get("category_ranking") or [])
     return next((one for one in likely if category(one).level.startswith("U") and not is_danger(one)), "X00")
 

@@ -201,8 +201,11 @@ def _told_despite(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
     for question in waiting:
         data = question.data
         if question.kind == "safety" and not (data.get("knowledge") or data.get("passed") or is_greeting(turn.text)):
-            # 「门把手先别修了」 of who was asked whether somebody is shut in: nobody is.
-            question.data = {**data, "passed": True, "denied": bool(taken_back(turn.text))}
+            question.data = {**data, "passed": True}
+            if taken_back(turn.text):
+                # 「门把手先别修了」 of who was asked whether somebody is shut in: nobody is.
+                question.data = {**data, "denied": True}
+                questions.answered(question, turn.text, turn.now)
             return Outcome(resume=f"{data['text']}，{turn.text}")
     return None
 
@@ -339,9 +342,11 @@ def _over(turn: Turn, ticket: Ticket) -> Outcome:
 
 def _gone_on(turn: Turn, question: OpenQuestion, answer: Answer) -> bool:
     """「不是 后天上午」 puts a time right, 「对了 卧室门吸也掉了」 tells of another thing: no word about the danger."""
+    timed = parse_window(turn.text, turn.now) is not None
     if answer.verdict == "no":
-        return parse_window(turn.text, turn.now) is not None
-    return not begins_with_yes(turn.text) and bool(things_in(turn.text) - things_in(str(question.data["text"])))
+        return timed
+    other = bool(things_in(turn.text) - things_in(str(question.data["text"])))
+    return not begins_with_yes(turn.text) and (timed or other)
 
 
 def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:

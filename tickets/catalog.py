@@ -16,7 +16,8 @@ from tickets.texts import DATA
 @dataclass(frozen=True)
 class Category:
     """One row of the taxonomy. `trades` in the order they are tried; `zone` private (户), common (公) or judged on site (判).
-    `shared`: the codes of the same fault in what all share, inside a building and outside of any."""
+    `shared`: the codes of the same fault in what all share, inside a building and outside of any. `milder`: what a danger is where
+    nobody is in danger."""
 
     code: str
     name: str
@@ -30,6 +31,7 @@ class Category:
     survey: bool = False
     asks: str = ""
     answer_days: int = 1
+    milder: str = ""
 
     @property
     def common(self) -> bool:

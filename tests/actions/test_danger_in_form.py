@@ -107,3 +107,9 @@ def test_the_answer_about_who_is_behind_the_door(desk: Community) -> None:
     turn = Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), "有个三岁的孩子在家", NOW, "web:2")
     assert try_answer(turn) is not None
     assert [one for one, _ in tickets(desk)] == ["D01", "D02"]
+
+
+def test_a_broken_handle_beside_another_fault_is_that_of_a_door(desk: Community) -> None:
+    """Of several faults the next likely category would be that of the others."""
+    told(desk, "厨房水龙头滴水 顺便厕所门把手掉了", {"厨房水龙头滴水": "W02", "顺便厕所门把手掉了": "D02"}, 0.0)
+    assert [code for code, _ in tickets(desk)] == ["W02", "D03"]

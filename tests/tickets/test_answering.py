@@ -438,7 +438,13 @@ def test_a_no_that_names_things_is_read_with_what_was_told(desk: Desk, text: str
 
 @pytest.mark.parametrize(
     ("text", "alarm"),
-    [("对了 卧室门吸也掉了", False), ("还有个反光镜碎了", False), ("是的 煤气灶那边", True), ("有 味道更大了", True)],
+    [
+        ("对了 卧室门吸也掉了", False),
+        ("呃 明天有事 改周一", False),
+        ("还有个反光镜碎了", False),
+        ("是的 煤气灶那边", True),
+        ("有 味道更大了", True),
+    ],
 )
 def test_another_thing_is_no_yes(desk: Desk, text: str, alarm: bool) -> None:
     asked_safety(desk)
