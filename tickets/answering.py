@@ -202,7 +202,7 @@ def _told_despite(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
         data = question.data
         if question.kind == "safety" and not (data.get("knowledge") or data.get("passed") or is_greeting(turn.text)):
             question.data = {**data, "passed": True}
-            if taken_back(turn.text):
+            if things_in(taken_back(turn.text)):
                 # 「门把手先别修了」 of who was asked whether somebody is shut in: nobody is.
                 question.data = {**data, "denied": True}
                 questions.answered(question, turn.text, turn.now)

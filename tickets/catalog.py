@@ -17,7 +17,7 @@ from tickets.texts import DATA
 class Category:
     """One row of the taxonomy. `trades` in the order they are tried; `zone` private (户), common (公) or judged on site (判).
     `shared`: the codes of the same fault in what all share, inside a building and outside of any. `milder`: what a danger is where
-    nobody is in danger."""
+    nobody is in danger. `confidential`: not everybody on duty hears of it."""
 
     code: str
     name: str
@@ -32,6 +32,7 @@ class Category:
     asks: str = ""
     answer_days: int = 1
     milder: str = ""
+    confidential: bool = False
 
     @property
     def common(self) -> bool:

@@ -317,7 +317,7 @@ def _alert_duty(session: Session, ticket: Ticket, now: datetime) -> None:
     """Loss under way, nobody in danger: everyone on duty but the manager (with U0 `verbs.open_ticket` has told him too)."""
     if ticket.level == "U0":
         return
-    everyone = verbs.alarm_list(session, ticket.community_id, now)
+    everyone = verbs.alarm_list(session, ticket.community_id, ticket.code, now)
     told = [one for one in everyone if one.role != "manager" and one.id != ticket.handler_id]
     verbs.escalate(session, ticket, now, "push.alarm", told, extra=str(ticket.detail["staff_extra"]))
 
@@ -396,7 +396,7 @@ def _where_unsaid(
     session: Session, community: int, actor: Actor, now: datetime, running: Ticket | None, told: tuple[str, str]
 ) -> tuple[str, str]:
     """The emergency that is already running, else the place told so far for a fault (`told`), else where this person has just
-    reported something (「马桶水快漫出来了」 after 「马桶堵了」), else the registered one."""
+    reported something (「马桶水快漫出来了」 after 「马桶堵了」), else the registered home, which goes before a shared place."""
     if running is not None:
         return running.place_key, running.place_text
     if is_exact(told[0]):
@@ -649,7 +649,7 @@ def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, te
             # 「8栋」, and 「12A」 in the next message: the pieces belong together.
             said = "".join(text[start:end] for start, end in place.spans)
             ticket.place_key, ticket.place_text = place.key, place.display or ticket.place_text or said[:PLACE_WORDS]
-    told = [*verbs.alarm_list(session, ticket.community_id, now)] if ticket.level == "U0" else []
+    told = [*verbs.alarm_list(session, ticket.community_id, ticket.code, now)] if ticket.level == "U0" else []
     told += crew(session, ticket)
     for staff in each_once(told):
         key = "push.emergency_place" if clearer else "push.emergency_update"
@@ -690,7 +690,10 @@ def _vague(ticket: Ticket) -> bool:
 
 def unanswered(session: Session, data: dict[str, str], words: str, community_id: int, now: datetime, key: str) -> None:
     """Nobody answered the safety question: the duty people are told of a suspicion (domain.md §3.1)."""
-    for staff in [*verbs.alarm_list(session, community_id, now), *managers(session, community_id)]:
+    for staff in [
+        *verbs.alarm_list(session, community_id, kind_of(data["danger"]).code, now),
+        *managers(session, community_id),
+    ]:
         notify.push(
             session, staff, say("push.suspected", words=words), key=f"{key}:{staff.id}", now=now, priority=notify.URGENT
         )

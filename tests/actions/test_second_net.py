@@ -52,6 +52,9 @@ def test_a_sure_fear_is_an_alarm(desk: Community) -> None:
     turn(desk, Chitchat(), {"SELF": 0.7})
     [ticket] = desk.session.scalars(select(Ticket))
     assert (ticket.code, ticket.level, ticket.symptom) == ("M03", "U0", WORDS)
+    # Plumbers and electricians, who learn of every other danger, hear nothing of it.
+    told = [desk.staff(name) for name in desk.told() if name != "王芳"]
+    assert told and all(one.role == "manager" or one.department in ("security", "desk") for one in told)
 
 
 def test_small_talk_and_colleagues_are_answered(desk: Community) -> None:

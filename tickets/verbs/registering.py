@@ -160,13 +160,18 @@ def start_repair(session: Session, ticket: Ticket, event: TicketEvent, now: date
 
 def alarm(session: Session, ticket: Ticket, event: TicketEvent, now: datetime) -> None:
     """Life safety: guards, engineering, desk on duty and the manager learn of it at once (domain.md §3.4 c)."""
-    for staff in alarm_list(session, ticket.community_id, now):
+    for staff in alarm_list(session, ticket.community_id, ticket.code, now):
         notify.tell_staff(session, staff, ticket, event, "push.alarm", now, extra=staff_extra(ticket))
 
 
-def alarm_list(session: Session, community_id: int, now: datetime) -> list[Staff]:
-    """Whom a danger to life is told at once: leaders, the desk, and guards, plumbers and electricians on duty."""
+def alarm_list(session: Session, community_id: int, code: str, now: datetime) -> list[Staff]:
+    """Whom a danger of this category is told at once: leaders, the desk, and guards, plumbers and electricians on duty. What is
+    confidential (somebody wants to die, domain.md §3.4) only the manager, the desk and the department that looks after it."""
+    row = category(code)
     everyone = session.scalars(select(Staff).where(Staff.community_id == community_id, Staff.active).order_by(Staff.id))
+    if row.confidential:
+        near = [one for one in everyone if one.role == "manager" or one.department in (row.department, "desk")]
+        return [one for one in near if one.role != "worker" or on_shift(one, now)]
     return [
         one
         for one in everyone
