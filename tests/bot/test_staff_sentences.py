@@ -110,6 +110,8 @@ def test_a_survey_from_the_order_to_the_plan(desk: Desk) -> None:
         ("worker", "路上堵 晚半小时", "set_out"),
         ("worker", "缺个灯座 明天才有货", "hold"),
         ("worker", "手上活", "my_jobs"),
+        ("worker", "先干哪个", "my_jobs"),
+        ("supervisor", "0063怎么取消了", "status"),
         ("worker", "到了 是水管裂了 要换", "arrive"),
         ("worker", "到了 没人应", "not_home"),
         ("worker", "今天去看了是主板坏了", ""),
