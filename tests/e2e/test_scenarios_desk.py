@@ -371,7 +371,10 @@ def test_every_playbook_advises_first_and_then_registers_and_alarms(desk: Stack,
     assert heard[0] == book.advice(text, place_known=is_told(ticket), **numbers)
     assert not ("01" in text and "告诉我位置" in heard[0]), "a home that was told is not asked"
     alarmed = told(desk, ticket, "push.alarm") | told(desk, ticket, "push.card")
-    assert alarmed >= {"李工", "刘队", "小刘", "客服小周"} | ({"马经理"} if level == "U0" else set())
+    near = {"刘队", "小刘", "客服小周"} | ({"马经理"} if level == "U0" else set())
+    assert alarmed >= near
+    # Words of suicide are for nobody else.
+    assert ({"李工", "王师傅", "赵师傅"} & alarmed == set()) if kind == "SELF" else "李工" in alarmed
     with desk.session() as session:
         alarm = session.query(OutboxMessage).filter(
             OutboxMessage.ticket_id == ticket.id, OutboxMessage.dedupe_key.contains(":push.alarm:")
