@@ -81,7 +81,7 @@ class Cancel(DeskAction):
 def _names_a_day(desk: Desk) -> bool:
     """「那算了周一吧」: another day, and no cancellation."""
     window = parse_window(desk.text, desk.now)
-    return bool(window and window.end and not window.avoid) and not plainly_cancels(desk.text)
+    return window is not None and window.is_visit and not plainly_cancels(desk.text)
 
 
 def _taken_back(desk: Desk) -> list[Ticket]:
@@ -249,7 +249,7 @@ def correct_latest(desk: Desk) -> bool:
 def _retimed(desk: Desk) -> bool:
     """「不是 后天上午」: another visit time for what was told last and everything told with it; whether the message held one."""
     ticket, window = _correctable(desk), parse_window(desk.text, desk.now)
-    if ticket is None or not ticket.wanted_label or window is None or window.avoid or not window.end:
+    if ticket is None or not ticket.wanted_label or window is None or not window.is_visit:
         return False
     if desk.actor.resident is None or things_in(desk.text):
         return False
@@ -263,11 +263,11 @@ def _retimed(desk: Desk) -> bool:
 def time_for_latest(desk: Desk) -> bool:
     """Nothing but a time: when the visit for the newest matter shall be; whether the message held one."""
     ticket = _correctable(desk)
-    window = parse_window(desk.text, desk.now, asked=True)
-    if ticket is None or window is None or not window.end or window.avoid or desk.actor.resident is None:
+    if ticket is None or ticket.kind != "BX" or desk.actor.resident is None:
+        # 「就1点多到3点」 behind a complaint is when the noise is, and no visit.
         return False
-    if ticket.kind != "BX":
-        # 「就1点多到3点」: when the noise is, and no visit.
+    window = parse_window(desk.text, desk.now, asked=True)
+    if window is None or not window.is_visit:
         return False
     set_window(details.turn_of(desk), ticket, window)
     desk.done()

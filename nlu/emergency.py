@@ -427,15 +427,14 @@ def suspect(
         return None
     name = max(dangers, key=lambda one: dangers[one], default="")
     chance = rules.weighing.chance(dangers, name) if dangers else 0.0
-    if chance >= ASK and any(guard.reassures(plain) for guard in rules.guards):
-        # Who says that it is harmless is asked where the model is sure, and left alone where it only doubts.
-        if chance < SURE:
-            return None
-        reports, grave = False, False
+    # Who says that it is harmless is asked where the model is sure, and left alone where it only doubts.
+    calmed = chance >= ASK and any(guard.reassures(plain) for guard in rules.guards)
+    if calmed and chance < SURE:
+        return None
     if chance < (ASK if reports else SURE):
         return _of_grave(category, text, rules) if grave and sum(dangers.values()) >= FEARED else None
     kind = next(one for one in rules.kinds if one.name == name)
-    question = "" if reports and chance >= SURE else f"{kind.name}.default"
+    question = "" if reports and chance >= SURE and not calmed else f"{kind.name}.default"
     code = category if category in kind.codes else kind.code
     return Emergency(kind.name, "check" if question else "alarm", code, kind.level, text, "model", question)
 

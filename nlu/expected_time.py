@@ -40,6 +40,11 @@ class Window:
     label: str
     avoid: bool = False
 
+    @property
+    def is_visit(self) -> bool:
+        """Whether somebody may come then, and until when is known."""
+        return self.end is not None and not self.avoid
+
 
 @dataclass(frozen=True, slots=True)
 class Period:

@@ -266,7 +266,7 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     if is_over(turn.text, emergencies.danger(ticket)):
         question.data = {**question.data, "over": True}
         return _over(turn, ticket)
-    if leaves_topic(turn.text) or _says_where_else(turn, question) or _past_danger(turn, question, ticket):
+    if leaves_topic(turn.text) or _past_danger(turn, question, ticket) or _says_where_else(turn, question):
         return None
     phone = find_phone(turn.text)
     if phone and not ticket.contact_phone:
@@ -549,7 +549,7 @@ def _note_detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome 
         verbs.correct(turn.session, ticket, turn.actor, turn.now, contact_phone=answer.phone)
     raised = verbs.add_detail(turn.session, ticket, turn.actor, turn.text, turn.now, flags=dict(answer.flags))
     noted = say("reply.phone_noted", tail=answer.phone[-4:]) if answer.phone else ""
-    if answer.window and not answer.window.avoid and answer.window.end:
+    if answer.window and answer.window.is_visit:
         for one in told_together(turn, ticket, timed=corrects(turn.text)):
             set_window(turn, one, answer.window)
         return Outcome(noted, resume=answer.fresh)

@@ -690,10 +690,7 @@ def _vague(ticket: Ticket) -> bool:
 
 def unanswered(session: Session, data: dict[str, str], words: str, community_id: int, now: datetime, key: str) -> None:
     """Nobody answered the safety question: the duty people are told of a suspicion (domain.md §3.1)."""
-    for staff in [
-        *verbs.alarm_list(session, community_id, kind_of(data["danger"]).code, now),
-        *managers(session, community_id),
-    ]:
+    for staff in verbs.alarm_list(session, community_id, kind_of(data["danger"]).code, now):
         notify.push(
             session, staff, say("push.suspected", words=words), key=f"{key}:{staff.id}", now=now, priority=notify.URGENT
         )
