@@ -143,6 +143,8 @@ def _rest_of(desk: Desk) -> None:
 
 
 class Reschedule(DeskAction):
+    faults_beside = True
+
     def name(self) -> str:
         return "action_reschedule"
 

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from rasa_sdk import Action, Tracker
+from rasa_sdk.events import FollowupAction
 from rasa_sdk.executor import CollectingDispatcher
 from sqlalchemy.orm import Session
 
@@ -161,6 +162,9 @@ class DeskAction(Action, ABC):  # type: ignore[misc]
     @abstractmethod
     def act(self, desk: Desk, tracker: Tracker) -> Events: ...
 
+    faults_beside: ClassVar[bool] = False
+    """Whether a fault told in the same message (「改周五吧，还有晾衣杆断了」) is taken up next."""
+
     def give_way(self, desk: Desk) -> Events:
         """What is left to do when the model fears a danger that no word gave away, and it was asked about or is an alarm."""
         return []
@@ -193,11 +197,17 @@ class DeskAction(Action, ABC):  # type: ignore[misc]
                 if _feared(desk):
                     desk.done()
                     return self.give_way(desk)
-                return self.act(desk, tracker)
+                events = self.act(desk, tracker)
         except DeskError as error:
             audit.refused(desk.session, desk.community_id, desk.actor, error, desk.now)
             desk.answers = [(say(f"error.{error.code}", **error.facts), ())]
+            events = []
+        return [*events, *self._taken_up(desk, tracker, events)]
+
+    def _taken_up(self, desk: Desk, tracker: Tracker, events: Events) -> Events:
+        if not self.faults_beside or not desk.faults or any(one.get("event") == "followup" for one in events):
             return []
+        return [] if (tracker.active_loop or {}).get("name") else [FollowupAction("repair_form")]
 
     def _speak(self, desk: Desk, dispatcher: CollectingDispatcher) -> None:
         for answer in desk.answers:

@@ -14,6 +14,8 @@ from tickets.answering import Turn, try_detail
 from tickets.places import told_in
 
 CERTAIN = 0.95
+# Beside any other wish a fault is another one.
+REPORTS = frozenset({"report_repair", "file_complaint"})
 STILL_TELLING = timedelta(hours=1)
 
 
@@ -23,7 +25,7 @@ def taken(desk: Desk) -> bool:
     draft = desk.session.scalar(select(Draft).where(Draft.conversation_id == desk.conversation.id))
     if desk.actor.staff:
         return not _reporting(desk, draft) and _asked_back(desk, desk.actor.staff)
-    if draft is not None or len(desk.faults) > 1:
+    if draft is not None or len(desk.faults) > 1 or (desk.faults and desk.intent not in REPORTS):
         return False
     turn = turn_of(desk)
     code = desk.category if desk.intent == "report_repair" else ""

@@ -6,7 +6,6 @@ from functools import lru_cache
 from zlib import crc32
 
 from rasa_sdk import Tracker
-from rasa_sdk.events import FollowupAction
 
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
@@ -30,6 +29,8 @@ def _base() -> KnowledgeBase:
 
 
 class AnswerQuestion(DeskAction):
+    faults_beside = True
+
     def name(self) -> str:
         return "action_answer_question"
 
@@ -47,9 +48,7 @@ class AnswerQuestion(DeskAction):
             return []
         if not about_worker(desk) and not when_it_comes(desk):
             answer_question(desk, _asked(desk))
-        # 「我家灯不亮 顺便问下物业费」: the fault beside the question is taken up next.
-        told = bool(desk.faults) and not (tracker.active_loop or {}).get("name")
-        return [FollowupAction("repair_form")] if told else []
+        return []
 
 
 def _asked(desk: Desk) -> str:

@@ -75,6 +75,8 @@ def _half_told(desk: Desk) -> bool:
 
 
 class Progress(DeskAction):
+    faults_beside = True
+
     def name(self) -> str:
         return "action_progress"
 
@@ -156,6 +158,8 @@ def when_it_comes(desk: Desk) -> bool:
 
 
 class Urge(DeskAction):
+    faults_beside = True
+
     def name(self) -> str:
         return "action_urge"
 

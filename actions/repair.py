@@ -36,7 +36,18 @@ BRIEF = 12
 AT_ONCE = frozenset({"D01"})
 # Each has a rule in data/rules/forms.yml.
 INTERRUPTIONS = frozenset(
-    {"greet", "ask_question", "ask_progress", "bot_challenge", "urge", "cancel", "handoff", "file_complaint"}
+    {
+        "greet",
+        "ask_question",
+        "ask_progress",
+        "bot_challenge",
+        "urge",
+        "cancel",
+        "handoff",
+        "file_complaint",
+        "praise",
+        "suggest",
+    }
 )
 
 

@@ -54,6 +54,8 @@ def hand_over(desk: Desk) -> None:
 
 
 class Praise(DeskAction):
+    faults_beside = True
+
     def name(self) -> str:
         return "action_praise"
 

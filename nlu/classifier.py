@@ -42,6 +42,10 @@ REPAIR = "report_repair"
 COMPLAINT = "file_complaint"
 QUESTION = "ask_question"
 OUT_OF_SCOPE = "out_of_scope"
+THANKS = "thanks"
+PLEASED = frozenset({THANKS, "praise"})
+BESIDE_WHICH = PLEASED | {"reschedule", "urge", "ask_progress"}
+"""What somebody may want who tells a new fault in the same breath."""
 CATEGORY_INTENTS = (REPAIR, COMPLAINT, QUESTION)
 FEATURES_VERSION = 8
 
@@ -234,6 +238,25 @@ def _of_first(said: Prediction, first: Clause) -> Prediction:
     return replace(said, category=best[0], category_confidence=best[1], category_ranking=(best, *others))
 
 
+def _with_beside(said: Prediction, faults: tuple[Clause, ...]) -> Prediction:
+    """Thanks never change what a message is (docs/labelling.md): with a fault beside them it is a repair."""
+    if not faults or said.intent != THANKS:
+        return replace(said, faults=faults)
+    first = faults[0]
+    best, others = (REPAIR, first.confidence), tuple(one for one in said.ranking if one[0] != REPAIR)
+    known = ((first.category, first.confidence),)
+    return replace(
+        said,
+        intent=REPAIR,
+        confidence=first.confidence,
+        ranking=(best, *others),
+        faults=faults,
+        category=first.category,
+        category_confidence=first.confidence,
+        category_ranking=known,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Reading:
     """Chances of every intent, and what those of categories and dangers are worked out from when somebody asks."""
@@ -264,6 +287,9 @@ class Model:
         """Everything about one message. Total: any string gives an answer."""
         done = normalize(text[:MAX_CHARS])
         said = self._classify(text, done)
+        if said.intent in BESIDE_WHICH:
+            beside = Segments(self, done).beside_talk(pleased=said.intent in PLEASED)
+            return _with_beside(said, tuple(beside))
         if said.intent not in CATEGORY_INTENTS:
             return said
         segments = Segments(self, done)

@@ -36,6 +36,7 @@ FEARED_FAULT = 0.1
 """Below this chance of any danger a clause tells of none."""
 _SURE_CATEGORY = 0.5
 _BESIDE_COMPLAINT = 0.75
+_BESIDE_TALK, _LIKELY_CATEGORY = 0.6, 0.4
 _ANOTHER = 0.5
 _UNNAMED = "X00"
 
@@ -182,6 +183,17 @@ class Segments:
             if sure and not segment.accuses and told[-1:] != [code]:
                 told.append(code)
                 yield self._clause(segment.start, segment.end, code, confidence)
+
+    def beside_talk(self, *, pleased: bool) -> Iterator[Clause]:
+        """The new fault at the end of words that want something else (「改周五吧，还有晾衣杆也断了」): behind what opens another
+        matter and, of somebody who is `pleased`, behind what turns from that (「人很好，就是窗户关不上」)."""
+        for segment in self._all[1:]:
+            begins = segment.opened or (pleased and pattern("turn").match(segment.text))
+            code, confidence = segment.said.fault
+            sure = segment.said.repair >= _BESIDE_TALK and confidence >= _LIKELY_CATEGORY
+            if begins and sure and code != _UNNAMED and not segment.supposed:
+                yield self._clause(segment.start, len(self._done.text), code, confidence)
+                return
 
     def questions(self, *, opened: bool) -> Iterator[Clause]:
         """Clauses that ask for something. `opened`: only those that change the matter, since who complains also asks what

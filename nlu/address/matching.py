@@ -34,7 +34,7 @@ class Found:
 
 def find_spots(parts: Parts, register: Register) -> Found:
     """Every place that agrees with the stated levels, or which level does not exist."""
-    pool = [b for b in register.of_kind(parts.kind) if not parts.phase or b.phase == parts.phase]
+    pool = _pool(parts, register)
     if not pool and not (parts.building or parts.unit or parts.floor or parts.room or parts.area):
         return Found(())
     if not pool:
@@ -51,6 +51,14 @@ def find_spots(parts: Parts, register: Register) -> Found:
     if not spots:
         return _missing_home(parts, sites, register)
     return Found(spots, by_existence=len(sites) > 1 and len(spots) == 1 and bool(spots[0].key))
+
+
+def _pool(parts: Parts, register: Register) -> list[Building]:
+    """The buildings of the kind and phase named. 「一期地库」 where the estate has one garage: it is no building of a phase."""
+    of_kind = list(register.of_kind(parts.kind))
+    pool = [b for b in of_kind if not parts.phase or b.phase == parts.phase]
+    beside = parts.kind != "flat" and register.phase(parts.phase) is not None
+    return pool or (of_kind if beside else [])
 
 
 def _units(building: Building, typed: str) -> tuple[str, ...]:

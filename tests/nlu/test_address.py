@@ -83,6 +83,12 @@ def test_invalid_says_which_part_does_not_exist() -> None:
     assert at("3-2-1904").problem == {"what": "floor", "building": "一期3栋2单元", "typed": "19", "top": "18"}
     assert at("3栋2单元1509").problem["what"] == "room"
     assert at("S31").problem["what"] == "shop"
+    assert at("五期地库B区036").problem["what"] == "phase"
+
+
+def test_the_one_garage_lies_under_every_phase() -> None:
+    for text in ("一期负一层 B区 036", "二期地库B区036"):
+        assert (at(text).action, at(text).key) == ("ok", "G/B1/B/036")
 
 
 def test_a_relabelled_floor_is_suggested_never_converted() -> None:

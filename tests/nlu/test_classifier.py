@@ -125,6 +125,18 @@ def test_a_question_beside_a_fault_and_a_fault_beside_a_question(model: Model) -
     assert not model.predict("电梯三天两头坏，物业费是白交的吗").questions
 
 
+def test_a_fault_beside_other_wishes(model: Model) -> None:
+    moved = model.predict("改约！周四不行周五晚上行，还有阳台灯也不亮了")
+    assert (moved.intent, [one.category for one in moved.faults]) == ("reschedule", ["E04"])
+    pleased = model.predict("帮我表扬一下前台小姑娘，耐心，笑眯眯的；但你们门口台阶缺了一大块")
+    assert (pleased.intent, [one.category for one in pleased.faults]) == ("praise", ["S07"])
+    # Thanks never change what a message is.
+    thanked = model.predict("多谢多谢，另外我家马桶堵了")
+    assert (thanked.intent, thanked.category) == ("report_repair", "W04")
+    for text in ("改到周五吧，还有带个梯子", "师傅人很好，就是来得有点早", "催一下，上次报的马桶还堵着"):
+        assert not [one for one in model.predict(text).faults if one.text != text], text
+
+
 def test_faults(model: Model) -> None:
     """As many faults as were told, each with its category. One sentence more or less is no bug; a rule that broke is."""
     wrong = []

@@ -118,3 +118,19 @@ def test_held_out_floor() -> None:
     wanted = [[fault["category"] for fault in case["faults"]] for case in cases]
     assert sum(len(one) == len(other) for one, other in zip(found, wanted, strict=True)) >= 0.72 * len(cases)
     assert sum(sorted(one) == sorted(other) for one, other in zip(found, wanted, strict=True)) >= 0.62 * len(cases)
+
+
+@pytest.mark.parametrize(
+    ("text", "pleased", "told"),
+    [
+        ("改到周五，另外马桶堵了", False, [("W04", "另外马桶堵了")]),
+        ("人很好，就是门关不上", True, [("D03", "就是门关不上")]),
+        ("改到周五，就是门关不上", False, []),
+        ("周五马桶堵了再改", False, []),
+        ("改到周五，另外东西坏了", False, []),
+        ("改到周五，另外带个梯子", False, []),
+    ],
+)
+def test_the_fault_beside_another_wish(text: str, pleased: bool, told: list[tuple[str, str]]) -> None:
+    found = Segments(ByHeart(), normalize(text)).beside_talk(pleased=pleased)
+    assert [(one.category, one.text) for one in found] == told

@@ -29,7 +29,9 @@ def busy_desk(desk: Desk) -> None:
     verbs.not_fixed(desk.session, redone, desk.actor("王芳"), "还在滴", at("09:02"))
     answered = desk.report("Q01", kind="ZX")
     verbs.answer_matter(desk.session, answered, desk.actor("客服小周"), "可以", at("09:03"))
-    questions.ask(desk.session, desk.resident("李强"), "safety", NOW, remind_at=at("09:02"), text="煤气味", danger="GAS")
+    questions.ask(
+        desk.session, desk.resident("李强"), "safety", NOW, remind_at=at("09:02"), text="煤气味", danger="GAS"
+    )
     desk.session.add(
         Draft(conversation_id=desk.chat("王芳").id, kind="BX", data={"faults": [{"code": "W02"}]}, updated_at=NOW)
     )
