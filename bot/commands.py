@@ -82,10 +82,18 @@ def parse(text: str, role: str) -> Command | None:
             if (who == "workers" and role != "worker") or (who == "leaders" and role == "worker"):
                 continue
             if found := pattern.fullmatch(said):
-                return Command(name, _caught(found), said)
+                return _asked_or_told(Command(name, _caught(found), said))
     if role == "worker" and find_money_fen(words) is not None:
         return _of_money(words)
     return None
+
+
+def _asked_or_told(command: Command) -> Command | None:
+    """「0122结了没」「0127是误报吧？」: who asks whether something was done is told how it stands, and nothing is done."""
+    data = _data()
+    if command.name not in data["acts"] or not re.search(data["asks_whether"], command.words):
+        return command
+    return Command("status", command.values, command.words) if command.values["no"] else None
 
 
 def _of_money(words: str) -> Command:
@@ -109,7 +117,25 @@ def misunderstood(context: Context, text: str) -> Reply | None:
         shown = desk_lists.timeline(context.session, ticket, context.now, context.staff)
         return Reply(f"{shown}\n{say('staff.unknown_about_leader', no=ticket.tail)}")
     offers = _offers(context) if is_assent(words) else []
-    return Reply(say("staff.accept_how", no=offers[0].tail)) if offers else None
+    if offers:
+        return Reply(say("staff.accept_how", no=offers[0].tail))
+    if re.search(_data()["among_colleagues"], words):
+        return _worker_asked(context, words) or Reply(say(f"staff.unknown_{_role(context)}"))
+    return None
+
+
+def _worker_asked(context: Context, words: str) -> Reply | None:
+    asked = working.asked_back(context.session, context.staff, words, context.now)
+    return Reply(*asked) if asked else None
+
+
+def _role(context: Context) -> str:
+    return "worker" if context.staff.role == "worker" else "leader"
+
+
+def ends_danger(text: str) -> bool:
+    """「电梯困人那单解除了」 of a colleague: said of a danger that is known, and no new one."""
+    return bool(re.search(_data()["ends_danger"], _words(text)))
 
 
 def beyond(text: str, role: str) -> str:

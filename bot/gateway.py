@@ -232,7 +232,7 @@ class Gateway:
         """A command, a question about dangers (「今天有人打架吗」), or a word to a resident (「您那边还有煤气味吗」): no danger a
         colleague tells of. 「到了，已经报警」 belongs to the danger he was sent to; without one it may tell of a new one."""
         session, staff = context.session, context.staff
-        if asks_of_dangers(text) or talks.active_of(session, staff):
+        if asks_of_dangers(text) or commands.ends_danger(text) or talks.active_of(session, staff):
             return True
         command = commands.parse(text, staff.role) or commands.of_named_job(context, text)
         if command and command.name == "arrive" and command.values.get("note"):
