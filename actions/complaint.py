@@ -49,8 +49,9 @@ class ValidateComplaintForm(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if drafts.interrupted(desk, tracker, INTERRUPTIONS):
             return []
-        if desk.actor.staff and details.taken(desk):
-            # 「这家业主素质太差了 骂人」 of a worker is a word about the job on hand.
+        if desk.actor.staff:
+            # 「这家业主素质太差了 骂人」 of a worker is a word about the job on hand; for residents there is 代报.
+            details.unknown(desk)
             return self.give_way(desk)
         draft = drafts.begin(desk, "TS")
         data = dict(draft.data)

@@ -85,6 +85,10 @@ def answer_question(desk: Desk, question: str) -> None:
         desk.say("reply.which_question", buttons=[*_choices(hit), ("say:" + none, none)])
         questions.ask(desk.session, desk.actor.resident, "which_question", desk.now, text=question, code=desk.category)
         return
+    if desk.actor.staff:
+        # A colleague is no resident whose question waits for an answer.
+        desk.say("staff.unknown")
+        return
     desk.say("reply.question_recorded", **notify.facts(_record(desk, question), desk.now))
 
 

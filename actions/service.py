@@ -60,6 +60,10 @@ class Praise(DeskAction):
         return "action_praise"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if desk.actor.staff:
+            # 「王师傅的活转给孙师傅，他手快」 praises nobody.
+            details.unknown(desk)
+            return []
         if mocks(desk.text):
             return [FollowupAction("complaint_form")]
         told = hearing.praise(desk.session, desk.actor, desk.conversation, desk.text, f"{desk.key}:c", desk.now)
@@ -76,6 +80,9 @@ class Suggest(DeskAction):
         return "action_suggest"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if desk.actor.staff:
+            details.unknown(desk)
+            return []
         ticket = open_complaint(desk, desk.text, "J01", kind="JY")
         desk.say("reply.suggestion", **notify.facts(ticket, desk.now))
         if (ticket.detail or {}).get("hidden"):
@@ -90,8 +97,10 @@ class OptOut(DeskAction):
         return "action_opt_out"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if desk.actor.resident:
-            desk.actor.resident.notices = False
+        if desk.actor.resident is None:
+            details.unknown(desk)
+            return []
+        desk.actor.resident.notices = False
         desk.say("reply.opted_out")
         return []
 

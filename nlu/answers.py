@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal
 
-from nlu.expected_time import Window, parse_window, parse_windows
+from nlu.expected_time import Window, first_wish, parse_window, parse_windows
 from nlu.slots import NO_SCORES, Lexicon, Scores, find_phone, find_scores, lexicon, read_number, readable
 
 Kind = Literal[
@@ -384,13 +384,16 @@ def _leading_mark(body: str) -> Scores:
 def _appointment(question: _Question) -> Answer | None:
     body = question.body
     if question.has("appointment.cancel") and not question.has("appointment.change"):
-        return Answer("appointment", "refuse", remark=body, flags={CANCEL: True})
+        # 「算了还是明天吧」 wants another day, and no end of it.
+        other = question.has("appointment.weak_cancel") and first_wish(_windows(question))
+        if not other:
+            return Answer("appointment", "refuse", remark=body, flags={CANCEL: True})
     if _only(body, "appointment.agree_head", "appointment.agree_words"):
         return Answer("appointment", "agree")
     if question.has("appointment.ask") and not question.has("context_proposal"):
         return None
-    windows = parse_windows(body, question.now, asked=True, day=question.day)
-    wish = next((window for window in windows if not window.avoid), None)
+    windows = _windows(question)
+    wish = first_wish(windows)
     if wish is not None:
         # A window that starts now has no day to change to: "随时" and "尽快" accept what was offered.
         verdict: Verdict = "agree" if wish.end is None and wish.start <= question.now else "change"
@@ -402,6 +405,10 @@ def _appointment(question: _Question) -> Answer | None:
     if _first_clause_agrees(question):
         return Answer("appointment", "agree", remark=body, phone=find_phone(body))
     return None
+
+
+def _windows(question: _Question) -> list[Window]:
+    return parse_windows(question.body, question.now, asked=True, day=question.day)
 
 
 def _first_clause_agrees(question: _Question) -> bool:

@@ -562,8 +562,17 @@ def parse_window(text: str, now: datetime, *, asked: bool = False, day: date | N
     found = parse_windows(text, now, asked=asked, day=day)
     # A named time says more than "尽快" or "随时" beside it.
     named = [window for window in found if window.end is not None or window.avoid]
-    wishes = [window for window in named if not window.avoid] or [window for window in found if not window.avoid]
-    return next(iter(wishes or found), None)
+    return first_wish(named) or first_wish(found) or next(iter(found), None)
+
+
+def first_wish(windows: Sequence[Window]) -> Window | None:
+    """The first time somebody wants; of a day and hours of that day (「明天可以，最好晚上六点以后」) the hours."""
+    wishes = [window for window in windows if not window.avoid]
+    first = next(iter(wishes), None)
+    if first is None or first.end is None:
+        return first
+    inside = (one for one in wishes if one.end and first.start <= one.start and one.end <= first.end)
+    return next((one for one in inside if (one.start, one.end) != (first.start, first.end)), first)
 
 
 def _window(phrase: _Phrase, body: str, now: datetime, day: date | None) -> Window | None:

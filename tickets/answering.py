@@ -29,6 +29,7 @@ from tickets.words import (
     all_of_them,
     asks,
     asks_about_worker,
+    asks_if_safe_again,
     asks_person,
     asks_what_to_do,
     asks_who_comes,
@@ -319,9 +320,11 @@ def _place_in_danger(turn: Turn, ticket: Ticket) -> Address:
 
 
 def _asked_in_danger(turn: Turn, ticket: Ticket) -> str:
-    """The answer to somebody who feels ill, asks what to do or who comes; "" to any other words."""
+    """The answer to somebody who feels ill, asks what to do, what is allowed again or who comes; "" to any other words."""
     if is_medical(turn.text):
         return emergencies.someone_is_ill(ticket)
+    if asks_if_safe_again(turn.text):
+        return say("reply.emergency_not_yet", duty_line=emergencies.duty_line(turn.session, turn.actor))
     if asks_what_to_do(turn.text):
         return emergencies.advice_again(turn.session, turn.actor, ticket)
     if asks_who_comes(turn.text):

@@ -98,10 +98,26 @@ def worker_is_there(text: str) -> bool:
     return _has("worker_there", text)
 
 
+OVER = {
+    "LOST": "lost_found",
+    "CARE": "answered",
+    "LIFT": "freed",
+    "TRAPPED": "freed",
+    "PIT": "freed",
+    "FIRE": "put_out",
+}
+"""What ends a danger of one kind."""
+
+
+def asks_if_safe_again(text: str) -> bool:
+    """「我能推闸了吗」「能回去了吗」 while nobody has said that it is safe."""
+    return _has("safe_again", text)
+
+
 def is_over(text: str, danger: str) -> bool:
     """Who reported a danger (its kind) says that nobody is in danger any more, or never was; who was lost is found, who did not
     answer has answered."""
-    special = {"LOST": "lost_found", "CARE": "answered"}.get(danger, "")
+    special = OVER.get(danger, "")
     if _has("danger_over", text) or (special and _has(special, text)):
         return True
     return any(_whole("danger_mistaken", clause) for clause in re.split(_CLAUSE_ENDS, text))
