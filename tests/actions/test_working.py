@@ -11,8 +11,9 @@ from sqlalchemy import func, select
 
 from actions.changes import Inform
 from actions.complaint import OpenComplaint, ValidateComplaintForm
+from actions.context import DeskAction
 from actions.repair import OpenRepair, ValidateRepairForm
-from actions.service import Unsure
+from actions.service import OptOut, Praise, Suggest, Unsure
 from bot import commands
 from storage.models import Draft, Ticket, TicketEvent
 from tickets import finding, notify, working
@@ -119,3 +120,20 @@ def test_more_about_what_a_colleague_just_reported_is_added_to_it(desk: Desk, by
     assert answer == say(notify.detail_thanks(report))
     notes = desk.session.scalars(select(TicketEvent.note).where(TicketEvent.ticket_id == report.id))
     assert "就是信箱顶上那个" in notes.all()
+
+
+@pytest.mark.parametrize(
+    ("intent", "actions"),
+    [
+        ("praise", (Praise(),)),
+        ("suggest", (Suggest(),)),
+        ("opt_out", (OptOut(),)),
+        ("file_complaint", (ValidateComplaintForm(), OpenComplaint())),
+    ],
+)
+def test_a_colleague_without_a_job_praises_complains_and_opts_out_of_nothing(
+    desk: Desk, intent: str, actions: tuple[DeskAction, ...]
+) -> None:
+    before = drafts_and_tickets(desk)
+    assert hear(desk, "王师傅手脚快，活都归他", intent, *actions, by="李工") == [say("staff.unknown")]
+    assert drafts_and_tickets(desk) == before

@@ -118,6 +118,24 @@ def test_a_survey_from_the_order_to_the_plan(desk: Desk) -> None:
         ("worker", "明天去买配件", ""),
         ("worker", "1502到了一包货", ""),
         ("supervisor", "1502漏水", ""),
+        # Who asks whether it was done is told how it stands.
+        ("manager", "0063结了没 谁在跟", "status"),
+        ("manager", "0063关闭了没有", "status"),
+        ("manager", "0063取消了吗", "status"),
+        ("manager", "0063取消没有", "status"),
+        ("manager", "0063是误报吧？", "status"),
+        ("manager", "0063降级了没", "status"),
+        ("manager", "关闭0063了吗", "status"),
+        ("manager", "0063取消吧", "cancel"),
+        ("manager", "关闭0063 没有问题了", "resolve"),
+        ("manager", "0063没漏气 关", "resolve"),
+        ("manager", "0063删掉", "cancel"),
+        ("manager", "把0063转给李师傅", "assign"),
+        ("manager", "0063叫小刘马上去", "assign"),
+        ("manager", "0063派给孙师傅", "assign"),
+        ("manager", "0063派给孙师傅了没", ""),
+        ("manager", "0063 0080是一个，并了", "merge"),
+        ("manager", "0063那个同意", "approve_hold"),
     ],
 )
 def test_free_words_of_colleagues(role: str, words: str, name: str) -> None:
@@ -166,6 +184,33 @@ def test_words_about_a_ticket_that_are_no_command_touch_nothing(desk: Desk) -> N
     assert told("李工", "1502漏水") == told("王师傅", "好的") == Reply()
     with pytest.raises(NotFound):
         told("李工", "0999再去冲一下地")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "王师傅的活转给孙师傅",
+        "陈师傅那边要帮手，叫孙师傅去",
+        "李明呢",
+        "东门垃圾那个扫了没",
+        "33和32是一张，合一起",
+        "停水通知发一下，今晚十点到明早六点3栋停水",
+        "谁没看到我发的通知",
+    ],
+)
+def test_what_colleagues_say_to_each_other_is_no_report(desk: Desk, words: str) -> None:
+    context = Context(desk.session, desk.chat("王芳"), desk.actor("李工"), desk.staff("李工"), TEN, "test:1")
+    assert commands.parse(words, "supervisor") is None
+    assert commands.misunderstood(context, words) == Reply(say("staff.unknown_leader"))
+    assert not commands.ends_danger(words)
+
+
+def test_an_alarm_that_is_called_off_is_no_new_one(desk: Desk) -> None:
+    assert commands.ends_danger("电梯困人那单解除了，关了吧") and commands.ends_danger("2栋801没漏，警报解除")
+    assert not commands.ends_danger("3栋着火了 叫小刘过来")
+    context = Context(desk.session, desk.chat("王芳"), desk.actor("李工"), desk.staff("李工"), TEN, "test:1")
+    for report in ("3栋2单元楼道灯不亮", "电梯坏了 王师傅快来", "3栋着火了 叫小刘过来"):
+        assert commands.misunderstood(context, report) is None, report
 
 
 def test_a_bare_yes_to_an_offer_is_asked_back(desk: Desk) -> None:

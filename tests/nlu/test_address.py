@@ -289,6 +289,8 @@ def test_what_is_right_of_a_wrong_place_is_kept(wrong: str, then: str, key: str)
     [
         ("单元门口停了一排电动车 轮椅过不去", False),
         ("东门堆着两排纸箱", False),
+        ("地下车库B1灯坏了一排", False),
+        ("车库灯有一排不亮", False),
         ("一排3号停了电", True),
         ("别墅一排那里漏水", True),
     ],

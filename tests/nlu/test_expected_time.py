@@ -69,6 +69,18 @@ def test_every_wish_of_a_text_is_found() -> None:
     assert [(window.start.day, window.avoid) for window in windows] == [(13, True), (14, False), (15, False)]
 
 
+def test_hours_within_a_day_said_before_are_meant() -> None:
+    for text, start, end in (
+        ("改到后天吧 上午照旧", (14, 8), 12),
+        ("明天可以，不过最好晚上六点以后来", (13, 18), 20),
+        ("明天全天在家，后天下午也在", (13, 8), 20),
+        ("明天八点我要送孩子，九点来", (13, 9), 10),
+    ):
+        window = parse_window(text, NOW, asked=True)
+        assert window is not None and window.end is not None
+        assert ((window.start.day, window.start.hour), window.end.hour) == (start, end), text
+
+
 def test_as_soon_as_possible_has_no_end() -> None:
     window = parse_window("越快越好", NOW)
     assert window is not None

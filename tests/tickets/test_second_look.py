@@ -17,7 +17,7 @@ from tickets.answering import Outcome, Turn, try_answer
 from tickets.lifecycle import OPEN
 from tickets.places import read_place
 from tickets.texts import say
-from tickets.words import gets_worse, is_over
+from tickets.words import asks_if_safe_again, gets_worse, is_over
 
 WORDS = "她歪在沙发上嘴是斜的"
 
@@ -92,6 +92,32 @@ def test_a_danger_that_its_reporter_calls_over_is_checked(desk: Desk) -> None:
     ticket.public_area = True
     assert reply_to(desk, over, NOW + timedelta(minutes=1)) == say("reply.emergency_over")
     assert any("没事了" in text for text in desk.session.scalars(select(OutboxMessage.text)))
+
+
+@pytest.mark.parametrize(
+    ("danger", "words", "over"),
+    [
+        ("LIFT", "出来了出来了，谢谢", True),
+        ("LIFT", "怎么还不放出来", False),
+        ("LIFT", "人出来了没", False),
+        ("TRAPPED", "妈妈回来了 门开啦", True),
+        ("TRAPPED", "开了 他自己拧开的", True),
+        ("TRAPPED", "门开了一条缝，人出不来", False),
+        ("PIT", "人拉上来了", True),
+        ("FIRE", "保安已经扑灭了", True),
+        ("FIRE", "灯都灭了", False),
+        ("GAS", "门开了", False),
+    ],
+)
+def test_what_ends_a_danger_of_its_kind(danger: str, words: str, over: bool) -> None:
+    assert is_over(words, danger) is over
+
+
+@pytest.mark.parametrize("words", ["我能推闸了吗", "那我能回去了吗", "我能开灶做饭吗", "要不要把总闸推上去试试"])
+def test_what_was_forbidden_is_allowed_by_those_who_looked(desk: Desk, words: str) -> None:
+    assert look(desk, {"GAS": 0.9})
+    assert reply_to(desk, words).startswith(say("reply.emergency_not_yet", duty_line="")[:12])
+    assert not asks_if_safe_again("能不能快点")
 
 
 def test_who_said_that_it_is_over_speaks_of_other_things(desk: Desk) -> None:
