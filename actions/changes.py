@@ -158,7 +158,7 @@ class Reschedule(DeskAction):
             desk.which(tickets)
             return []
         ticket = verbs.load(desk.session, tickets[0].id)
-        window = parse_window(desk.text, desk.now)
+        window = parse_window(desk.text, desk.now, asked=True)
         if window is None or window.avoid:
             if desk.actor.resident:
                 questions.ask(desk.session, desk.actor.resident, "appointment", desk.now, ticket=ticket)

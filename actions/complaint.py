@@ -60,17 +60,7 @@ class ValidateComplaintForm(DeskAction):
             data = {**data, "seen": [*data["seen"], desk.key], "faults": desk.faults, "complete": True}
             drafts.save(desk, draft, data)
         elif desk.key not in data.get("seen", []):
-            if desk.intent == "file_complaint":
-                answer_beside(desk)
-            unsure = drafts.take_unsure(desk, draft, "file_complaint")
-            data = {**draft.data, "seen": [*data.get("seen", []), desk.key]}
-            words = unsure or ("" if bare_request(desk.text) or _off_the_point(desk) else desk.text)
-            data["words"] = " ".join(filter(None, (data.get("words", ""), words)))
-            if not data.get("code") and words:
-                data["code"] = desk.category if desk.category.startswith("T") else "T99"
-            data["angry"] = bool(data.get("angry")) or is_angry(desk.text) or shouts(desk.text) or is_grave(desk.text)
-            data["faults"] = [*data.get("faults", []), *desk.faults]
-            drafts.save(desk, draft, data)
+            data = _taken_in(desk, draft)
         wanted = None if _pressed(desk, draft.data) else _next_slot(desk, draft)
         return [
             SlotSet("matter", data.get("words") or (None if wanted == "matter" else "-")),
@@ -81,6 +71,22 @@ class ValidateComplaintForm(DeskAction):
     def give_way(self, desk: Desk) -> Events:
         """The form ends; what was told before this message is registered."""
         return [SlotSet("matter", "-"), SlotSet("detail", "-"), SlotSet("requested_slot", None)]
+
+
+def _taken_in(desk: Desk, draft: Draft) -> dict[str, Any]:
+    """The draft with this message in it."""
+    if desk.intent == "file_complaint":
+        answer_beside(desk)
+    unsure = drafts.take_unsure(desk, draft, "file_complaint")
+    data = {**draft.data, "seen": [*draft.data.get("seen", []), desk.key]}
+    words = unsure or ("" if bare_request(desk.text) or _off_the_point(desk) else desk.text)
+    data["words"] = " ".join(filter(None, (data.get("words", ""), words)))
+    if not data.get("code") and words:
+        data["code"] = desk.category if desk.category.startswith("T") else "T99"
+    data["angry"] = bool(data.get("angry")) or is_angry(desk.text) or shouts(desk.text) or is_grave(desk.text)
+    data["faults"] = [*data.get("faults", []), *desk.faults]
+    drafts.save(desk, draft, data)
+    return data
 
 
 def _off_the_point(desk: Desk) -> bool:
