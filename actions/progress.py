@@ -23,7 +23,6 @@ from tickets.words import (
     asks_who_waits,
     bare_threat,
     list_named,
-    things_in,
     wants_complaint,
 )
 
@@ -84,7 +83,7 @@ class Progress(DeskAction):
         if desk.actor.resident and wants_complaint(desk.text):
             return [FollowupAction("complaint_form")]
         if desk.actor.staff and desk.actor.staff.role != "worker":
-            desk.tell(_of_community(desk, desk.actor.staff))
+            desk.tell(desk_lists.about(desk.session, desk.actor.staff, desk.text, desk.now))
             return []
         # 「师傅来的时候带个梯子」 speaks of the visit and asks nothing.
         if desk.confidence < SURE and details.taken(desk):
@@ -101,17 +100,6 @@ class Progress(DeskAction):
             return []
         _tell_progress(desk, tickets)
         return []
-
-
-def _of_community(desk: Desk, leader: Staff) -> str:
-    """「电梯那个事谁在跟」: the open tickets about what a leader names, with every step if it is one, else the day's counts."""
-    named = finding.about(desk_lists.chosen(desk.session, leader, "open_jobs", desk.now), desk.text)
-    if len(named) == 1:
-        return desk_lists.timeline(desk.session, named[0], desk.now, leader)
-    if named:
-        return desk_lists.lines(named, desk.now)
-    today = desk_lists.today(desk.session, leader, desk.now)
-    return f"{say('staff.none_about')}\n{today}" if things_in(desk.text) else today
 
 
 def progress_line(desk: Desk, ticket: Ticket) -> str:

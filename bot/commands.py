@@ -119,6 +119,8 @@ def misunderstood(context: Context, text: str) -> Reply | None:
     offers = _offers(context) if is_assent(words) else []
     if offers:
         return Reply(say("staff.accept_how", no=offers[0].tail))
+    if context.staff.role != "worker" and re.search(_data()["asks_how_far"], words):
+        return Reply(desk_lists.about(context.session, context.staff, words, context.now))
     if re.search(_data()["among_colleagues"], words):
         return _worker_asked(context, words) or Reply(say(f"staff.unknown_{_role(context)}"))
     return None

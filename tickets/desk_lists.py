@@ -11,12 +11,14 @@ from sqlalchemy.orm import Session
 from nlu.slots import mask_text
 from storage.models import CoHandler, Staff, Ticket
 from tickets import finding, lifecycle, notify
+from tickets.emergencies import jobs_of as dangers_of
 from tickets.ledger import scope_of
 from tickets.people import Actor, hides_name_from, is_accused, may_see, on_shift, trades_shown
 from tickets.periods import period
 from tickets.report_text import counts_text
 from tickets.reports import overdue_conditions, standing
 from tickets.texts import LOCAL, clock, has_text, say
+from tickets.words import things_in
 
 PAGE = 8
 TIMELINE_LINES = 14
@@ -28,6 +30,20 @@ NOT_TAKEN = {"unassigned": ("new",), "unaccepted": ("new", "assigned")}
 
 def visible(session: Session, ticket: Ticket, actor: Actor) -> bool:
     return may_see(session, ticket, actor)
+
+
+def about(session: Session, leader: Staff, words: str, now: datetime) -> str:
+    """「电梯那个事谁在跟」: the open tickets about what a leader names, with every step if it is one, else the day's counts."""
+    # A danger is the business of everybody who was sent to it, whatever their department.
+    open_ones = [*dangers_of(session, leader), *chosen(session, leader, "open_jobs", now)]
+    named = finding.about(list(dict.fromkeys(open_ones)), words)
+    if len(named) == 1:
+        return timeline(session, named[0], now, leader)
+    if named:
+        return lines(named, now)
+    return (
+        f"{say('staff.none_about')}\n{today(session, leader, now)}" if things_in(words) else today(session, leader, now)
+    )
 
 
 def lines(tickets: list[Ticket], now: datetime) -> str:

@@ -192,7 +192,6 @@ def test_words_about_a_ticket_that_are_no_command_touch_nothing(desk: Desk) -> N
         "王师傅的活转给孙师傅",
         "陈师傅那边要帮手，叫孙师傅去",
         "李明呢",
-        "东门垃圾那个扫了没",
         "33和32是一张，合一起",
         "停水通知发一下，今晚十点到明早六点3栋停水",
         "谁没看到我发的通知",
@@ -205,11 +204,20 @@ def test_what_colleagues_say_to_each_other_is_no_report(desk: Desk, words: str) 
     assert not commands.ends_danger(words)
 
 
+def test_how_far_something_is_asked_by_who_leads(desk: Desk) -> None:
+    ticket = desk.report("L01", place_key="PUB:P1/3/2/-/LIFT", public_area=True, symptom="电梯困人", level="U0")
+    for name, words in (("李工", "电梯那个人救出来没"), ("马经理", "电梯那个修好了吗")):
+        context = Context(desk.session, desk.chat("王芳"), desk.actor(name), desk.staff(name), TEN, "test:1")
+        told = commands.misunderstood(context, words)
+        assert told is not None and ticket.ticket_no in told.text, words
+
+
 def test_an_alarm_that_is_called_off_is_no_new_one(desk: Desk) -> None:
     assert commands.ends_danger("电梯困人那单解除了，关了吧") and commands.ends_danger("2栋801没漏，警报解除")
-    assert not commands.ends_danger("3栋着火了 叫小刘过来")
+    for danger in ("3栋着火了 叫小刘过来", "那个单元门夹住人了 电关了", "那个阀门关不上 水喷出来了"):
+        assert not commands.ends_danger(danger), danger
     context = Context(desk.session, desk.chat("王芳"), desk.actor("李工"), desk.staff("李工"), TEN, "test:1")
-    for report in ("3栋2单元楼道灯不亮", "电梯坏了 王师傅快来", "3栋着火了 叫小刘过来"):
+    for report in ("3栋2单元楼道灯不亮", "电梯坏了 王师傅快来", "3栋着火了 叫小刘过来", "那单元门坏了"):
         assert commands.misunderstood(context, report) is None, report
 
 
