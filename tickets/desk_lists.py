@@ -73,12 +73,16 @@ def timeline(session: Session, ticket: Ticket, now: datetime, reader: Staff | No
             at=clock(event.at, now),
             action=say_action(event.action),
             who=say("person.hidden") if hidden and event.actor.startswith("resident:") else event.actor_name,
-            note=_short(notify.without_home(ticket, event.note) if hidden else event.note),
+            # A step of the desk's own notes which of its messages it was.
+            note=""
+            if has_text(event.note)
+            else _short(notify.without_home(ticket, event.note) if hidden else event.note),
         ).strip()
         for event in shown[-TIMELINE_LINES:]
     ]
     facts = notify.facts(ticket, now)
-    head = say("staff.status_head", **(notify.without_name(ticket, facts) if hidden else facts))
+    due = say("staff.status_due" if facts["arrive_by"] else "staff.status_due_finish", **facts)
+    head = say("staff.status_head", due=due, **(notify.without_name(ticket, facts) if hidden else facts))
     if helpers := _helpers(session, ticket):
         head += "\n" + say("staff.status_helpers", names=helpers)
     scores = ""

@@ -114,7 +114,7 @@ def counts_text(now_is: Standing) -> str:
     ]
     levels = [say("report.level_count", level=one, count=now_is.open_levels[one]) for one in sorted(now_is.open_levels)]
     if levels:
-        lines.append(say("report.levels", levels=" ".join(levels)))
+        lines.append(say("report.levels", levels=say("list.comma").join(levels)))
     return "\n".join(lines)
 
 

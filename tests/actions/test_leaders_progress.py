@@ -102,3 +102,16 @@ def test_urgent_ones_low_scores_and_who_is_on_duty(desk: Community) -> None:
     assert str(len(rows)) in head and held == sorted(held) and sum(held) == 3
     desk.staff("王师傅").leaves.append(Leave(start_at=NOW, end_at=NOW + timedelta(days=1)))
     assert "王师傅" not in desk_lists.on_duty(desk.session, boss, NOW)
+
+
+def test_a_timeline_is_for_people(desk: Community) -> None:
+    praise = desk.report("B01", kind="BY", symptom="保安帮忙抬轮椅")
+    assert praise.arrive_by is None
+    shown = desk_lists.timeline(desk.session, praise, NOW)
+    assert "到场" not in shown and "最迟：完成" in shown
+    job = desk.report("W02", symptom="龙头滴水")
+    desk.sweep_through(NOW, NOW + timedelta(days=3), timedelta(hours=4))
+    shown = desk_lists.timeline(desk.session, job, NOW + timedelta(days=3))
+    assert "push." not in shown and len(shown.splitlines()) > len(
+        desk_lists.timeline(desk.session, praise, NOW).splitlines()
+    )
