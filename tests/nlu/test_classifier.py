@@ -126,10 +126,13 @@ def test_a_question_beside_a_fault_and_a_fault_beside_a_question(model: Model) -
 
 
 def test_a_fault_beside_other_wishes(model: Model) -> None:
-    moved = model.predict("改约！周四不行周五晚上行，还有阳台灯也不亮了")
-    assert (moved.intent, [one.category for one in moved.faults]) == ("reschedule", ["E04"])
-    pleased = model.predict("帮我表扬一下前台小姑娘，耐心，笑眯眯的；但你们门口台阶缺了一大块")
-    assert (pleased.intent, [one.category for one in pleased.faults]) == ("praise", ["S07"])
+    # Which of the two the message is as a whole may be read either way; the fault is never lost.
+    for text, code in (
+        ("改约！周四不行周五晚上行，还有阳台灯也不亮了", "E04"),
+        ("帮我表扬一下前台小姑娘，耐心，笑眯眯的；但你们门口台阶缺了一大块", "S07"),
+        ("麻烦催一下上次报的空调，另外我卧室窗户也关不上了", "D04"),
+    ):
+        assert code in [one.category for one in model.predict(text).faults], text
     # Thanks never change what a message is.
     thanked = model.predict("多谢多谢，另外我家马桶堵了")
     assert (thanked.intent, thanked.category) == ("report_repair", "W04")
