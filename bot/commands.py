@@ -119,20 +119,13 @@ def misunderstood(context: Context, text: str) -> Reply | None:
     offers = _offers(context) if is_assent(words) else []
     if offers:
         return Reply(say("staff.accept_how", no=offers[0].tail))
-    if context.staff.role != "worker" and re.search(_data()["asks_how_far"], words):
+    role = "worker" if context.staff.role == "worker" else "leader"
+    if role == "leader" and re.search(_data()["asks_how_far"], words):
         return Reply(desk_lists.about(context.session, context.staff, words, context.now))
-    if re.search(_data()["among_colleagues"], words):
-        return _worker_asked(context, words) or Reply(say(f"staff.unknown_{_role(context)}"))
-    return None
-
-
-def _worker_asked(context: Context, words: str) -> Reply | None:
+    if not re.search(_data()["among_colleagues"], words):
+        return None
     asked = working.asked_back(context.session, context.staff, words, context.now)
-    return Reply(*asked) if asked else None
-
-
-def _role(context: Context) -> str:
-    return "worker" if context.staff.role == "worker" else "leader"
+    return Reply(*(asked or (say(f"staff.unknown_{role}"),)))
 
 
 def ends_danger(text: str) -> bool:

@@ -383,17 +383,16 @@ def _leading_mark(body: str) -> Scores:
 
 def _appointment(question: _Question) -> Answer | None:
     body = question.body
-    if question.has("appointment.cancel") and not question.has("appointment.change"):
-        # 「算了还是明天吧」 wants another day, and no end of it.
-        other = question.has("appointment.weak_cancel") and first_wish(_windows(question))
-        if not other:
-            return Answer("appointment", "refuse", remark=body, flags={CANCEL: True})
+    windows = parse_windows(body, question.now, asked=True, day=question.day)
+    wish = first_wish(windows)
+    # 「算了还是明天吧」 wants another day, and no end of it.
+    other = wish is not None and question.has("appointment.weak_cancel")
+    if question.has("appointment.cancel") and not question.has("appointment.change") and not other:
+        return Answer("appointment", "refuse", remark=body, flags={CANCEL: True})
     if _only(body, "appointment.agree_head", "appointment.agree_words"):
         return Answer("appointment", "agree")
     if question.has("appointment.ask") and not question.has("context_proposal"):
         return None
-    windows = _windows(question)
-    wish = first_wish(windows)
     if wish is not None:
         # A window that starts now has no day to change to: "随时" and "尽快" accept what was offered.
         verdict: Verdict = "agree" if wish.end is None and wish.start <= question.now else "change"
@@ -405,10 +404,6 @@ def _appointment(question: _Question) -> Answer | None:
     if _first_clause_agrees(question):
         return Answer("appointment", "agree", remark=body, phone=find_phone(body))
     return None
-
-
-def _windows(question: _Question) -> list[Window]:
-    return parse_windows(question.body, question.now, asked=True, day=question.day)
 
 
 def _first_clause_agrees(question: _Question) -> bool:

@@ -242,19 +242,10 @@ def _with_beside(said: Prediction, faults: tuple[Clause, ...]) -> Prediction:
     """Thanks never change what a message is (docs/labelling.md): with a fault beside them it is a repair."""
     if not faults or said.intent != THANKS:
         return replace(said, faults=faults)
-    first = faults[0]
-    best, others = (REPAIR, first.confidence), tuple(one for one in said.ranking if one[0] != REPAIR)
-    known = ((first.category, first.confidence),)
-    return replace(
-        said,
-        intent=REPAIR,
-        confidence=first.confidence,
-        ranking=(best, *others),
-        faults=faults,
-        category=first.category,
-        category_confidence=first.confidence,
-        category_ranking=known,
-    )
+    confidence = faults[0].confidence
+    ranking = ((REPAIR, confidence), *(one for one in said.ranking if one[0] != REPAIR))
+    meant = replace(said, intent=REPAIR, confidence=confidence, ranking=ranking, faults=faults)
+    return _of_first(meant, faults[0])
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,9 +41,8 @@ def about(session: Session, leader: Staff, words: str, now: datetime) -> str:
         return timeline(session, named[0], now, leader)
     if named:
         return lines(named, now)
-    return (
-        f"{say('staff.none_about')}\n{today(session, leader, now)}" if things_in(words) else today(session, leader, now)
-    )
+    counts = today(session, leader, now)
+    return f"{say('staff.none_about')}\n{counts}" if things_in(words) else counts
 
 
 def lines(tickets: list[Ticket], now: datetime) -> str:
@@ -73,10 +72,7 @@ def timeline(session: Session, ticket: Ticket, now: datetime, reader: Staff | No
             at=clock(event.at, now),
             action=say_action(event.action),
             who=say("person.hidden") if hidden and event.actor.startswith("resident:") else event.actor_name,
-            # A step of the desk's own notes which of its messages it was.
-            note=""
-            if has_text(event.note)
-            else _short(notify.without_home(ticket, event.note) if hidden else event.note),
+            note=_note(ticket, event.note, hidden=hidden),
         ).strip()
         for event in shown[-TIMELINE_LINES:]
     ]
@@ -89,6 +85,13 @@ def timeline(session: Session, ticket: Ticket, now: datetime, reader: Staff | No
     if ticket.score_attitude:
         scores = "\n" + say("staff.status_scores", attitude=ticket.score_attitude, quality=ticket.score_quality)
     return "\n".join([head + scores, *rows])
+
+
+def _note(ticket: Ticket, note: str, *, hidden: bool) -> str:
+    """What was said with a step; nothing where the desk's own step notes which of its messages it was."""
+    if has_text(note):
+        return ""
+    return _short(notify.without_home(ticket, note) if hidden else note)
 
 
 def _helpers(session: Session, ticket: Ticket) -> str:
