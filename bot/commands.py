@@ -117,6 +117,9 @@ def misunderstood(context: Context, text: str) -> Reply | None:
         shown = desk_lists.timeline(context.session, ticket, context.now, context.staff)
         return Reply(f"{shown}\n{say('staff.unknown_about_leader', no=ticket.tail)}")
     offers = _offers(context) if is_assent(words) else []
+    if len(offers) == 1:
+        # 好 to the one card that waits for an answer: refusing takes a word of its own.
+        return run(context, Command("accept", {"no": ""}, words, offers[0].id))
     if offers:
         return Reply(say("staff.accept_how", no=offers[0].tail))
     role = "worker" if context.staff.role == "worker" else "leader"
@@ -249,15 +252,18 @@ def chosen(context: Context, text: str) -> Command | None:
 
 def of_named_job(context: Context, text: str) -> Command | None:
     """「6栋1001插座那个我去」: the worker's command about the one job on hand with that thing or room; None where none or several fit."""
-    found = re.fullmatch(_data()["of_named_job"], _words(text), re.DOTALL) if context.staff.role == "worker" else None
-    command = parse(found["rest"], "worker") if found else None
-    if found is None or command is None or command.values.get("no"):
+    if context.staff.role != "worker":
+        return None
+    found = (re.fullmatch(pattern, _words(text), re.DOTALL) for pattern in _data()["of_named_job"])
+    said = ((one["what"], parse(one["rest"], "worker")) for one in found if one)
+    what, command = next(((what, command) for what, command in said if command), ("", None))
+    if command is None or command.values.get("no"):
         return None
     # Offered and not yet confirmed, a job is in both lists.
     hand = list(dict.fromkeys([*_offers(context), *finding.jobs_of(context.session, context.staff)]))
-    rooms = re.findall(r"\d{3,4}", found["what"])
+    rooms = re.findall(r"\d{3,4}", what)
     there = [one for one in hand if any(room in one.place_key for room in rooms)]
-    meant = there if len(there) == 1 else finding.about(there or hand, found["what"])
+    meant = there if len(there) == 1 else finding.about(there or hand, what)
     return replace(command, ticket_id=meant[0].id) if len(meant) == 1 else None
 
 

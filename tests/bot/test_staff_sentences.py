@@ -221,14 +221,6 @@ def test_an_alarm_that_is_called_off_is_no_new_one(desk: Desk) -> None:
         assert commands.misunderstood(context, report) is None, report
 
 
-def test_a_bare_yes_to_an_offer_is_asked_back(desk: Desk) -> None:
-    ticket = desk.report()
-    worker = desk.staff("王师傅") if ticket.handler is None else ticket.handler
-    context = Context(desk.session, desk.chat("王芳"), desk.actor(worker.name), worker, TEN, "test:1")
-    hint = commands.misunderstood(context, "好的")
-    assert hint is not None and f"接单 {ticket.tail}" in hint.text
-
-
 def test_a_change_with_and_without_a_date(desk: Desk) -> None:
     ticket = desk.accepted()
     assert "主管同意" in type_(desk, "王师傅", f"变更 {ticket.tail} 墙里管子也裂了 明天下午完成").text
@@ -440,8 +432,26 @@ def test_a_job_by_its_room_that_is_only_offered(desk: Desk) -> None:
     assert ticket.handler is not None
     name = ticket.handler.name
     context = Context(desk.session, desk.chat("王芳"), desk.actor(name), desk.staff(name), TEN, "test:2")
-    command = commands.of_named_job(context, "1502那个我接了")
-    assert command is not None and (command.name, command.ticket_id) == ("accept", ticket.id)
+    for words in ("1502那个我接了", "2栋1502那个马桶我去", "马桶堵的我来"):
+        command = commands.of_named_job(context, words)
+        assert command is not None and (command.name, command.ticket_id) == ("accept", ticket.id)
+
+
+def test_a_bare_yes_takes_the_one_card_that_waits(desk: Desk) -> None:
+    ticket = desk.report("W04", symptom="马桶堵了")
+    assert ticket.handler is not None
+    context = Context(desk.session, desk.chat("王芳"), desk.actor(ticket.handler.name), ticket.handler, TEN, "test:2")
+    assert commands.misunderstood(context, "好的") is not None
+    assert ticket.accepted_at == TEN
+
+
+def test_a_bare_yes_to_two_cards_takes_neither(desk: Desk) -> None:
+    first, second = desk.report("W04", symptom="马桶堵了"), desk.report("W04", symptom="水槽堵了")
+    assert first.handler is not None and first.handler is second.handler
+    context = Context(desk.session, desk.chat("王芳"), desk.actor(first.handler.name), first.handler, TEN, "test:2")
+    hint = commands.misunderstood(context, "好的")
+    assert hint is not None and "接单" in hint.text
+    assert (first.accepted_at, second.accepted_at) == (None, None)
 
 
 def test_another_command_leaves_the_choice_behind(desk: Desk) -> None:
