@@ -90,9 +90,9 @@ def _taken_back(desk: Desk) -> list[Ticket]:
     if not kept or desk.entity("ticket_no"):
         return [one for one in meant(desk) if one.status in lifecycle.OPEN]
     rest, mine = not_wanted(desk.text), finding.open_of(desk.session, desk.actor)
-    stay = {one.id for one in finding.about(mine, kept)}
+    stay = {one.id for one in finding.named(mine, kept)}
     left = [one for one in mine if one.id not in stay]
-    return finding.about(left, rest) if things_in(rest) else left
+    return finding.named(left, rest) or ([] if things_in(rest) else left)
 
 
 def _cancel_one(desk: Desk, ticket: Ticket) -> None:

@@ -25,7 +25,7 @@ from tickets.people import home_key
 from tickets.places import place_display, read_place
 from tickets.texts import has_text, say
 from tickets.urgency import facts_in, is_danger
-from tickets.words import adds, bare_request, named_among, says_urgent, taken_back, things_in
+from tickets.words import adds, bare_request, beside_complaints, named_among, says_urgent, taken_back, things_in
 
 MAX_QUESTIONS = 3
 THIS_TALK = timedelta(minutes=30)
@@ -238,7 +238,8 @@ def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], building: s
     """The fault with the best place known: its own clause, the message, the earlier draft, the registered home. `building`: which
     one another clause names, for what is public."""
     fault = fault if fault.get("place_key") else {**(data.get("place") or {}), **fault}
-    own = fault["words"] if several and fault["words"] in desk.text else desk.text
+    alone = beside_complaints(desk.text, (str(one["text"]) for one in desk.message.get("complaints") or []))
+    own = fault["words"] if several and fault["words"] in desk.text else alone
     draft_key = fault.get("place_key") or None
     place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=draft_key)
     if place.public and place.action == "ask" and building:

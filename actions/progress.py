@@ -42,7 +42,7 @@ def meant(desk: Desk, *, kinds: tuple[str, ...] = ()) -> list[Ticket]:
     if not kinds:
         mine += finding.followed(desk.session, desk.actor)
     return (
-        [one for one in mine if desk.category and one.code == desk.category] or finding.about(mine, desk.text) or mine
+        [one for one in mine if desk.category and one.code == desk.category] or finding.named(mine, desk.text) or mine
     )
 
 

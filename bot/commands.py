@@ -24,11 +24,11 @@ from nlu.normalize import normalize
 from nlu.slots import find_money_fen
 from storage import mailbox
 from storage.models import OpenQuestion, Ticket
-from tickets import asking, desk_lists, emergencies, finding, questions, roster, verbs, working
+from tickets import asking, desk_lists, emergencies, finding, notify, questions, roster, verbs, working
 from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey_fields
 from tickets.errors import DeskError, NoTicket, SelfCheckNeeded, WhichTicket
 from tickets.notify import facts, has_accepted
-from tickets.people import is_accused, staff_named
+from tickets.people import is_accused, leaders, staff_named
 from tickets.texts import DATA, clock, has_text, say, span
 from tickets.wording import check_wording, own_numbers
 from tickets.words import is_assent, says_done, self_checked
@@ -511,6 +511,15 @@ def _leave(context: Context, command: Command) -> Reply:
     return Reply(text)
 
 
+def _leave_wish(context: Context, command: Command) -> Reply:
+    """A worker's own 「我明天请假」: the leaders hear of it in his words, and only they grant it."""
+    chiefs = leaders(context.session, context.staff.community_id, context.staff.department)
+    for chief in chiefs:
+        text = say("staff.leave_asked", name=context.staff.name, words=command.words)
+        notify.push(context.session, chief, text, key=f"{context.key}:leave:{chief.id}", now=context.now)
+    return Reply(say("staff.leave_passed_on", names=say("list.comma").join(one.name for one in chiefs)))
+
+
 def _assign(context: Context, command: Command) -> Reply:
     """Without a number (「刚才那张派给王师傅」) the one that has nobody is meant."""
     nobodys = partial(desk_lists.chosen, context.session, context.staff, "unassigned", context.now)
@@ -695,6 +704,7 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "false_alarm": _false_alarm,
     "my_jobs": _my_jobs,
     "leave": _leave,
+    "leave_wish": _leave_wish,
     "assign": _assign,
     "inspect": _inspect,
     "inspect_pass": _inspect_pass,

@@ -84,6 +84,10 @@ def _count(context: Context, command: Command) -> Reply:
     return _page(asking.count(context.session, context.staff, command.values["words"], context.now), context.now)
 
 
+def _compare(context: Context, command: Command) -> Reply:
+    return Reply(asking.compare(context.session, context.staff, command.values["words"], context.now))
+
+
 def _top(context: Context, command: Command) -> Reply:
     return Reply(asking.top(context.session, context.staff, command.values["words"], context.now))
 
@@ -335,6 +339,9 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "unassigned": _list("unassigned"),
     "unaccepted": _list("unaccepted"),
     "overdue": _list("overdue"),
+    "due_soon": _list("due_soon"),
+    "open_complaints": _list("open_complaints"),
+    "compare": _compare,
     "waiting": _list("waiting"),
     "open_jobs": _list("open_jobs"),
     "on_hold": _list("on_hold"),

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -26,13 +27,15 @@ from nlu.faults import Clause
 from nlu.register import Register
 from nlu.slots import find_phone, find_scores, find_ticket_no
 from nlu.spans import Span, Tagger
+from nlu.words import pattern
 from tickets.catalog import category
 from tickets.urgency import facts_in, is_danger, level_for
-from tickets.words import says_urgent
+from tickets.words import beside_complaints, says_urgent
 
 NODE = "components/train_nlu.components.DeskClassifier0/"
 RANKING_LENGTH = 5
 _DIGITS = 4
+_MARKS = " \t\n，。、；,;.!！"
 
 Json = dict[str, Any]
 
@@ -110,7 +113,7 @@ class Reader:
         takes_over = alarm is not None and not _surely_talk(said)
         intent, category = (REPAIR, code) if takes_over else (said.intent, said.category)
         spans = self._tagger.find(text, intent, said.confidence)
-        faults = self._faults(text, said.faults, spans, alarm, code, now)
+        faults = self._faults(text, said, spans, alarm, code, now)
         return {
             "text": text,
             "intent": intent,
@@ -133,17 +136,18 @@ class Reader:
     def _faults(
         self,
         text: str,
-        clauses: Sequence[Clause],
+        said: Prediction,
         spans: Sequence[Span],
         alarm: Emergency | None,
         code: str,
         now: datetime,
     ) -> list[Json]:
         """`code` is the category of the danger."""
-        told = [(one.category, one.start, one.end) for one in clauses]
+        told = [(one.category, one.start, one.end) for one in said.faults]
         if alarm is not None and len(told) < 2:
             told = [(code, 0, len(text))]
-        places = self._places(text, told)
+        places = self._places(text, told, said.complaints)
+        spans = [piece for span in spans for piece in _parted(span, [start for _, start, _ in told])]
         found = [
             self._fault(text, *one, spans, now, place, alone=len(told) == 1)
             for one, place in zip(told, places, strict=True)
@@ -176,11 +180,13 @@ class Reader:
             "place": place,
         }
 
-    def _places(self, text: str, told: Sequence[tuple[str, int, int]]) -> list[Json | None]:
+    def _places(
+        self, text: str, told: Sequence[tuple[str, int, int]], complaints: Sequence[Clause]
+    ) -> list[Json | None]:
         """Where each fault of a message is: what names no building stands in the one that the message names elsewhere, and a
-        fault at home not in a place that everybody shares."""
+        fault at home not in a place that everybody shares; and never where only a complaint beside it is."""
         if len(told) == 1:
-            return [self._place(text)]
+            return [self._place(beside_complaints(text, [one.text for one in complaints])) or self._place(text)]
         pieces = [text[start:end] for _, start, end in told]
         own = [self._place(piece) for piece in pieces]
         building = lent(place["key"] for place in own if place)
@@ -207,6 +213,28 @@ class Reader:
         # 「隔壁」 of nobody knows whom, or a building that there is not: no more than the words say.
         said = stated(text, at_home=at_home) or Levels()
         return _levels(replace(said, key=found.key))
+
+
+def _parted(span: Span, starts: Sequence[int]) -> list[Span]:
+    """A symptom that runs on into the next told fault, as one of each: 「对讲机没声音 另外单元门关不严」."""
+    cuts = [start for start in starts if span.start < start < span.end]
+    if span.label != "symptom" or not cuts:
+        return [span]
+    edges = [span.start, *cuts, span.end]
+    pieces = (span.text[low - span.start : high - span.start] for low, high in pairwise(edges))
+    whole = [_bare(piece) for piece in pieces]
+    return [
+        replace(span, text=words, start=low + skipped, end=low + skipped + len(words))
+        for low, (skipped, words) in zip(edges, whole, strict=False)
+        if words
+    ]
+
+
+def _bare(piece: str) -> tuple[int, str]:
+    """A piece without the marks and connecting words around it, and how many characters stood in front."""
+    opened = pattern("openers").match(piece)
+    words = piece[opened.end() if opened else 0 :].strip(_MARKS)
+    return piece.find(words), words
 
 
 def _start(span: Span) -> int:

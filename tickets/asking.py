@@ -152,6 +152,14 @@ def count(session: Session, staff: Staff, text: str, now: datetime) -> Page:
     return _paged([head, *split], found, question.page, text, now)
 
 
+def compare(session: Session, staff: Staff, text: str, now: datetime) -> str:
+    """昨天和今天比, 投诉上周和这周比: the count of each span that is named, one a line."""
+    spans = [found.group() for found in re.finditer(parts()["PERIOD"], text)]
+    rest = re.sub(parts()["PERIOD"], "", text)
+    heads = (count(session, staff, one + rest, now).text.partition("\n")[0] for one in spans)
+    return "\n".join(heads)
+
+
 def _subject(question: Question) -> str:
     kind = say(f"kind.{question.kind}") if question.kind and not question.fault else ""
     everything = "" if question.worker else say("ask.everything")

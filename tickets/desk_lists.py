@@ -16,7 +16,7 @@ from tickets.ledger import scope_of
 from tickets.people import Actor, hides_name_from, is_accused, may_see, on_shift, trades_shown
 from tickets.periods import period
 from tickets.report_text import counts_text
-from tickets.reports import overdue_conditions, standing
+from tickets.reports import due_within, overdue_conditions, standing
 from tickets.texts import LOCAL, clock, has_text, say
 from tickets.words import things_in
 
@@ -24,6 +24,7 @@ PAGE = 8
 TIMELINE_LINES = 14
 LOW_SCORE = 2
 LOW_SCORES_OF = timedelta(days=30)
+SOON = timedelta(hours=2)
 NOT_TAKEN = {"unassigned": ("new",), "unaccepted": ("new", "assigned")}
 """Lists of what nobody has, and their states."""
 
@@ -150,6 +151,10 @@ def _base(staff: Staff) -> Select[Ticket]:
 def _conditions(name: str, now: datetime) -> list[ColumnElement[bool]]:
     if name in NOT_TAKEN:
         return [Ticket.status.in_(NOT_TAKEN[name]), Ticket.kind.in_(("BX", "YH", "TS"))]
+    if name == "due_soon":
+        return due_within(SOON, now)
+    if name == "open_complaints":
+        return [Ticket.kind == "TS", Ticket.status.in_(lifecycle.OPEN)]
     if name == "overdue":
         return overdue_conditions(now)
     if name == "waiting":

@@ -14,7 +14,7 @@ from tickets.errors import NotFound, NoTicket, WhichTicket
 from tickets.notify import facts
 from tickets.people import Actor, home_key, is_accused, may_see
 from tickets.texts import say
-from tickets.words import named_among
+from tickets.words import alike_among, named_among
 
 CHOICES = 6
 """So many are offered where it is not clear which is meant."""
@@ -130,6 +130,11 @@ def about(tickets: list[Ticket], text: str) -> list[Ticket]:
     # Two of one category are told apart by their words only.
     closer = named_among(text, [one.symptom for one in named]) if len(named) > 1 else []
     return [named[index] for index in closer] or named
+
+
+def named(tickets: list[Ticket], text: str) -> list[Ticket]:
+    """Those a text is `about`, else those that share most words with it: 「烧烤店的继续」. For who speaks of what is open."""
+    return about(tickets, text) or [tickets[index] for index in alike_among(text, [one.symptom for one in tickets])]
 
 
 def followed(session: Session, actor: Actor) -> list[Ticket]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, false, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from nlu.slots import mask_text
@@ -154,6 +154,14 @@ def overdue_conditions(now: datetime) -> list[ColumnElement[bool]]:
     """Running, and past the limit of finishing, or of arriving with nobody there yet."""
     not_there = Ticket.arrived_at.is_(None) & (Ticket.arrive_by < now) & Ticket.kind.in_((*REPAIRS, *HAZARDS))
     return [Ticket.status.in_(RUNNING), or_(Ticket.finish_by < now, not_there)]
+
+
+def due_within(span: timedelta, now: datetime) -> list[ColumnElement[bool]]:
+    """Running, not overdue, and one of those limits comes within `span`."""
+    arriving = Ticket.arrived_at.is_(None) & Ticket.arrive_by.between(now, now + span)
+    arriving &= Ticket.kind.in_((*REPAIRS, *HAZARDS))
+    running, late = overdue_conditions(now)
+    return [running, ~func.coalesce(late, false()), or_(Ticket.finish_by.between(now, now + span), arriving)]
 
 
 def _matters_taken_in(session: Session, scope: Scope, period: Period) -> list[Ticket]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from itertools import pairwise
 
 import yaml
 
@@ -16,7 +17,18 @@ from tickets.texts import DATA
 
 _EDGES = " \t\r\n，。！？；、,.!?;:："
 _CLAUSE_ENDS = r"[\s，。！？；,.!?;]+"
-_LISTS = ("unassigned", "unaccepted", "overdue", "waiting", "on_hold", "low_scores", "urgent", "open_jobs")
+_LISTS = (
+    "due_soon",
+    "open_complaints",
+    "unassigned",
+    "unaccepted",
+    "overdue",
+    "waiting",
+    "on_hold",
+    "low_scores",
+    "urgent",
+    "open_jobs",
+)
 
 
 @cache
@@ -424,6 +436,20 @@ def named_among(text: str, matters: Sequence[str]) -> list[int]:
     return [index for index in by_thing if index in by_spot] or by_thing or by_spot
 
 
+def alike_among(text: str, matters: Sequence[str]) -> list[int]:
+    """Which of several matters a text names by nothing but their own words (「烧烤店那个」): those that share most pairs of
+    telling characters with it, unless all do."""
+    said = _telling_pairs(text)
+    shared = [len(said & _telling_pairs(matter)) for matter in matters]
+    most = [index for index, count in enumerate(shared) if count and count == max(shared)]
+    return most if len(most) < max(len(matters), 2) else []
+
+
+def _telling_pairs(text: str) -> set[str]:
+    pairs = {one + other for one, other in pairwise(normalize(text).text)}
+    return {pair for pair in pairs if re.fullmatch(r"[\u4e00-\u9fff]{2}", pair) and not _has("empty_pair", pair)}
+
+
 def _spots_in(text: str) -> frozenset[str]:
     return frozenset(pattern("place").findall(normalize(text).text))
 
@@ -450,6 +476,13 @@ def _keeps(clause: str) -> bool:
 
 def _clauses_where(holds: Callable[[str], bool], text: str) -> str:
     return " ".join(filter(holds, re.split(_CLAUSE_ENDS, text)))
+
+
+def beside_complaints(text: str, complaints: Iterable[str]) -> str:
+    """A message without the clauses that are complaints of their own: where its fault is, they do not say."""
+    for words in complaints:
+        text = text.replace(words, " ", 1)
+    return text
 
 
 def told_beside(text: str, about: str = "") -> str:

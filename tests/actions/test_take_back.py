@@ -142,6 +142,16 @@ def test_what_is_wanted_still_stays(desk: Community) -> None:
     assert (tap.status, socket.status) == ("cancelled", "assigned")
 
 
+@pytest.mark.parametrize(
+    "words", ["算了楼上那个先别说了 烧烤店的继续", "楼上跳绳的那个不用了", "楼上那个撤了吧 烧烤店的留着"]
+)
+def test_a_complaint_is_named_by_its_own_words(desk: Community, words: str) -> None:
+    upstairs = desk.report("T09", kind="TS", symptom="楼上天天半夜跳绳", source_key="web:8")
+    smoke = desk.report("T17", kind="TS", symptom="楼下烧烤店油烟呛得睡不着", source_key="web:9")
+    hear(desk, words, "cancel", Cancel())
+    assert (upstairs.status == "cancelled", smoke.status == "cancelled") == (True, False)
+
+
 @pytest.mark.parametrize(("danger", "asked"), [("GAS", False), ("MED", True)])
 def test_smell_of_gas_just_denied_is_not_asked_again(desk: Community, danger: str, asked: bool) -> None:
     question = questions.ask(desk.session, desk.resident("王芳"), "safety", NOW, danger=danger, text="灶")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from deskhelp import Desk, at
@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from bot import commands
 from bot.commands import Context, Reply
-from storage.models import InboxMessage, Ticket, TicketEvent
+from storage.models import InboxMessage, Leave, OutboxMessage, Ticket, TicketEvent
 from tickets import verbs
 from tickets.errors import DeskError, NotFound, PhotoNeeded, WrongStatus
 from tickets.texts import say
@@ -96,6 +96,21 @@ def test_a_survey_from_the_order_to_the_plan(desk: Desk) -> None:
         ("manager", "水电工谁最闲", "on_duty"),
         ("manager", "今天有没有差评", "low_scores"),
         ("manager", "王师傅还有几单没完", "load"),
+        ("manager", "投诉还有几个没回", "open_complaints"),
+        ("manager", "没处理的投诉有哪些", "open_complaints"),
+        ("manager", "这个月投诉几个", "count"),
+        ("manager", "哪些快超时了", "due_soon"),
+        ("manager", "超时的有哪些", "overdue"),
+        ("manager", "上周和这周比怎么样", "compare"),
+        ("manager", "平均多久上门", "figure"),
+        ("manager", "这个月评分", "figure"),
+        ("manager", "返工多少", "figure"),
+        ("manager", "谁手上活最多", "on_duty"),
+        ("manager", "李明明天请假", "leave"),
+        ("manager", "周师傅今天请假", "leave"),
+        ("worker", "今天不舒服 请假", "leave_wish"),
+        ("worker", "我明天家里有事请假一天", "leave_wish"),
+        ("worker", "行吧我去", "accept"),
         ("worker", "二十分钟到", "set_out"),
         ("worker", "半个小时左右过去", "set_out"),
         ("worker", "下午两点去", "appointment"),
@@ -468,6 +483,35 @@ def test_the_one_that_has_nobody_is_given_without_its_number(desk: Desk) -> None
     desk.session.flush()
     type_(desk, "李工", "刚才那张派给王师傅")
     assert ticket.handler is desk.staff("王师傅")
+
+
+def test_a_workers_own_leave_is_asked_of_the_leaders(desk: Desk) -> None:
+    reply = type_(desk, "王师傅", "我明天请假 孩子家长会")
+    assert "李工" in reply.text and "批准" in reply.text
+    told = desk.session.scalars(select(OutboxMessage).where(OutboxMessage.text.contains("王师傅要请假"))).all()
+    assert len(told) == 1 and "孩子家长会" in told[0].text
+    assert not desk.session.scalars(select(Leave)).all(), "nobody has granted it"
+
+
+def test_what_comes_due_within_two_hours(desk: Desk) -> None:
+    soon, late, far = desk.accepted("W03"), desk.accepted("W04"), desk.accepted("E04")
+    for ticket, hours in ((soon, 1), (late, -1), (far, 9)):
+        ticket.arrived_at, ticket.finish_by = TEN, TEN + timedelta(hours=hours)
+    desk.session.flush()
+    shown = type_(desk, "马经理", "哪些快超时了").text
+    assert soon.tail in shown and late.tail not in shown and far.tail not in shown
+
+
+def test_complaints_that_are_not_settled(desk: Desk) -> None:
+    noise, lamp = desk.report("T09", kind="TS", symptom="楼上半夜拖椅子"), desk.report("E04", symptom="灯不亮")
+    shown = type_(desk, "马经理", "投诉还有几个没回").text
+    assert noise.tail in shown and lamp.tail not in shown
+
+
+def test_two_spans_side_by_side(desk: Desk) -> None:
+    desk.report("W04")
+    first, second = type_(desk, "马经理", "报修昨天和今天比").text.splitlines()
+    assert ("昨天" in first or "6月11日" in first) and "0次" in first and "1次" in second
 
 
 # --- the same question again ------------------------------------------------------------------------------------------

@@ -67,6 +67,21 @@ def test_two_faults_each_with_its_own_place_symptom_and_class() -> None:
         assert text[span["start"] : span["end"]] == span["text"]
 
 
+def test_a_symptom_ends_where_the_next_fault_begins() -> None:
+    text = "对讲机没声音 另外楼下单元门关不严 4栋1单元602"
+    found = reader().read(text, NOW)["faults"]
+    assert [fault["category"] for fault in found] == ["A02", "D06"]
+    for fault, words in zip(found, ("对讲机没声音", "单元门关不严"), strict=True):
+        symptom = fault["symptom"][0]
+        assert symptom["text"].endswith(words) and "另外" not in symptom["text"]
+        assert text[symptom["start"] : symptom["end"]] == symptom["text"]
+
+
+def test_where_a_complaint_beside_it_is_says_nothing_of_the_fault() -> None:
+    found = reader().read("6栋1单元903的，抽油烟机止回阀响，另外走廊鞋柜绊了我一跤", NOW)
+    assert found["complaints"] and [fault["place"]["key"] for fault in found["faults"]] == ["P1/6/1/903"]
+
+
 @pytest.mark.parametrize(
     ("registered", "keys"),
     [
