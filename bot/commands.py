@@ -261,9 +261,7 @@ def of_named_job(context: Context, text: str) -> Command | None:
         return None
     # Offered and not yet confirmed, a job is in both lists.
     hand = list(dict.fromkeys([*_offers(context), *finding.jobs_of(context.session, context.staff)]))
-    rooms = re.findall(r"\d{3,4}", what)
-    there = [one for one in hand if any(room in one.place_key for room in rooms)]
-    meant = there if len(there) == 1 else finding.about(there or hand, what)
+    meant = finding.spoken_of(hand, what)
     return replace(command, ticket_id=meant[0].id) if len(meant) == 1 else None
 
 

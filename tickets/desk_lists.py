@@ -37,13 +37,13 @@ def about(session: Session, leader: Staff, words: str, now: datetime) -> str:
     """「电梯那个事谁在跟」: the open tickets about what a leader names, with every step if it is one, else the day's counts."""
     # A danger is the business of everybody who was sent to it, whatever their department.
     open_ones = [*dangers_of(session, leader), *chosen(session, leader, "open_jobs", now)]
-    named = finding.about(list(dict.fromkeys(open_ones)), words)
+    named = finding.spoken_of(list(dict.fromkeys(open_ones)), words)
     if len(named) == 1:
         return timeline(session, named[0], now, leader)
     if named:
         return lines(named, now)
     counts = today(session, leader, now)
-    return f"{say('staff.none_about')}\n{counts}" if things_in(words) else counts
+    return f"{say('staff.none_about')}\n{counts}" if things_in(words) or finding.names_room(words) else counts
 
 
 def lines(tickets: list[Ticket], now: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from sqlalchemy import func, or_, select
@@ -130,6 +131,20 @@ def about(tickets: list[Ticket], text: str) -> list[Ticket]:
     # Two of one category are told apart by their words only.
     closer = named_among(text, [one.symptom for one in named]) if len(named) > 1 else []
     return [named[index] for index in closer] or named
+
+
+def spoken_of(tickets: list[Ticket], text: str) -> list[Ticket]:
+    """Those of `tickets` in a room that a text names (「1502那个」), and of several there those it is `about`."""
+    rooms = _ROOMS.findall(text)
+    there = [one for one in tickets if any(room in one.place_key.split("/") for room in rooms)]
+    return there if len(there) == 1 else about(there or tickets, text)
+
+
+def names_room(text: str) -> bool:
+    return _ROOMS.search(text) is not None
+
+
+_ROOMS = re.compile(r"(?<!\d)\d{3,4}(?!\d)")
 
 
 def named(tickets: list[Ticket], text: str) -> list[Ticket]:

@@ -227,6 +227,14 @@ def test_how_far_something_is_asked_by_who_leads(desk: Desk) -> None:
         assert told is not None and ticket.ticket_no in told.text, words
 
 
+def test_how_far_something_in_a_room_is(desk: Desk) -> None:
+    ticket, _ = desk.report("W04", symptom="马桶堵了"), desk.report("W03", by="李强", place_key="P1/3/2/1402")
+    context = Context(desk.session, desk.chat("王芳"), desk.actor("马经理"), desk.staff("马经理"), TEN, "test:1")
+    for words, shown in (("2单元1502那个去了没", ticket.ticket_no), ("1单元903那个去了没", say("staff.none_about"))):
+        told = commands.misunderstood(context, words)
+        assert told is not None and shown in told.text, words
+
+
 def test_an_alarm_that_is_called_off_is_no_new_one(desk: Desk) -> None:
     assert commands.ends_danger("电梯困人那单解除了，关了吧") and commands.ends_danger("2栋801没漏，警报解除")
     for danger in ("3栋着火了 叫小刘过来", "那个单元门夹住人了 电关了", "那个阀门关不上 水喷出来了"):
