@@ -134,7 +134,15 @@ def _after_all(turn: Turn) -> Outcome | None:
     last = finding.last_cancelled(turn.session, turn.actor, turn.now - AFTER_ALL)
     if last is None:
         return None
-    return Outcome(resume=" ".join(filter(None, (last.place_text, last.symptom, rest))))
+    return Outcome(resume=" ".join(filter(None, (last.place_text, last.symptom, rest, _time_still_fits(turn, last)))))
+
+
+def _time_still_fits(turn: Turn, ticket: Ticket) -> str:
+    """The visit time that was wished for a job, in words, if it is still to come and no other is named."""
+    start, end = ticket.wanted_start_at, ticket.wanted_end_at
+    if start is None or end is None or start <= turn.now or parse_window(turn.text, turn.now):
+        return ""
+    return span(start, end, turn.now)
 
 
 def _after_answer(turn: Turn) -> Outcome | None:

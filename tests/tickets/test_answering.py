@@ -462,6 +462,15 @@ def test_what_is_not_wanted_any_more_was_no_danger(desk: Desk) -> None:
     assert question.data["denied"] and tickets(desk) == []
 
 
+@pytest.mark.parametrize(("words", "kept"), [("还是修吧", True), ("还是修吧 后天上午来", False)])
+def test_the_time_of_a_repair_taken_back_is_kept(desk: Desk, words: str, kept: bool) -> None:
+    ticket = desk.report("W04", symptom="马桶堵了")
+    verbs.wish(ticket, at("14:00", 13), at("16:00", 13), "明天下午")
+    verbs.cancel(desk.session, ticket, desk.actor("王芳"), "不用了", at("09:01"))
+    outcome = answer(desk, words, at("09:05"))
+    assert outcome is not None and ("14:00–16:00" in outcome.resume) is kept
+
+
 def test_the_repair_taken_back_last_is_wanted_after_all(desk: Desk) -> None:
     lamp, lock = desk.report("E04", symptom="客厅灯不亮"), desk.report("D03", symptom="门锁转不动")
     verbs.cancel(desk.session, lamp, desk.actor("王芳"), "不用了", NOW)
