@@ -14,16 +14,17 @@ from actions import details, drafts
 from actions.changes import correct_latest
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_beside
+from nlu.answers import read_answer
 from storage.models import Draft, Ticket
 from tickets import emergencies, finding, notify, questions, talks, verbs
 from tickets.answering import FRESH_DETAIL
 from tickets.catalog import category
 from tickets.people import follows
-from tickets.places import part_of, problem_text
+from tickets.places import is_exact, part_of, problem_text
 from tickets.texts import has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
-from tickets.words import at_home, drops_draft, gives_up, is_angry, no_hurry
+from tickets.words import adds, at_home, drops_draft, gives_up, is_also, is_angry, no_hurry, same_things, spots_in
 
 GRIEVANCE = "T02"
 # The question about a fault of which a yes is a danger.
@@ -320,21 +321,37 @@ def _open(desk: Desk, draft: Draft, fault: dict[str, Any], index: int) -> Ticket
 
 
 def _told_again(desk: Desk, fault: dict[str, Any]) -> Ticket | None:
-    """The ticket of this person's own that a public fault told a second time belongs to; a lift is the same on every floor."""
+    """The ticket of this person's own that a fault told a second time belongs to."""
     if desk.actor.resident is None:
         return None
-    key = fault.get("place_key", "")
-    part = part_of(key, "unit")
     for own in finding.open_of(desk.session, desk.actor, kinds=("BX",)):
-        lift = category(own.code).trades[:1] == ("lift",) and part and part_of(own.place_key, "unit") == part
-        same = own.public_area and own.code == fault["code"] and (lift or own.place_key == key)
         before = not str(own.source_key).startswith(f"{desk.key}:") and desk.now - own.created_at <= SAME_TELLING
-        if same and before:
+        if before and (_same_shared(own, fault) or _same_at_home(own, fault)):
             ticket = verbs.load(desk.session, own.id)
-            verbs.comment(desk.session, ticket, desk.actor, fault["words"], desk.now)
+            answer = read_answer("detail", fault["words"], desk.now, about=ticket.symptom)
+            flags = dict(answer.flags) if answer else {}
+            verbs.add_detail(desk.session, ticket, desk.actor, fault["words"], desk.now, flags=flags)
             desk.say("reply.told_again", **notify.facts(ticket, desk.now))
             return ticket
     return None
+
+
+def _same_shared(own: Ticket, fault: dict[str, Any]) -> bool:
+    """The same fault in the same public place; a lift is the same on every floor."""
+    key = fault.get("place_key", "")
+    part = part_of(key, "unit")
+    lift = category(own.code).trades[:1] == ("lift",) and part and part_of(own.place_key, "unit") == part
+    return bool(own.public_area and own.code == fault["code"] and (lift or own.place_key == key))
+
+
+def _same_at_home(own: Ticket, fault: dict[str, Any]) -> bool:
+    """「马桶还是堵的 水快漫出来了」 of the flat whose toilet was told: the same thing, in no other room, and not 也 or 另外."""
+    words = str(fault["words"])
+    if own.public_area or not is_exact(own.place_key) or own.place_key != fault.get("place_key"):
+        return False
+    if own.status == "done" or is_also(words) or adds(words) or own.code[:1] != fault["code"][:1]:
+        return False
+    return same_things(words, own.symptom) and spots_in(words) <= spots_in(own.symptom)
 
 
 def _shared(desk: Desk, draft: Draft, fault: dict[str, Any], index: int) -> Ticket | None:

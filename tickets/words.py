@@ -427,12 +427,18 @@ def things_in(text: str) -> frozenset[str]:
     return frozenset(pattern("thing").findall(normalize(text).text))
 
 
+def same_things(text: str, known: str) -> bool:
+    """Whether a text names a thing, and none but those of the `known` words; what only runs out of a thing is none."""
+    things = {one for one in things_in(text) if not _has("runs_out", one)}
+    return bool(things) and things <= things_in(known)
+
+
 def named_among(text: str, matters: Sequence[str]) -> list[int]:
     """Which of several matters (name and words of each) a text names: by a thing (「灯那个不用修了」), by a place (「客厅那个」),
     by both where several have the thing."""
-    things, spots = things_in(text), _spots_in(text)
+    things, spots = things_in(text), spots_in(text)
     by_thing = [index for index, matter in enumerate(matters) if things & things_in(matter)]
-    by_spot = [index for index, matter in enumerate(matters) if spots & _spots_in(matter)]
+    by_spot = [index for index, matter in enumerate(matters) if spots & spots_in(matter)]
     return [index for index in by_thing if index in by_spot] or by_thing or by_spot
 
 
@@ -450,7 +456,8 @@ def _telling_pairs(text: str) -> set[str]:
     return {pair for pair in pairs if re.fullmatch(r"[\u4e00-\u9fff]{2}", pair) and not _has("empty_pair", pair)}
 
 
-def _spots_in(text: str) -> frozenset[str]:
+def spots_in(text: str) -> frozenset[str]:
+    """The rooms and places a text names: 厨房, 主卫, 楼道 …"""
     return frozenset(pattern("place").findall(normalize(text).text))
 
 

@@ -55,6 +55,23 @@ def test_a_lamp_is_the_same_on_its_own_floor_only(desk: Community) -> None:
     assert again(desk, "E07", "PUB:P1/3/2/8/STAIRS", at("09:05")) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "same"),
+    [
+        ("马桶还是堵的 水快漫出来了", "W05", True),
+        ("主卫马桶又堵了", "W05", False),
+        ("马桶也堵了", "W04", False),
+        ("水龙头滴水", "W02", False),
+        ("马桶圈断了要换", "Z01", False),
+    ],
+)
+def test_the_same_thing_at_home_is_one_ticket(desk: Community, words: str, code: str, same: bool) -> None:
+    ticket = desk.report("W04", symptom="马桶堵了")
+    ticket.created_at = NOW - timedelta(minutes=30)
+    hear(desk, words, "report_repair", ValidateRepairForm(), OpenRepair(), category=code)
+    assert desk.session.scalar(select(func.count(Ticket.id))) == (1 if same else 2)
+
+
 def test_what_one_message_tells_twice_and_what_colleagues_tell_is_kept_apart(desk: Community) -> None:
     desk.report("E07", place_key=LAMP, public_area=True, source_key="web:2:0")
     assert again(desk, "E07", LAMP, NOW) == []
