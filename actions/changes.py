@@ -19,11 +19,14 @@ from nlu.slots import find_phone, find_salutation
 from storage.models import Resident, Ticket
 from tickets import finding, inquiries, lifecycle, notify, questions, verbs
 from tickets.answering import FRESH_DETAIL, set_window, told_together
+from tickets.catalog import category
 from tickets.errors import NoTicket
 from tickets.people import homes_of
 from tickets.places import is_exact, read_place
 from tickets.texts import say
 from tickets.words import (
+    all_at_once,
+    clauses_about,
     corrects,
     form_asked_for,
     hesitates,
@@ -33,6 +36,7 @@ from tickets.words import (
     only_asked,
     only_correcting,
     plainly_cancels,
+    says_cancel,
     things_in,
     wanted_still,
 )
@@ -62,6 +66,8 @@ class Cancel(DeskAction):
         if desk.actor.staff and not desk.entity("ticket_no"):
             # What a colleague has in hand is somebody else's report: it is named, or it stays.
             details.unknown(desk)
+            return []
+        if not says_cancel(desk.text) and (_times_apart(desk) or details.taken(desk)):
             return []
         tickets = _taken_back(desk)
         tickets = [one for one in tickets if not one.public_area] or tickets
@@ -98,8 +104,9 @@ def _taken_back(desk: Desk) -> list[Ticket]:
 def _cancel_one(desk: Desk, ticket: Ticket) -> None:
     """At once when it is plain; a light word, or a worker on the way, is asked back (domain.md §5.5)."""
     resident = desk.actor.resident
+    said = says_cancel(desk.text)
     unsure = hesitates(desk.text) or ticket.on_the_way_at or not _means_it(desk, ticket)
-    if resident and not ticket.public_area and unsure:
+    if resident and (not said or (unsure and not ticket.public_area)):
         labels = [say("reply.cancel_that", no=ticket.ticket_no), say("reply.cancel_no")]
         desk.say("reply.cancel_sure", [("say:" + one, one) for one in labels], **notify.facts(ticket, desk.now))
         questions.ask(
@@ -149,9 +156,11 @@ class Reschedule(DeskAction):
         return "action_reschedule"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if details.taken(desk):
+        if _times_apart(desk) or details.taken(desk):
             return []
         tickets = [one for one in meant(desk, kinds=("BX",)) if one.status != "done"]
+        if all_at_once(desk.text) and _timed_together(desk, tickets):
+            return []
         if not tickets:
             raise NoTicket
         if len(tickets) > 1:
@@ -172,6 +181,36 @@ class Reschedule(DeskAction):
         set_window(details.turn_of(desk), ticket, window)
         desk.done()
         return []
+
+
+def _times_apart(desk: Desk) -> bool:
+    """「地漏后天再弄 跳闸今天晚上来」: a time of its own for each of several jobs; whether the message held such."""
+    jobs = _visits(desk)
+    clauses = clauses_about(desk.text, [f"{category(one.code).name} {one.symptom}" for one in jobs])
+    windows = {index: parse_window(words, desk.now, asked=True) for index, words in clauses.items()}
+    timed = {index: window for index, window in windows.items() if window and window.is_visit}
+    if len(timed) < 2 or desk.actor.resident is None:
+        return False
+    for index, window in timed.items():
+        set_window(details.turn_of(desk), verbs.load(desk.session, jobs[index].id), window)
+    desk.done()
+    return True
+
+
+def _visits(desk: Desk) -> list[Ticket]:
+    mine = finding.open_of(desk.session, desk.actor, kinds=("BX",)) if desk.actor.resident else []
+    return [one for one in mine if one.status != "done" and not one.public_area]
+
+
+def _timed_together(desk: Desk, tickets: list[Ticket]) -> bool:
+    """「后天晚上七点 两个一起弄」: the same time for all; whether a time was named."""
+    window = parse_window(desk.text, desk.now, asked=True)
+    if window is None or window.avoid or desk.actor.resident is None:
+        return False
+    for one in tickets:
+        set_window(details.turn_of(desk), verbs.load(desk.session, one.id), window)
+    desk.done()
+    return bool(tickets)
 
 
 class Deny(DeskAction):
@@ -201,7 +240,7 @@ class Correct(DeskAction):
         return "action_correct"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if correct_latest(desk) or _retimed(desk):
+        if _times_apart(desk) or correct_latest(desk) or _retimed(desk):
             return []
         ticket = _correctable(desk)
         if ticket is None and desk.actor.staff:
@@ -361,7 +400,7 @@ class Inform(DeskAction):
         return "action_inform"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
-        if about_worker(desk) or (not _just_reported(desk) and details.taken(desk)):
+        if _times_apart(desk) or about_worker(desk) or (not _just_reported(desk) and details.taken(desk)):
             return []
         if more_told(desk) or _more_of_praise(desk) or correct_latest(desk) or time_for_latest(desk):
             return []

@@ -286,7 +286,8 @@ def _stance(phrase: _Phrase, around: _Surround, asked: bool) -> Stance:
 
     if phrase.past or has("asks", around.after) or has("not_meant", around.before):
         return "no"
-    if has("told_before", around.before):
+    # 「她说后天晚上在家」 is when somebody may come, 「师傅说后天来」 what was promised.
+    if has("told_before", around.before) and not has("home", around.after):
         return "no"
     if has("avoid_before", around.before):
         return "avoid"
@@ -545,15 +546,18 @@ def parse_windows(text: str, now: datetime, *, asked: bool = False, day: date | 
     asked: the text answers a question about the time, so a bare "3点" counts.
     day:   the day a clock without one belongs to, such as the day of the window that was proposed.
     """
-    body = _prepare(text)
+    # 「今天就是周六」 says what day it is and wishes for none.
+    body = _lex().rx("today_is").sub(lambda said: "，" * len(said.group()), _prepare(text))
     phrases = _phrases(body)
-    found = []
+    found: list[Window] = []
     for phrase, stance in zip(phrases, _stances(body, phrases, asked), strict=True):
         if stance not in ("wish", "avoid"):
             continue
         window = _window(phrase, body, now, day)
         if window:
             found.append(Window(window.start, window.end, window.label, avoid=stance == "avoid"))
+            # 「明天上午吧 十点以后」: hours behind a day are of that day.
+            day = window.start.date() if phrase.day and not day else day
     return found
 
 
@@ -571,8 +575,11 @@ def first_wish(windows: Sequence[Window]) -> Window | None:
     first = next(iter(wishes), None)
     if first is None or first.end is None:
         return first
-    inside = (one for one in wishes if one.end and first.start <= one.start and one.end <= first.end)
-    return next((one for one in inside if (one.start, one.end) != (first.start, first.end)), first)
+    for one in wishes[1:]:
+        end = min(one.end or one.start, first.end)
+        if first.start <= one.start < end and (one.start, end) != (first.start, first.end):
+            return Window(one.start, end, one.label)
+    return first
 
 
 def _window(phrase: _Phrase, body: str, now: datetime, day: date | None) -> Window | None:

@@ -5,7 +5,7 @@ Works from the database alone, so it does not matter which process, channel or r
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,6 +26,8 @@ from tickets.places import read_place
 from tickets.texts import say, span
 from tickets.verbs.dispatching import trade_of
 from tickets.words import (
+    all_at_once,
+    all_meant,
     all_of_them,
     asks,
     asks_about_worker,
@@ -56,6 +58,7 @@ from tickets.words import (
     none_of_these,
     opens_another,
     opens_suggestion_box,
+    protests_cancelling,
     resumes_draft,
     self_check_yes,
     shouts,
@@ -69,6 +72,7 @@ from tickets.words import (
 
 FRESH_DETAIL = timedelta(minutes=15)
 AFTER_ALL = timedelta(days=1)
+JUST_CANCELLED = timedelta(hours=1)
 # 「马桶」「堵了」「没有」: too short to be a matter of its own.
 NO_MATTER = 4
 SHORT = 20
@@ -110,7 +114,7 @@ def try_answer(turn: Turn) -> Outcome | None:
     if person is None or asks_person(turn.text):
         return None
     waiting = questions.waiting(turn.session, person, turn.now)
-    heard = _heard_out(turn, waiting)
+    heard = _heard_out(turn, waiting) or _not_taken_back(turn)
     if heard is not None:
         return heard
     given_up = _drop_draft(turn, waiting[0].asked_at if waiting else None)
@@ -127,22 +131,56 @@ def try_answer(turn: Turn) -> Outcome | None:
 
 
 def _after_all(turn: Turn) -> Outcome | None:
-    """「还是修吧 推不上去」 of somebody who cancelled just before: read on as the report it was, with what is new."""
-    rest = wants_it_after_all(turn.text)
-    if turn.actor.resident is None or rest is None:
+    """「还是修吧 推不上去」 of somebody who took it back within a day: registered again, with what is new."""
+    more = wants_it_after_all(turn.text)
+    gone = finding.cancelled_since(turn.session, turn.actor, turn.now - AFTER_ALL)
+    if more is None or not gone:
         return None
-    last = finding.last_cancelled(turn.session, turn.actor, turn.now - AFTER_ALL)
-    if last is None:
-        return None
-    return Outcome(resume=" ".join(filter(None, (last.place_text, last.symptom, rest, _time_still_fits(turn, last)))))
+    meant = (finding.named(gone, turn.text) or gone)[:1]
+    return Outcome(_registered_again(turn, meant, more), restart_dialogue=True)
 
 
-def _time_still_fits(turn: Turn, ticket: Ticket) -> str:
-    """The visit time that was wished for a job, in words, if it is still to come and no other is named."""
+def _not_taken_back(turn: Turn) -> Outcome | None:
+    """「我没说取消啊」「谁让你取消了 两个灯都要修的」 right after a cancellation: what was taken for one is registered again."""
+    if not protests_cancelling(turn.text):
+        return None
+    gone = finding.cancelled_since(turn.session, turn.actor, turn.now - JUST_CANCELLED)
+    if not gone:
+        return None
+    meant = gone if all_meant(turn.text) else finding.named(gone, turn.text) or gone[:1]
+    return Outcome(_registered_again(turn, meant, ""), restart_dialogue=True)
+
+
+def _registered_again(turn: Turn, gone: Sequence[Ticket], more: str) -> str:
+    """A new ticket for each that was cancelled, with its place, its number to ring and its time if that is still to come."""
+    cards = [say("reply.registered_again")]
+    for index, old in enumerate(gone):
+        window = parse_window(turn.text, turn.now)
+        added = more if more and window is None and len(more) <= SHORT else ""
+        report = verbs.Report(
+            kind=old.kind,
+            code=old.code,
+            symptom=say("list.comma").join(filter(None, (old.symptom, added))),
+            source_key=f"{turn.key}:again{index}",
+            place_key=old.place_key,
+            place_text=old.place_text,
+            public_area=old.public_area,
+            reporter=turn.actor.resident,
+            conversation=turn.conversation,
+            contact_phone=old.contact_phone,
+        )
+        ticket, _ = verbs.open_ticket(turn.session, old.community_id, report, turn.now)
+        wish = window if window and window.is_visit else _time_still_fits(turn, old)
+        if wish:
+            set_window(turn, verbs.load(turn.session, ticket.id), wish)
+        cards.append(notify.card(ticket, turn.now))
+    return "\n".join(cards)
+
+
+def _time_still_fits(turn: Turn, ticket: Ticket) -> Window | None:
+    """The visit time that was wished for a job, if it is still to come."""
     start, end = ticket.wanted_start_at, ticket.wanted_end_at
-    if start is None or end is None or start <= turn.now or parse_window(turn.text, turn.now):
-        return ""
-    return span(start, end, turn.now)
+    return Window(start, end, ticket.wanted_label) if start and end and start > turn.now else None
 
 
 def _after_answer(turn: Turn) -> Outcome | None:
@@ -573,20 +611,22 @@ def told_together(turn: Turn, ticket: Ticket, *, timed: bool) -> list[Ticket]:
     """The faults at home that came with `ticket` in one message and have no time yet: one visit time is for all of them. `timed`:
     also those that have one, because it was wrong."""
     told, number = str(ticket.source_key or "").rpartition(":")[::2]
-    if not told or not number.isdigit():
+    at_once = all_at_once(turn.text)
+    if not at_once and not (told and number.isdigit()):
         return [ticket]
+    same = Ticket.reporter_id == ticket.reporter_id if at_once else Ticket.source_key.startswith(told + ":")
     query = select(Ticket).where(
-        Ticket.source_key.startswith(told + ":"),
+        same,
         Ticket.community_id == ticket.community_id,
         Ticket.kind == "BX",
         Ticket.public_area.is_(False),
         Ticket.status.in_(OPEN),
         Ticket.id != ticket.id,
     )
-    query = query if timed else query.where(Ticket.wanted_label == "")
+    query = query if timed or at_once else query.where(Ticket.wanted_label == "")
     together = [ticket, *turn.session.scalars(query)]
     named = [one for one in together if things_in(turn.text) & things_in(one.symptom)]
-    return [verbs.load(turn.session, one.id) for one in named or together]
+    return [verbs.load(turn.session, one.id) for one in ([] if at_once else named) or together]
 
 
 def _phone(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:

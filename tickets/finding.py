@@ -171,12 +171,16 @@ def last_of(session: Session, actor: Actor, *, kinds: tuple[str, ...] = ()) -> T
     return session.scalars(query.limit(1)).first()
 
 
-def last_cancelled(session: Session, actor: Actor, since: datetime) -> Ticket | None:
-    """The repair that this resident took back last, if that was after `since`."""
+def cancelled_since(session: Session, actor: Actor, since: datetime) -> list[Ticket]:
+    """The repairs and complaints that this resident took back after `since`, the last one first."""
     if actor.resident is None:
-        return None
-    query = select(Ticket).where(Ticket.reporter_id == actor.resident.id, Ticket.kind == "BX", Ticket.closed_at > since)
-    return session.scalar(query.where(Ticket.status == "cancelled").order_by(Ticket.closed_at.desc()).limit(1))
+        return []
+    query = select(Ticket).where(Ticket.reporter_id == actor.resident.id, Ticket.kind.in_(("BX", "TS")))
+    query = query.where(Ticket.status == "cancelled", Ticket.closed_at > since)
+    found = session.scalars(query.order_by(Ticket.closed_at.desc(), Ticket.id.desc()))
+    # What was told again in so many words is not brought back twice.
+    open_ones = {(one.code, one.symptom) for one in open_of(session, actor)}
+    return [one for one in found if (one.code, one.symptom) not in open_ones]
 
 
 def the_one(tickets: list[Ticket], now: datetime) -> Ticket:

@@ -402,6 +402,26 @@ def no_cancel(text: str) -> bool:
     return _has("no_cancel", text)
 
 
+def says_cancel(text: str) -> bool:
+    """Whether any word takes something back, ends it or says that it is settled: without one nothing is cancelled unasked."""
+    return _has("says_cancel", text)
+
+
+def protests_cancelling(text: str) -> bool:
+    """「谁让你取消了」「恢复一下」「别取消啊」: what was taken back shall stand again."""
+    return _has("protests_cancelling", text)
+
+
+def all_meant(text: str) -> bool:
+    """「两个都要修」「全给我恢复」."""
+    return _has("all_meant", text)
+
+
+def all_at_once(text: str) -> bool:
+    """「两个一起弄」: what is said is for every open job."""
+    return _has("all_at_once", text)
+
+
 def all_of_them(text: str) -> bool:
     """都取消: all of the offered choices."""
     return _has("all_of_them", text)
@@ -431,6 +451,20 @@ def same_things(text: str, known: str) -> bool:
     """Whether a text names a thing, and none but those of the `known` words; what only runs out of a thing is none."""
     things = {one for one in things_in(text) if not _has("runs_out", one)}
     return bool(things) and things <= things_in(known)
+
+
+def clauses_about(text: str, matters: Sequence[str]) -> dict[int, str]:
+    """For each of several matters that a text names alone in a clause, these clauses with those behind it that name none:
+    「地漏后天再弄也行 跳闸今天能来吗 我六点半以后在家」."""
+    found: dict[int, str] = {}
+    about: int | None = None
+    for clause in re.split(_CLAUSE_ENDS, text):
+        named = named_among(clause, matters)
+        if named:
+            about = named[0] if len(named) == 1 else None
+        if about is not None:
+            found[about] = f"{found.get(about, '')} {clause}".strip()
+    return found
 
 
 def named_among(text: str, matters: Sequence[str]) -> list[int]:

@@ -10,7 +10,7 @@ from deskhelp import NOW
 from deskhelp import Desk as Community
 from sqlalchemy import select
 
-from actions.changes import Cancel, Correct, Deny, Inform
+from actions.changes import Cancel, Correct, Deny, Inform, Reschedule
 from actions.rating import NotFixed
 from actions.repair import OpenRepair, ValidateRepairForm
 from storage.models import Draft, Ticket
@@ -170,6 +170,22 @@ def test_water_that_has_not_reached_the_socket_is_a_drip(desk: Community, danger
     question.data = {**question.data, "denied": True}
     hear(desk, words, "report_repair", ValidateRepairForm(), OpenRepair(), faults={words: "W02"})
     assert [one.level for one in desk.session.scalars(select(Ticket))] == [level]
+
+
+def test_each_job_gets_the_time_that_is_said_of_it(desk: Community) -> None:
+    drain = desk.report("W04", symptom="地漏下水慢", source_key="web:8")
+    power = desk.report("E03", symptom="厨房插座没电", source_key="web:9")
+    hear(desk, "地漏后天再弄也行 插座明天能来吗 我六点半以后在家", "reschedule", Reschedule())
+    assert "6月14日" in drain.wanted_label and "6月13日" in power.wanted_label and "18:30" in power.wanted_label
+    hear(desk, "不是 地漏才是明天 插座我要今天晚上来", "correct", Correct())
+    assert "6月13日" in drain.wanted_label and "今天" in power.wanted_label
+
+
+def test_one_time_for_all_that_are_open(desk: Community) -> None:
+    lamp = desk.report("E04", symptom="客厅灯不亮", source_key="web:8")
+    tap = desk.report("W02", symptom="水龙头滴水", source_key="web:9")
+    hear(desk, "后天晚上七点 租客才在家 两个一起弄", "reschedule", Reschedule())
+    assert "19:00" in lamp.wanted_label and lamp.wanted_label == tap.wanted_label
 
 
 def test_a_wrong_time_is_put_right_when_nothing_is_asked_any_more(desk: Community) -> None:

@@ -468,14 +468,14 @@ def test_the_time_of_a_repair_taken_back_is_kept(desk: Desk, words: str, kept: b
     verbs.wish(ticket, at("14:00", 13), at("16:00", 13), "明天下午")
     verbs.cancel(desk.session, ticket, desk.actor("王芳"), "不用了", at("09:01"))
     outcome = answer(desk, words, at("09:05"))
-    assert outcome is not None and ("14:00–16:00" in outcome.resume) is kept
+    assert outcome is not None and ("14:00–16:00" in outcome.reply) is kept
 
 
 def test_the_repair_taken_back_last_is_wanted_after_all(desk: Desk) -> None:
     lamp, lock = desk.report("E04", symptom="客厅灯不亮"), desk.report("D03", symptom="门锁转不动")
     verbs.cancel(desk.session, lamp, desk.actor("王芳"), "不用了", NOW)
     outcome = answer(desk, "还是修吧 换了也不亮", at("09:05"))
-    assert outcome is not None and "客厅灯不亮" in outcome.resume
+    assert outcome is not None and "换了也不亮" in tickets(desk)[-1].symptom
     assert lock.status == "assigned"
 
 
@@ -614,11 +614,35 @@ def test_who_can_be_reached_is_asked_nothing(desk: Desk) -> None:
     assert outcome is not None and outcome.reply == say("reply.place_confirmed")
 
 
-@pytest.mark.parametrize("text", ["还是修吧", "算了 还是要修", "那还是麻烦师傅来一趟吧", "想了想还是找人弄一下"])
+@pytest.mark.parametrize(
+    "text", ["还是修吧", "算了 还是要修", "那还是麻烦师傅来一趟吧", "想了想还是找人弄一下", "还是你们来吧"]
+)
 def test_what_was_cancelled_is_wanted_after_all(desk: Desk, text: str) -> None:
     assert answer(desk, text, at("09:04")) is None
     ticket = desk.report("W02", symptom="厨房水龙头滴水")
     verbs.cancel(desk.session, ticket, desk.actor("王芳"), "不用修了", at("09:05"))
-    assert answer(desk, text, at("09:10")) == Outcome(resume=f"{ticket.place_text} 厨房水龙头滴水")
-    assert answer(desk, "还是你们修得好", at("09:11")) is None
+    assert answer(desk, "还是你们修得好", at("09:06")) is None
+    outcome = answer(desk, text, at("09:10"))
+    again = tickets(desk)[-1]
+    assert outcome is not None and again.ticket_no in outcome.reply
+    assert (again.symptom, again.place_key, again.status) == (ticket.symptom, ticket.place_key, "assigned")
     assert answer(desk, text, at("09:10", 14)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "back"),
+    [
+        ("谁让你取消了 灯要修的", ["E04"]),
+        ("怎么都给我取消了 两个都要修", ["E04", "W02"]),
+        ("别取消啊", ["W02"]),
+        ("恢复一下", ["W02"]),
+        ("什么时候恢复供水", []),
+        ("那个会议取消了", []),
+    ],
+)
+def test_what_nobody_wanted_cancelled_stands_again(desk: Desk, text: str, back: list[str]) -> None:
+    lamp, tap = desk.report("E04", symptom="客厅灯不亮"), desk.report("W02", symptom="水龙头滴水")
+    for minute, one in enumerate((lamp, tap), 1):
+        verbs.cancel(desk.session, one, desk.actor("王芳"), "不用修了", at(f"09:0{minute}"))
+    answer(desk, text, at("09:05"))
+    assert sorted(one.code for one in tickets(desk) if one.status == "assigned") == back
