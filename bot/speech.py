@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,8 @@ from storage.models import Conversation, Staff, Ticket
 from tickets import finding, verbs
 from tickets.people import Actor
 
+JUST_NOW = timedelta(minutes=15)
+
 
 @dataclass(frozen=True)
 class Reply:
@@ -30,12 +32,14 @@ class Reply:
 
 @dataclass(frozen=True)
 class Command:
-    """A recognised command with what its pattern caught; `ticket_id` is set when it came from a button."""
+    """A recognised command with what its pattern caught; `ticket_id` is set when it came from a button or names one job, `among`
+    where it names several (or, empty, none that is known): then it is asked which."""
 
     name: str
     values: dict[str, str]
     words: str
     ticket_id: int | None = None
+    among: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,27 @@ def find_ticket(context: Context, command: Command, pool: Callable[[], list[Tick
         found = finding.nth_job(context.session, context.staff, nth)
     elif number:
         found = finding.by_number(context.session, context.staff.community_id, number, context.actor)
+    elif command.among is not None:
+        found = finding.asked_among(_named(context, command.among), context.now)
     else:
-        found = finding.the_one(pool(), context.now)
+        found = _just_spoken_of(context, command, pool())
     return verbs.load(context.session, found.id)
+
+
+def _named(context: Context, ids: tuple[int, ...]) -> list[Ticket]:
+    """The tickets that words may mean; where they fit none, all that the worker has on hand."""
+    meant = [verbs.load(context.session, one) for one in ids]
+    return meant or finding.on_hand(context.session, context.staff)
+
+
+def _just_spoken_of(context: Context, command: Command, pool: list[Ticket]) -> Ticket:
+    """The only one it can be, of several the one that the worker has acted on just before and that this step follows on."""
+    if len(pool) > 1 and (last := finding.acted_on_last(context.session, context.actor, context.now - JUST_NOW)):
+        ticket, action = last
+        # Whoever took a card and writes 到了 may have come to the job before it.
+        if ticket in pool and not (action == "accept" and command.name in ("arrive", "finish", "not_home", "decline")):
+            return ticket
+    return finding.the_one(pool, context.now)
 
 
 def place_in_list(number: str) -> int:

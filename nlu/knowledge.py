@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from scipy.sparse import lil_matrix
 
 from nlu.normalize import normalize
-from nlu.words import find_concepts
+from nlu.words import cut, find_concepts
 
 DATA_DIR = Path(__file__).resolve().parents[1] / "data"
 FOLDER = DATA_DIR / "knowledge"
@@ -77,6 +77,10 @@ _SURE, _SURE_OF_STATEMENT = 0.32, 0.62
 _RIVAL = 0.55
 """A sure answer needs its rival to stay below this share of its score."""
 _CLOSE = 0.4
+_PLAIN, _PLAIN_BY_ONE = 0.28, 0.34
+"""Less likeness does where an entry says every telling word of the question (where that is a single one) and no other does."""
+_LIKE = 0.29
+"""An entry so like the question is offered although they share no telling word (「改名字了」 and 「换姓名」)."""
 _FOLLOWS, _FOLLOWS_RIVAL = 0.15, 0.75
 """A question that leans on the one before needs less likeness: only answers of the same subject are looked at."""
 
@@ -142,6 +146,8 @@ class Words:
     synonyms: Mapping[str, str]
     pattern: re.Pattern[str]
     asks: re.Pattern[str]
+    untelling: frozenset[str]
+    """Words that stand in questions about anything."""
 
     @classmethod
     def load(cls, path: Path = WORDS_PATH) -> Words:
@@ -155,6 +161,7 @@ class Words:
             synonyms,
             re.compile("|".join(map(re.escape, longest_first))),
             re.compile(raw["asks"]),
+            frozenset(raw["untelling"].split()),
         )
 
     def clauses(self, question: str) -> list[str]:
@@ -167,6 +174,14 @@ class Words:
 
     def asks_something(self, clauses: Iterable[str]) -> bool:
         return any(self.asks.search(clause) for clause in clauses)
+
+    def words(self, clauses: Iterable[str]) -> frozenset[str]:
+        """The words of the clauses, each synonym as the first of its group; without those that are in every second sentence."""
+        found: set[str] = set()
+        for clause in (self.fillers.sub("", one) for one in clauses):
+            found |= {self.synonyms[match.group()] for match in self.pattern.finditer(clause)}
+            found |= {word for word in cut(self.pattern.sub(" ", clause)) if len(word) > 1 or word not in self.untelling}
+        return frozenset(word for word in found if word.strip())
 
     def features(self, clauses: Iterable[str]) -> dict[str, float]:
         """Weighted n-grams of the clauses, with fillers dropped and synonyms made one word."""
@@ -245,6 +260,7 @@ class KnowledgeBase:
         if len(self._by_id) != len(self.entries):
             raise ValueError("knowledge: an id is used twice")
         self._words = words
+        self._said: dict[str, frozenset[str]] = {}
         self._exact = {normalize(text).text: entry for entry in entries for text in entry.wordings}
         self._prior = {"": np.zeros(len(entries) + len(unanswered), dtype=np.float32)}
         for number, entry in enumerate(entries):
@@ -269,20 +285,36 @@ class KnowledgeBase:
         """The entry behind a choice the resident picked."""
         return self._by_id.get(entry_id)
 
+    def shares(self, question: str, entry: Entry) -> bool:
+        """Whether an entry is about what a question names: they have a telling word in common, and not only 「在哪」 or 「周末」."""
+        return bool(self._telling(self._words.clauses(question)) & self._words_of(entry))
+
+    def _telling(self, clauses: Sequence[str]) -> frozenset[str]:
+        return self._words.words(clauses) - self._words.untelling
+
+    def _words_of(self, entry: Entry) -> frozenset[str]:
+        if entry.id not in self._said:
+            clauses = [clause for text in entry.wordings for clause in self._words.clauses(text)]
+            self._said[entry.id] = self._words.words(clauses)
+        return self._said[entry.id]
+
     def follow(self, question: str, told: Entry, asked: str, settings: Mapping[str, str] | None = None) -> Hit | None:
         """「多少钱一个月啊」 after an answer: what it asks about the subject of `asked`. Another answer than `told`, or none."""
         clauses, before = (self._words.clauses(text) for text in (question, asked))
         about = self._words.features([*clauses, *before])
         fit = (self._model.scores(about) + self._model.scores(self._words.features(clauses))) / 2
-        near = [
-            number for number, entry in enumerate(self.entries) if entry.category == told.category and entry != told
-        ]
+        near = [number for number, entry in enumerate(self.entries) if self._is_beside(entry, told, asked)]
         best = max(near, key=lambda number: float(fit[number]), default=None)
         if best is None or fit[best] < _FOLLOWS or not self.entries[best].answerable(settings or {}):
             return None
         rival = max((float(fit[number]) for number in near if number != best), default=0.0)
         entry, clear = self.entries[best], rival <= _FOLLOWS_RIVAL * float(fit[best])
         return Hit(entry, float(fit[best]), sure=clear, choices=() if clear else (entry,))
+
+    def _is_beside(self, entry: Entry, told: Entry, asked: str) -> bool:
+        """Whether an entry can say more about what was asked than the one that was told."""
+        about = entry.category == told.category and entry != told
+        return about and (self.shares(asked, entry) or not self._telling(self._words.clauses(asked)))
 
     def find(self, question: str, category: str = "", settings: Mapping[str, str] | None = None) -> Hit | None:
         """The nearest entry, or None when the base has nothing to say. `category` is a hint, not a filter."""
@@ -300,9 +332,12 @@ class KnowledgeBase:
             return None
         rival = float(np.delete(fit, first).max(initial=0.0))
         bar = _SURE if self._words.asks_something(clauses) else _SURE_OF_STATEMENT
-        clear = bool(fit[first] >= bar and rival <= _RIVAL * fit[first])
         near = [self.entries[r.owner] for r in ranked if r.owner < len(self.entries)]
-        rivals = [self.entries[r.owner] for r in self._close(ranked) if self.entries[r.owner].answerable(settings)]
+        close = [self.entries[r.owner] for r in self._close(ranked)]
+        clear = bool(fit[first] >= bar and rival <= _RIVAL * fit[first])
+        unanswered = float(fit[len(self.entries) :].max(initial=0.0))
+        clear = clear or (unanswered <= _RIVAL * fit[first] and self._plainly(clauses, close, float(fit[first])))
+        rivals = [one for one in self._on_it(clauses, close, fit) if one.answerable(settings)]
         answerable = near[0].answerable(settings)
         return Hit(
             entry=near[0],
@@ -312,6 +347,19 @@ class KnowledgeBase:
             answerable=answerable,
             choices=tuple(rivals) if answerable and not clear else (),
         )
+
+    def _on_it(self, clauses: Sequence[str], close: Sequence[Entry], fit: _Matrix) -> list[Entry]:
+        """Those of the close entries that are about what the question names, or very like it."""
+        told = self._telling(clauses)
+        scores = {entry.id: float(fit[number]) for number, entry in enumerate(self.entries)}
+        return [one for one in close if scores[one.id] >= _LIKE or told & self._words_of(one)]
+
+    def _plainly(self, clauses: Sequence[str], close: Sequence[Entry], score: float) -> bool:
+        """Whether the best of the close entries says every telling word of the question, and more of its words than the others."""
+        said, told = self._words.words(clauses), self._telling(clauses)
+        best, *others = (len(said & self._words_of(one)) for one in close)
+        enough = score >= (_PLAIN if len(told) > 1 else _PLAIN_BY_ONE)
+        return bool(told) and enough and told <= self._words_of(close[0]) and all(count < best for count in others)
 
     def _ranked(self, scores: _Matrix) -> list[_Ranked]:
         order = np.argsort(-scores, kind="stable")[: _MAX_CHOICES + 1]

@@ -35,15 +35,20 @@ def visible(session: Session, ticket: Ticket, actor: Actor) -> bool:
 
 def about(session: Session, leader: Staff, words: str, now: datetime) -> str:
     """「电梯那个事谁在跟」: the open tickets about what a leader names, with every step if it is one, else the day's counts."""
-    # A danger is the business of everybody who was sent to it, whatever their department.
-    open_ones = [*dangers_of(session, leader), *chosen(session, leader, "open_jobs", now)]
-    named = finding.spoken_of(list(dict.fromkeys(open_ones)), words)
+    named = spoken_of(session, leader, words, now)
     if len(named) == 1:
         return timeline(session, named[0], now, leader)
     if named:
         return lines(named, now)
     counts = today(session, leader, now)
-    return f"{say('staff.none_about')}\n{counts}" if things_in(words) or finding.names_room(words) else counts
+    return f"{say('staff.none_about')}\n{counts}" if things_in(words) or finding.place_named(words) else counts
+
+
+def spoken_of(session: Session, leader: Staff, words: str, now: datetime) -> list[Ticket]:
+    """The open tickets at the place or about the thing that a leader names."""
+    # A danger is the business of everybody who was sent to it, whatever their department.
+    open_ones = [*dangers_of(session, leader), *chosen(session, leader, "open_jobs", now)]
+    return finding.spoken_of(list(dict.fromkeys(open_ones)), words)
 
 
 def lines(tickets: list[Ticket], now: datetime) -> str:

@@ -8,14 +8,16 @@ from datetime import datetime
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from storage.models import Assignment, CoHandler, Follower, Staff, Ticket
+from nlu.slots import read_number
+from storage.models import Assignment, CoHandler, Follower, Staff, Ticket, TicketEvent
 from tickets import lifecycle
 from tickets.catalog import category
 from tickets.errors import NotFound, NoTicket, WhichTicket
 from tickets.notify import facts
 from tickets.people import Actor, home_key, is_accused, may_see
+from tickets.periods import words
 from tickets.texts import say
-from tickets.words import alike_among, named_among
+from tickets.words import alike_among, named_among, things_in
 
 CHOICES = 6
 """So many are offered where it is not clear which is meant."""
@@ -101,6 +103,27 @@ def offers_to(session: Session, staff: Staff) -> list[Ticket]:
     return list(session.scalars(query).unique())
 
 
+def on_hand(session: Session, staff: Staff) -> list[Ticket]:
+    """What is offered to a worker and what he has, each once: offered and not yet confirmed, a job is in both lists."""
+    return list(dict.fromkeys([*offers_to(session, staff), *jobs_of(session, staff)]))
+
+
+def nobodys(session: Session, staff: Staff) -> list[Ticket]:
+    """Repairs of the community that nobody has yet."""
+    query = select(Ticket).where(
+        Ticket.community_id == staff.community_id, Ticket.status == "new", Ticket.kind.in_(("BX", "YH"))
+    )
+    return list(session.scalars(query.order_by(Ticket.level, Ticket.id)))
+
+
+def acted_on_last(session: Session, actor: Actor, since: datetime) -> tuple[Ticket, str] | None:
+    """The ticket of a colleague's newest step at or after a moment, and the step."""
+    query = select(TicketEvent).where(TicketEvent.actor == actor.key, TicketEvent.at >= since)
+    event = session.scalars(query.order_by(TicketEvent.id.desc()).limit(1)).first()
+    ticket = session.get(Ticket, event.ticket_id) if event else None
+    return (ticket, event.action) if ticket and event else None
+
+
 def open_of(session: Session, actor: Actor, *, kinds: tuple[str, ...] = ()) -> list[Ticket]:
     """What this resident has reported (or for their flat) and is not over, newest first."""
     if actor.resident is None:
@@ -134,17 +157,49 @@ def about(tickets: list[Ticket], text: str) -> list[Ticket]:
 
 
 def spoken_of(tickets: list[Ticket], text: str) -> list[Ticket]:
-    """Those of `tickets` in a room that a text names (「1502那个」), and of several there those it is `about`."""
-    rooms = _ROOMS.findall(text)
-    there = [one for one in tickets if any(room in one.place_key.split("/") for room in rooms)]
-    return there if len(there) == 1 else about(there or tickets, text)
+    """Those of `tickets` at the place a text names (「4栋602那个」, 「3栋1单元8楼那个灯」) and of several there those it is `about`; where
+    none is named, those it is about. Who names a place means nothing elsewhere, and who names a thing nothing else there."""
+    place = place_named(text)
+    if not place:
+        return about(tickets, text)
+    there = [one for one in tickets if is_at(one, place)]
+    named_there = named(there, text) if len(there) > 1 else there
+    return [one for one in named_there or there if not _is_another_thing(one, text)]
 
 
-def names_room(text: str) -> bool:
-    return _ROOMS.search(text) is not None
+def _is_another_thing(ticket: Ticket, text: str) -> bool:
+    told = things_in(f"{category(ticket.code).name} {ticket.symptom}")
+    return bool(told and things_in(text) and not told & things_in(text))
 
 
-_ROOMS = re.compile(r"(?<!\d)\d{3,4}(?!\d)")
+def place_named(text: str) -> dict[str, str]:
+    """What of a place stands in a text: phase, building, unit, floor or room by its number; empty where none does."""
+    found: dict[str, str] = {}
+    for pattern in words()["named_place"]:
+        if hit := re.search(pattern, text):
+            parts = {name: value for name, value in hit.groupdict().items() if value}
+            found = {**{name: str(read_number(value) or value) for name, value in parts.items()}, **found}
+    return found
+
+
+def is_at(ticket: Ticket, place: dict[str, str]) -> bool:
+    """Whether a ticket may be at a place of which only a part was named. What its own key leaves open may be anything, its room
+    and building not."""
+    return any(_key_fits(key, place) for key in ticket.place_key.split(" or "))
+
+
+def _key_fits(key: str, place: dict[str, str]) -> bool:
+    pieces = [*key.removeprefix("PUB:").split("/"), "", "", "", ""]
+    phase, building, unit, inner = pieces[:4]
+    floor = inner[1:] if key.startswith("PUB:") else inner[:-2]
+    fits = {
+        "phase": phase in (f"P{place.get('phase')}", "-", "?"),
+        "building": place.get("building") in building.split("~") or building == "?",
+        "unit": unit in (place.get("unit"), "-", "?"),
+        "floor": place.get("floor") in floor.replace("F", "").split("-") or inner in ("-", "?"),
+        "room": inner == place.get("room"),
+    }
+    return all(fits[name] for name in place)
 
 
 def named(tickets: list[Ticket], text: str) -> list[Ticket]:
@@ -187,10 +242,15 @@ def the_one(tickets: list[Ticket], now: datetime) -> Ticket:
     """The only ticket of a list. Raises NoTicket for none, WhichTicket (with the choices, also as buttons) for several."""
     if not tickets:
         raise NoTicket()
-    if len(tickets) > 1:
-        labels = ((f"say:{one.ticket_no}", say("reply.numbered", **facts(one, now))) for one in tickets[:CHOICES])
-        raise WhichTicket(choices=choices(tickets, now), buttons=tuple(labels))
-    return tickets[0]
+    return tickets[0] if len(tickets) == 1 else asked_among(tickets, now)
+
+
+def asked_among(tickets: list[Ticket], now: datetime) -> Ticket:
+    """Asks which of these is meant, also of a single one. Raises NoTicket or WhichTicket, always."""
+    if not tickets:
+        raise NoTicket()
+    labels = ((f"say:{one.ticket_no}", say("reply.numbered", **facts(one, now))) for one in tickets[:CHOICES])
+    raise WhichTicket(choices=choices(tickets, now), buttons=tuple(labels))
 
 
 def choices(tickets: list[Ticket], now: datetime) -> str:

@@ -219,6 +219,14 @@ def day_worker(desk: Desk, name: str, start: int, end: int, trade: str = "plumbe
     return worker
 
 
+def test_word_is_promised_no_later_than_the_visit(desk: Desk) -> None:
+    for name in ("王师傅", "孙师傅"):
+        desk.staff(name).active = False
+    ticket = desk.report("W04", now=at("18:00"))
+    (told,) = [row for row in desk.pushes("王芳") if key_of(row) == "nobody_free"]
+    assert ticket.arrive_by == at("22:00") and "22:00前给您准信" in told.text
+
+
 def test_nobody_on_duty_the_resident_hears_the_true_time_and_it_is_kept(desk: Desk) -> None:
     for name in ("王师傅", "孙师傅"):
         desk.staff(name).active = False

@@ -66,7 +66,9 @@ def _nobody(session: Session, ticket: Ticket, now: datetime) -> None:
         return
     event = record(session, ticket, SYSTEM, "nobody_told", now)
     starts = choosing.earliest(session, ticket, now)
-    answer = clock(due_times(ticket.level, now).accept_by, now)
+    # Never later than the card has promised somebody to be there.
+    limits = (due_times(ticket.level, now).accept_by, ticket.arrive_by)
+    answer = clock(min(filter(None, limits)), now)
     if starts and (ticket.arrive_by is None or starts < ticket.arrive_by):
         notify.tell_reporter(session, ticket, event, "push.nobody_yet", now, starts=clock(starts, now), answer=answer)
     else:
