@@ -38,6 +38,7 @@ from tickets.words import (
     plainly_cancels,
     says_cancel,
     things_in,
+    too_late,
     wanted_still,
 )
 
@@ -168,6 +169,8 @@ class Reschedule(DeskAction):
             return []
         ticket = verbs.load(desk.session, tickets[0].id)
         window = parse_window(desk.text, desk.now, asked=True)
+        if window is None and too_late(desk.text):
+            return [FollowupAction("action_urge")]
         if window is None or window.avoid:
             if desk.actor.resident:
                 questions.ask(desk.session, desk.actor.resident, "appointment", desk.now, ticket=ticket)

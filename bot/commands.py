@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from bot import leading, matters, papers, talking
 from bot.speech import Command, Context, Reply, place_in_list
+from bot.speech import find_ticket
 from bot.speech import find_ticket as _ticket
 from nlu.address import NONE
 from nlu.expected_time import parse_until, parse_window
@@ -26,12 +27,12 @@ from storage import mailbox
 from storage.models import OpenQuestion, Ticket
 from tickets import asking, desk_lists, emergencies, finding, notify, questions, roster, verbs, working
 from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey_fields
-from tickets.errors import DeskError, NoTicket, SelfCheckNeeded, WhichTicket
+from tickets.errors import DeskError, NoTicket, ReasonNeeded, SelfCheckNeeded, WhichTicket
 from tickets.notify import facts, has_accepted
 from tickets.people import is_accused, leaders, staff_named
 from tickets.texts import DATA, clock, has_text, say, span
 from tickets.wording import check_wording, own_numbers
-from tickets.words import is_assent, says_done, self_checked
+from tickets.words import is_assent, pattern, says_done, self_checked, things_in
 
 DEFAULT_HOLD = timedelta(hours=24)
 ASKED_LATELY = timedelta(minutes=15)
@@ -77,7 +78,7 @@ def _plain(words: str) -> str:
 def parse(text: str, role: str) -> Command | None:
     """The command in a staff member's text, else None (then it is ordinary talk)."""
     words = _words(text)
-    for said in dict.fromkeys((words, _plain(words))):
+    for said in dict.fromkeys((words, _plain(words), _without_that_one(words))):
         for name, who, pattern in _grammar():
             if (who == "workers" and role != "worker") or (who == "leaders" and role == "worker"):
                 continue
@@ -86,6 +87,12 @@ def parse(text: str, role: str) -> Command | None:
     if role == "worker" and find_money_fen(words) is not None:
         return _of_money(words)
     return None
+
+
+def _without_that_one(words: str) -> str:
+    """「0102那个到了」 as 「0102 到了」."""
+    numbered = re.match(_data()["number_that_one"], words)
+    return f"{numbered['no']} {words[numbered.end() :].strip('，, ')}" if numbered else words
 
 
 def _asked_or_told(command: Command) -> Command | None:
@@ -123,12 +130,17 @@ def misunderstood(context: Context, text: str) -> Reply | None:
     if offers:
         return Reply(say("staff.accept_how", no=offers[0].tail))
     role = "worker" if context.staff.role == "worker" else "leader"
-    if role == "leader" and re.search(_data()["asks_how_far"], words):
+    if role == "leader" and (re.search(_data()["asks_how_far"], words) or asks_of_known(words)):
         return Reply(desk_lists.about(context.session, context.staff, words, context.now))
     if not re.search(_data()["among_colleagues"], words):
         return None
     asked = working.asked_back(context.session, context.staff, words, context.now)
     return Reply(*(asked or (say(f"staff.unknown_{role}"),)))
+
+
+def asks_of_known(text: str) -> bool:
+    """「电梯困人那个现在啥情况」: a question about what is known, and no new danger."""
+    return bool(re.search(_data()["asks_of_known"], _words(text)))
 
 
 def ends_danger(text: str) -> bool:
@@ -232,10 +244,20 @@ def run(context: Context, command: Command) -> Reply:
     _withdraw_choice(context)
     try:
         return RUNNERS[command.name](context, command)
+    except ReasonNeeded as error:
+        _ask_reason(context, command)
+        return Reply(refusal(error))
     except WhichTicket as error:
         shown = [code.partition(":")[2] for code, _ in error.facts["buttons"]]  # type: ignore[attr-defined]
         questions.ask(context.session, context.staff, "which_job", context.now, text=command.words, shown=shown)
         return Reply(refusal(error), error.facts["buttons"])  # type: ignore[arg-type]
+
+
+def _ask_reason(context: Context, command: Command) -> None:
+    """The next words are the reason of what was wanted (for 「0041派给孙师傅」: of somebody off duty)."""
+    ticket = find_ticket(context, command, lambda: [one for one in [looked_at(context)] if one])
+    told = {"reason_for": command.name, "values": command.values, "ticket": ticket.id}
+    questions.ask(context.session, context.staff, "which_job", context.now, text=command.words, **told)
 
 
 def chosen(context: Context, text: str) -> Command | None:
@@ -243,6 +265,8 @@ def chosen(context: Context, text: str) -> Command | None:
     number = _bare_number().fullmatch(_words(text))
     asked = _withdraw_choice(context) if number else None
     command = parse(str(asked.data["text"]), context.staff.role) if asked else None
+    if asked and asked.data.get("reason_for"):
+        return None
     if asked is None or command is None or number is None:
         return None
     shown, nth = asked.data.get("shown", ()), place_in_list(number["no0"])
@@ -251,18 +275,111 @@ def chosen(context: Context, text: str) -> Command | None:
 
 
 def of_named_job(context: Context, text: str) -> Command | None:
-    """「6栋1001插座那个我去」: the worker's command about the one job on hand with that thing or room; None where none or several fit."""
+    """「4栋602那个我接了」「3栋1单元8楼那个灯换好了」: the command about the one job with that place and thing, else the question which.
+    None where the words name no job, or say nothing that a command does."""
+    words = _words(text)
+    for cut, end in _cuts(words):
+        command = parse(words[cut:].lstrip("，,:： 的"), context.staff.role)
+        if command and not command.values.get("no") and (context.staff.role == "worker" or command.name in NAMING):
+            return _about_named(context, command, words[:cut], words[:end])
+    return None
+
+
+NAMING = ("assign", "nudge", "why")
+"""What leaders do to a job that they name by its thing."""
+
+
+def _cuts(words: str) -> list[tuple[int, int]]:
+    """Where the name of a job may end and the command begin, and where that clause ends; in the first clause before later ones,
+    the longest name first."""
+    data = _data()
+    found = {hit.end() for pattern in (data["that_one"], data["place_part"]) for hit in re.finditer(pattern, words)}
+    found |= {hit.end() for hit in re.finditer(pattern("thing"), words)}
+    found |= {hit.start() for hit in re.finditer(data["i_do"], words)}
+    ends = [hit.start() for hit in re.finditer("[，, ]|$", words)]
+    cuts = [(cut, next(end for end in ends if end >= cut)) for cut in found if 0 < cut <= LONGEST_NAME]
+    return sorted(cuts, key=lambda cut: (cut[1], -cut[0]))
+
+
+LONGEST_NAME = 24
+
+
+def _about_named(context: Context, command: Command, name: str, clause: str) -> Command | None:
+    """The command with the job it is about: by the name alone, else with what the rest of its clause says of the thing."""
+    known = bool(re.search(_data()["that_one"], name))
+    if known and not re.sub(f"{_data()['that_one']}|[，,的 ]", "", name):
+        return command
+    if not (known or finding.place_named(name) or things_in(name)):
+        return None
+    pool = _nameable(context, command)
+    meant = finding.spoken_of(pool, name) or ([] if finding.place_named(name) else finding.named(pool, name))
+    meant = finding.spoken_of(meant, clause) or meant
+    if len(meant) > 1:
+        meant = _likeliest(context, command, meant)
+    if len(meant) == 1 and (context.staff.role != "worker" or meant[0].handler_id or command.name != "accept"):
+        return replace(command, ticket_id=meant[0].id)
+    if not meant and not (known or finding.place_named(name)):
+        return None
+    return replace(command, among=tuple(one.id for one in meant))
+
+
+def _nameable(context: Context, command: Command) -> list[Ticket]:
+    """What somebody may name: a worker his own jobs, and to take it one that nobody has; a leader what is open."""
     if context.staff.role != "worker":
+        return desk_lists.chosen(context.session, context.staff, "open_jobs", context.now)
+    hand = finding.on_hand(context.session, context.staff)
+    return [*hand, *finding.nobodys(context.session, context.staff)] if command.name == "accept" else hand
+
+
+def _likeliest(context: Context, command: Command, meant: list[Ticket]) -> list[Ticket]:
+    """Of several jobs in one place: a card that waits is taken, and work is told of what is being worked on."""
+    offers = {one.id for one in _offers(context)}
+    taking = command.name in ("accept", "ack", "decline")
+    fitting = [one for one in meant if (one.id in offers if taking else one.status == "in_progress")]
+    return fitting or meant
+
+
+def tells_of_known_job(context: Context, text: str) -> bool:
+    """「1502那个我到了」: words about a job on hand that is named outright, which tell of no new danger."""
+    command = of_named_job(context, text) if re.search(_data()["that_one"], text) else None
+    return command is not None and command.among is None
+
+
+def after_a_look(context: Context, text: str) -> Command | None:
+    """「催一下」「取消掉」 of a leader right after a ticket was looked at: of that ticket. Without one it is no command."""
+    words = _words(text)
+    rows = _data()["after_a_look"] if context.staff.role != "worker" else {}
+    for name, pattern_ in rows.items():
+        found = re.fullmatch(pattern_, words)
+        if found and (ticket := looked_at(context)):
+            return Command(name, {"no": "", **_caught(found)}, words, ticket.id)
+    return None
+
+
+def looked_at(context: Context) -> Ticket | None:
+    """The one ticket that the message before this one was about, by its number or by its place and thing."""
+    said = mailbox.said_before(context.session, context.key, context.now - ASKED_LATELY)
+    words = _words(said[0]) if said else ""
+    if found := re.search(_data()["number_within"], words):
+        try:
+            return finding.by_number(context.session, context.staff.community_id, found["no"], context.actor)
+        except DeskError:
+            return None
+    named = desk_lists.spoken_of(context.session, context.staff, words, context.now) if words else []
+    return named[0] if len(named) == 1 else None
+
+
+def reasoned(context: Context, text: str) -> Command | None:
+    """What is said after 「请说明原因」 is the reason, unless it is a command of its own."""
+    waiting = questions.waiting(context.session, context.staff, context.now)
+    asked = next((one for one in waiting if one.kind == "which_job" and one.data.get("reason_for")), None)
+    if asked is None or parse(text, context.staff.role) or re.search(_data()["number_within"], _words(text)):
         return None
-    found = (re.fullmatch(pattern, _words(text), re.DOTALL) for pattern in _data()["of_named_job"])
-    said = ((one["what"], parse(one["rest"], "worker")) for one in found if one)
-    what, command = next(((what, command) for what, command in said if command), ("", None))
-    if command is None or command.values.get("no"):
+    asked.state = "withdrawn"
+    if not re.search(r"\w", text):
         return None
-    # Offered and not yet confirmed, a job is in both lists.
-    hand = list(dict.fromkeys([*_offers(context), *finding.jobs_of(context.session, context.staff)]))
-    meant = finding.spoken_of(hand, what)
-    return replace(command, ticket_id=meant[0].id) if len(meant) == 1 else None
+    before = asked.data
+    return Command(before["reason_for"], {**before["values"], "reason": _words(text)}, _words(text), before["ticket"])
 
 
 def _withdraw_choice(context: Context) -> OpenQuestion | None:

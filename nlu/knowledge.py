@@ -80,7 +80,7 @@ _CLOSE = 0.4
 _PLAIN, _PLAIN_BY_ONE = 0.28, 0.34
 """Less likeness does where an entry says every telling word of the question (where that is a single one) and no other does."""
 _LIKE = 0.29
-"""An entry so like the question is offered although they share no telling word (「改名字了」 and 「换姓名」)."""
+"""An entry so like the question is offered although they share no telling word (「改名字了」)."""
 _FOLLOWS, _FOLLOWS_RIVAL = 0.15, 0.75
 """A question that leans on the one before needs less likeness: only answers of the same subject are looked at."""
 
@@ -351,8 +351,8 @@ class KnowledgeBase:
     def _on_it(self, clauses: Sequence[str], close: Sequence[Entry], fit: _Matrix) -> list[Entry]:
         """Those of the close entries that are about what the question names, or very like it."""
         told = self._telling(clauses)
-        scores = {entry.id: float(fit[number]) for number, entry in enumerate(self.entries)}
-        return [one for one in close if scores[one.id] >= _LIKE or told & self._words_of(one)]
+        like = {entry.id for number, entry in enumerate(self.entries) if fit[number] >= _LIKE}
+        return [one for one in close if one.id in like or told & self._words_of(one)]
 
     def _plainly(self, clauses: Sequence[str], close: Sequence[Entry], score: float) -> bool:
         """Whether the best of the close entries says every telling word of the question, and more of its words than the others."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from typing import NoReturn
 
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
@@ -242,11 +243,13 @@ def the_one(tickets: list[Ticket], now: datetime) -> Ticket:
     """The only ticket of a list. Raises NoTicket for none, WhichTicket (with the choices, also as buttons) for several."""
     if not tickets:
         raise NoTicket()
-    return tickets[0] if len(tickets) == 1 else asked_among(tickets, now)
+    if len(tickets) > 1:
+        asked_among(tickets, now)
+    return tickets[0]
 
 
-def asked_among(tickets: list[Ticket], now: datetime) -> Ticket:
-    """Asks which of these is meant, also of a single one. Raises NoTicket or WhichTicket, always."""
+def asked_among(tickets: list[Ticket], now: datetime) -> NoReturn:
+    """Asks which of these is meant, also of a single one: raises NoTicket or WhichTicket."""
     if not tickets:
         raise NoTicket()
     labels = ((f"say:{one.ticket_no}", say("reply.numbered", **facts(one, now))) for one in tickets[:CHOICES])

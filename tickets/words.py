@@ -402,6 +402,11 @@ def no_cancel(text: str) -> bool:
     return _has("no_cancel", text)
 
 
+def too_late(text: str) -> bool:
+    """「明早才来？」: a time that was promised is too late, and no other one is asked for."""
+    return _has("too_late", text)
+
+
 def says_cancel(text: str) -> bool:
     """Whether any word takes something back, ends it or says that it is settled: without one nothing is cancelled unasked."""
     return _has("says_cancel", text)

@@ -188,6 +188,12 @@ def test_one_time_for_all_that_are_open(desk: Community) -> None:
     assert "19:00" in lamp.wanted_label and lamp.wanted_label == tap.wanted_label
 
 
+def test_a_time_that_is_too_late_is_no_other_time(desk: Community) -> None:
+    ticket = desk.report("L03", symptom="电梯晃")
+    hear(desk, "明早才来？坐着都怕掉下去", "reschedule", Reschedule())
+    assert not ticket.wanted_label
+
+
 def test_a_wrong_time_is_put_right_when_nothing_is_asked_any_more(desk: Community) -> None:
     lamp = desk.report("E04", symptom="客厅灯不亮", source_key="web:9:0", wanted_label="明天上午")
     drain = desk.report("W04", symptom="马桶堵了", source_key="web:9:1", wanted_label="明天上午")
