@@ -12,6 +12,7 @@ from actions.context import Desk, DeskAction, Events
 from nlu.slots import find_scores
 from storage.models import Ticket
 from tickets import finding, verbs
+from tickets.words import supposes
 
 RATEABLE = timedelta(days=7)
 
@@ -47,6 +48,8 @@ class NotFixed(DeskAction):
         if desk.actor.staff:
             # 「空开换完了 业主说还跳」 is a worker's word about a job; with a place it is a colleague's new report.
             return [] if details.taken(desk) else [FollowupAction("repair_form")]
+        if supposes(desk.text):
+            return [FollowupAction("action_answer_question")]
         ticket = _meant(desk)
         if ticket is None:
             return [] if complaint.still_goes_on(desk) else [FollowupAction("repair_form")]

@@ -26,6 +26,7 @@ from tickets.places import read_place
 from tickets.texts import say, span
 from tickets.verbs.dispatching import trade_of
 from tickets.words import (
+    about_visit,
     all_at_once,
     all_meant,
     all_of_them,
@@ -76,6 +77,7 @@ JUST_CANCELLED = timedelta(hours=1)
 # 「马桶」「堵了」「没有」: too short to be a matter of its own.
 NO_MATTER = 4
 SHORT = 20
+BRIEF = 40
 READERS = frozenset(
     {"acceptance", "score", "appointment", "consent", "confirm_address", "detail", "solved", "safety", "phone"}
 )
@@ -111,7 +113,7 @@ Handler = Callable[[Turn, OpenQuestion, Answer], Outcome | None]
 def try_answer(turn: Turn) -> Outcome | None:
     """Take `turn.text` as the answer to the newest open question it fits; None if it fits none."""
     person = turn.actor.resident or turn.actor.staff
-    if person is None or asks_person(turn.text):
+    if person is None or (asks_person(turn.text) and not about_visit(turn.text)):
         return None
     waiting = questions.waiting(turn.session, person, turn.now)
     heard = _heard_out(turn, waiting) or _not_taken_back(turn)
@@ -127,7 +129,7 @@ def try_answer(turn: Turn) -> Outcome | None:
         outcome = _emergency(turn, question) if question.kind == "emergency" else _ordinary(turn, question)
         if outcome is not None:
             return outcome
-    return _told_despite(turn, waiting) or _after_all(turn) or _after_answer(turn)
+    return _told_despite(turn, waiting) or _after_all(turn) or _visit_note(turn) or _after_answer(turn)
 
 
 def _after_all(turn: Turn) -> Outcome | None:
@@ -149,6 +151,23 @@ def _not_taken_back(turn: Turn) -> Outcome | None:
         return None
     meant = gone if all_meant(turn.text) else finding.named(gone, turn.text) or gone[:1]
     return Outcome(_registered_again(turn, meant, ""), restart_dialogue=True)
+
+
+def _visit_note(turn: Turn) -> Outcome | None:
+    """「来之前给我打个电话」「让我妈在家等 她姓陈」 of somebody with an open job at home: whoever comes reads it, and whom to ring."""
+    if not about_visit(turn.text) or asks(turn.text) or opens_another(turn.text) or len(turn.text) > BRIEF:
+        return None
+    mine = finding.open_of(turn.session, turn.actor, kinds=("BX",)) if turn.actor.resident else []
+    mine = [one for one in mine if not one.public_area and one.status != "done"]
+    if not mine:
+        return None
+    ticket = verbs.load(turn.session, mine[0].id)
+    found = {"contact_phone": find_phone(turn.text), "contact_name": find_salutation(turn.text)}
+    changed = {field: value for field, value in found.items() if value}
+    if changed:
+        verbs.correct(turn.session, ticket, turn.actor, turn.now, **changed)
+    verbs.add_detail(turn.session, ticket, turn.actor, turn.text, turn.now, flags={})
+    return Outcome(say("reply.contact_noted" if changed else notify.detail_thanks(ticket)))
 
 
 def _registered_again(turn: Turn, gone: Sequence[Ticket], more: str) -> str:

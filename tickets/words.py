@@ -111,14 +111,55 @@ def worker_is_there(text: str) -> bool:
 
 
 OVER = {
-    "LOST": "lost_found",
-    "CARE": "answered",
-    "LIFT": "freed",
-    "TRAPPED": "freed",
-    "PIT": "freed",
-    "FIRE": "put_out",
+    "LOST": ("lost_found",),
+    "CARE": ("answered", "came_to_phone"),
+    "MED": ("in_hospital", "came_to_phone"),
+    "LIFT": ("freed",),
+    "TRAPPED": ("freed",),
+    "PIT": ("freed", "up_from_below", "mended_now"),
+    "FIRE": ("put_out", "smothered"),
+    "GAS": ("gas_clear",),
+    "CO": ("gas_clear",),
+    "SEC": ("settled",),
+    "SELF": ("came_down",),
+    "BURST": ("water_off", "mended_now"),
+    "FLOOD": ("water_gone", "up_from_below", "mended_now"),
+    "WATER_ELEC": ("water_gone", "mended_now"),
+    "ELEC": ("put_out", "smothered", "mended_now"),
+    "FALL": ("mended_now",),
 }
 """What ends a danger of one kind."""
+
+
+def asks_in_danger(text: str) -> bool:
+    """「能不能自己扒门」「要不要关阀」: whether to do something, or whether it is dangerous."""
+    return _has("asks_in_danger", text)
+
+
+def is_beside(text: str) -> bool:
+    """「楼上在冒烟」「我在16楼」: a danger that is not in the home of who tells of it, or that they sit in."""
+    return _has("danger_beside", text)
+
+
+def next_door(text: str) -> str:
+    """楼上, 隔壁 …: where the danger is, seen from the flat that is told; "" where it is that flat."""
+    found = _patterns()["next_door"].search(normalize(text).text)
+    return found.group() if found and not _has("own_home_too", text) else ""
+
+
+def speaks_of_other(text: str) -> bool:
+    """「不是我 是别人」."""
+    return _has("of_somebody_else", text)
+
+
+def calls_off(text: str) -> bool:
+    """「不用来了」, and not only that it is over."""
+    return _has("danger_called_off", text)
+
+
+def is_in_hospital(text: str) -> bool:
+    """Who was ill is with those who help: 「已经上救护车了」."""
+    return _has("in_hospital", text)
 
 
 def asks_if_safe_again(text: str) -> bool:
@@ -129,8 +170,9 @@ def asks_if_safe_again(text: str) -> bool:
 def is_over(text: str, danger: str) -> bool:
     """Who reported a danger (its kind) says that nobody is in danger any more, or never was; who was lost is found, who did not
     answer has answered."""
-    special = OVER.get(danger, "")
-    if _has("danger_over", text) or (special and _has(special, text)):
+    if _has("danger_not_over", text):
+        return False
+    if any(_has(name, text) for name in ("danger_over", *OVER.get(danger, ()))):
         return True
     return any(_whole("danger_mistaken", clause) for clause in re.split(_CLAUSE_ENDS, text))
 
@@ -400,6 +442,16 @@ def yes_cancel(text: str) -> bool:
 
 def no_cancel(text: str) -> bool:
     return _has("no_cancel", text)
+
+
+def supposes(text: str) -> bool:
+    """「要是明天又滴了咋办」: a fear or a case, and nothing that has happened."""
+    return _has("supposes", text)
+
+
+def about_visit(text: str) -> bool:
+    """「来之前给我打个电话」「让我妈在家等」: what whoever comes has to know."""
+    return _has("about_visit", text)
 
 
 def too_late(text: str) -> bool:

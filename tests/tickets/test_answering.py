@@ -630,6 +630,25 @@ def test_what_was_cancelled_is_wanted_after_all(desk: Desk, text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "phone"),
+    [
+        ("来之前给我打个电话哈", ""),
+        ("明天我不一定在 让我妈在家等 她姓陈 电话13777880011", "13777880011"),
+        ("家里有狗 到门口了打我电话", ""),
+    ],
+)
+def test_what_the_visitor_has_to_know_is_on_the_job(desk: Desk, text: str, phone: str) -> None:
+    assert answer(desk, text, at("09:01")) is None
+    ticket = desk.report("W02", symptom="厨房水龙头滴水")
+    desk.seen()
+    for question in questions.waiting(desk.session, desk.resident("王芳"), NOW):
+        question.state = "withdrawn"
+    assert answer(desk, text, at("09:30")) is not None
+    assert text in [event.note for event in desk.history(ticket)]
+    assert not phone or ticket.contact_phone == phone
+
+
+@pytest.mark.parametrize(
     ("text", "back"),
     [
         ("谁让你取消了 灯要修的", ["E04"]),
