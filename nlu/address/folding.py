@@ -65,6 +65,7 @@ class _Numerals:
             rf"(?:(\d)[{words['thousands']}]0?)?(?:(\d)[{words['hundreds']}]0?)?(?:(\d?)[{tens}]|([{twenty}]))?(\d?)"
         )
         marks = wording()["marks"]
+        self.floor_next, self.to = re.compile(either(marks["floor"])), marks["to"][0]
         self.unit_next = re.compile(either(marks["unit"] + marks["unit_heard"]))
 
     def fold(self, text: str) -> Folded:
@@ -87,13 +88,23 @@ class _Numerals:
             while last < len(chars) and (chars[last].isascii() or chars[last] in self.multipliers):
                 last += 1
             segment = "".join(chars[first:last])
-            if any(char in self.multipliers for char in segment):
+            if self._two_floors(text, start + first, start + last):
+                yield f"{segment[0]}{self.to}", start + first, start + first + 1
+                yield segment[1], start + first + 1, start + last
+            elif any(char in self.multipliers for char in segment):
                 yield self._value(segment), start + first, start + last
             else:
                 yield from ((char, start + i, start + i + 1) for i, char in enumerate(segment, first))
             if last < len(chars):
                 yield chars[last], start + last, start + last + 1
             first = last + 1
+
+    def _two_floors(self, text: str, start: int, end: int) -> bool:
+        """「三四楼」: the third and the fourth floor, and not the thirty-fourth."""
+        low, high = (self.digits.get(char, "") for char in text[start:end]) if end - start == 2 else ("", "")
+        spelled = any(char in text[start:end] for char in self.phone_style) or text[start:end].isascii()
+        spoken = low.isdigit() and high.isdigit() and not spelled
+        return spoken and int(high) == int(low) + 1 and self.floor_next.match(text, end) is not None
 
     def _char(self, text: str, start: int, end: int, i: int) -> str:
         """The digit a character stands for, or itself where only its neighbours could make it one."""

@@ -28,6 +28,7 @@ class _Noise:
         parts = (
             words["wondered"],
             words["rows_of"],
+            words["facing"],
             words["passed"],
             self._codes(words),
             self._dates(words, to),
