@@ -37,6 +37,7 @@ from tickets.words import (
     only_correcting,
     plainly_cancels,
     says_cancel,
+    taken_back,
     things_in,
     too_late,
     wanted_still,
@@ -60,7 +61,7 @@ class Cancel(DeskAction):
         if half_told and (gone := drafts.take_back(desk, half_told)):
             desk.say("reply.fault_dropped", what=gone)
             return [FollowupAction("repair_form")]
-        if drafts.drop(desk):
+        if _half_told(desk) and drafts.drop(desk):
             desk.say("reply.draft_dropped")
             _rest_of(desk)
             return []
@@ -85,6 +86,12 @@ class Cancel(DeskAction):
         return []
 
 
+def _half_told(desk: Desk) -> bool:
+    """Whether anything was being told; with nothing told yet, what is open already is meant."""
+    told = drafts.find(desk, "BX") or drafts.find(desk, "TS")
+    return told is None or bool(told.data.get("faults") or told.data.get("words")) or not _visits(desk)
+
+
 def _names_a_day(desk: Desk) -> bool:
     """「那算了周一吧」: another day, and no cancellation."""
     window = parse_window(desk.text, desk.now)
@@ -93,8 +100,13 @@ def _names_a_day(desk: Desk) -> bool:
 
 def _taken_back(desk: Desk) -> list[Ticket]:
     """What a message takes back: 「水槽那个我自己弄好了 就修插座吧」 what it names, but not what it wants all the same."""
-    kept = wanted_still(desk.text)
-    if not kept or desk.entity("ticket_no"):
+    kept, gone = wanted_still(desk.text), taken_back(desk.text)
+    if desk.entity("ticket_no"):
+        return [one for one in meant(desk) if one.status in lifecycle.OPEN]
+    if gone and (named := finding.named(finding.open_of(desk.session, desk.actor), gone)):
+        # 「保洁那个算了 狗的事你们得跟楼上说说」: what the other clauses name stays.
+        return named
+    if not kept:
         return [one for one in meant(desk) if one.status in lifecycle.OPEN]
     rest, mine = not_wanted(desk.text), finding.open_of(desk.session, desk.actor)
     stay = {one.id for one in finding.named(mine, kept)}
@@ -273,6 +285,9 @@ def correct_latest(desk: Desk) -> bool:
         desk,
         read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident, draft=ticket.place_key),
     )
+    if ticket.public_area and is_exact(ticket.place_key) and not place.public and not corrects(desk.text):
+        # 「8栋1单元3A」 behind a lamp at the north gate is where its reporter lives.
+        return False
     if place.action in ("invalid", "conflict"):
         from actions.repair import place_question
 

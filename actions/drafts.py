@@ -242,7 +242,8 @@ def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], building: s
     own = fault["words"] if several and fault["words"] in desk.text else alone
     draft_key = fault.get("place_key") or None
     place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=draft_key)
-    if place.public and place.action == "ask" and building:
+    # 「3栋1单元电梯灯不亮 1楼按钮也按不动」: what is shared and names a floor only is in the building of the other clause.
+    if (place.public or category(fault["code"]).common) and place.action == "ask" and building:
         place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=building)
     if place.action == "none" and several and own != desk.text and not draft_key:
         whole = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)

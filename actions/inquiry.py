@@ -9,13 +9,13 @@ from rasa_sdk import Tracker
 
 from actions import drafts
 from actions.context import Desk, DeskAction, Events
-from actions.progress import about_worker, when_it_comes
+from actions.progress import about_worker, progress_line, when_it_comes
 from nlu.knowledge import FOLDER, Entry, Hit, KnowledgeBase, answer
 from storage.models import OpenQuestion, Ticket
-from tickets import finding, inquiries, notify, questions
+from tickets import finding, inquiries, notify, questions, verbs
 from tickets.people import home_key
 from tickets.texts import say
-from tickets.words import adds, asks_who_pays, bare_request, drops_draft, leans
+from tickets.words import adds, asks_when_told, asks_who_pays, bare_request, drops_draft, leans
 
 
 @lru_cache(maxsize=1)
@@ -70,8 +70,8 @@ def answer_beside(desk: Desk) -> None:
 
 def answer_question(desk: Desk, question: str) -> None:
     """Say what the base surely knows; offer close choices; otherwise promise a time and put somebody on it (domain.md S51)."""
-    told = inquiries.last_told(desk.session, desk.actor.resident, desk.now)
-    if told is not None and _answer_leaning(desk, told, question):
+    asked = inquiries.last_asked(desk.session, desk.actor.resident, desk.now)
+    if asked is not None and _answer_leaning(desk, asked, question):
         return
     question = _of_what_is_open(desk, question)
     hit = _base().find(question, _category(desk), desk.settings)
@@ -84,6 +84,7 @@ def answer_question(desk: Desk, question: str) -> None:
         none = say("button.none_of_these")
         desk.say("reply.which_question", buttons=[*_choices(hit), ("say:" + none, none)])
         questions.ask(desk.session, desk.actor.resident, "which_question", desk.now, text=question, code=desk.category)
+        inquiries.note_told(desk.session, desk.actor.resident, question, "", _category(desk), desk.now)
         return
     if desk.actor.staff:
         # A colleague is no resident whose question waits for an answer.
@@ -102,21 +103,45 @@ def _category(desk: Desk) -> str:
     return desk.category if desk.category.startswith("Q") else ""
 
 
-def _answer_leaning(desk: Desk, told: OpenQuestion, text: str) -> bool:
-    """「多少钱一个月啊」 after an answer about parking; whether the text was understood that way."""
-    asked, entry = str(told.data["text"]), _base().get(str(told.data["entry"]))
+def _answer_leaning(desk: Desk, last: OpenQuestion, text: str) -> bool:
+    """「多少钱一个月啊」 after an answer about parking, or after a question somebody is on; whether the text was understood so."""
+    asked, inquiry = str(last.data["text"]), inquiries.open_inquiry(desk.session, last)
     part = inquiries.leaning_part(asked, text)
-    if not part or entry is None:
+    if not part:
         return False
-    alone = _base().find(part, "", desk.settings)
-    hit = alone if alone and alone.sure and alone.entry != entry else _base().follow(part, entry, asked, desk.settings)
-    words = inquiries.joined(asked, part)
-    if hit and hit.sure:
-        _tell(desk, hit, words)
+    if inquiry is not None and asks_when_told(part):
+        desk.tell(progress_line(desk, inquiry))
+    elif hit := _found_leaning(desk, last, part):
+        _tell(desk, hit, part if _base().shares(part, hit.entry) else inquiries.joined(asked, part))
+    elif inquiry is not None:
+        verbs.add_detail(desk.session, inquiry, desk.actor, part, desk.now)
+        desk.say("reply.question_added", **notify.facts(inquiry, desk.now))
     else:
         # It was asked on, and what was answered does not say it.
-        desk.say("reply.question_recorded", **notify.facts(_record(desk, words), desk.now))
+        _choices_passed(desk)
+        desk.say("reply.question_recorded", **notify.facts(_record(desk, inquiries.joined(asked, part)), desk.now))
     return True
+
+
+def _found_leaning(desk: Desk, last: OpenQuestion, part: str) -> Hit | None:
+    """The written answer to what asks on: one it names itself, else one about what was asked before. 「要带啥」 alone names
+    nothing, so that papers of another matter are no answer to it."""
+    told, asked = _base().get(str(last.data["entry"])), str(last.data["text"])
+    alone = _base().find(part, "", desk.settings)
+    if alone and alone.sure and alone.entry != told and _base().shares(part, alone.entry):
+        return alone
+    if told is None:
+        return None
+    hit = _base().follow(part, told, asked, desk.settings)
+    return hit if hit and hit.sure else None
+
+
+def _choices_passed(desk: Desk) -> None:
+    """Whoever asks on instead of choosing is answered by a person, once."""
+    waiting = questions.waiting(desk.session, desk.actor.resident, desk.now) if desk.actor.resident else []
+    for one in waiting:
+        if one.kind == "which_question":
+            questions.answered(one, desk.text, desk.now)
 
 
 def _asked_beside(desk: Desk, hit: Hit) -> list[tuple[Hit | None, str]]:
@@ -140,12 +165,20 @@ def _asked_beside(desk: Desk, hit: Hit) -> list[tuple[Hit | None, str]]:
 def _tell(desk: Desk, hit: Hit, question: str) -> None:
     """The written answer; where it says that somebody asks or does the rest, with who and by when in the same message."""
     verified = _may_know(desk, hit.entry)
-    text = answer(hit, desk.settings, verified)
+    text, inquiry = answer(hit, desk.settings, verified), _already_on_it(desk, hit.entry)
     if hit.entry.partial and (verified or not hit.entry.personal):
-        text += "\n" + say("reply.question_passed_on", **notify.facts(_record(desk, question), desk.now))
+        inquiry = inquiry or _record(desk, question)
+        text += "\n" + say("reply.question_passed_on", **notify.facts(inquiry, desk.now))
     desk.tell(text)
     if desk.actor.resident:
-        inquiries.note_told(desk.session, desk.actor.resident, question, hit.entry.id, hit.entry.category, desk.now)
+        told, no = hit.entry, inquiry.id if inquiry else 0
+        inquiries.note_told(desk.session, desk.actor.resident, question, told.id, told.category, desk.now, inquiry=no)
+
+
+def _already_on_it(desk: Desk, entry: Entry) -> Ticket | None:
+    """The ticket that was opened with the same answer a moment ago: nobody is asked twice."""
+    last = inquiries.last_asked(desk.session, desk.actor.resident, desk.now)
+    return inquiries.open_inquiry(desk.session, last) if last is not None and last.data["entry"] == entry.id else None
 
 
 def _may_know(desk: Desk, entry: Entry) -> bool:

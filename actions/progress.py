@@ -82,6 +82,8 @@ class Progress(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if desk.actor.resident and wants_complaint(desk.text):
             return [FollowupAction("complaint_form")]
+        if inquiries.leans_on_last(desk.session, desk.actor.resident, desk.text, desk.now):
+            return [FollowupAction("action_answer_question")]
         if desk.actor.staff and desk.actor.staff.role != "worker":
             desk.tell(desk_lists.about(desk.session, desk.actor.staff, desk.text, desk.now))
             return []

@@ -12,7 +12,7 @@ from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_question
 from actions.progress import about_worker, when_it_comes
 from storage.models import Draft
-from tickets import hearing, notify, questions, talks, verbs
+from tickets import hearing, inquiries, notify, questions, talks, verbs
 from tickets.texts import has_text, say
 from tickets.verbs import Report
 from tickets.words import asks_who_pays, form_asked_for, mocks
@@ -136,6 +136,8 @@ class Unsure(DeskAction):
             return []
         if form := form_asked_for(desk.text):
             return [FollowupAction(form)]
+        if inquiries.leans_on_last(desk.session, desk.actor.resident, desk.text, desk.now):
+            return [FollowupAction("action_answer_question")]
         if about_worker(desk) or when_it_comes(desk) or still_goes_on(desk) or _who_pays(desk):
             return []
         readings = [name for name, confidence in desk.readings if confidence > LIKELY]

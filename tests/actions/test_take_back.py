@@ -142,6 +142,26 @@ def test_what_is_wanted_still_stays(desk: Community) -> None:
     assert (tap.status, socket.status) == ("cancelled", "assigned")
 
 
+def test_the_clause_that_takes_back_says_which(desk: Community) -> None:
+    cleaning = desk.report("T06", kind="TS", symptom="保洁三天没来", source_key="web:8")
+    dog = desk.report("T13", kind="TS", symptom="楼上的狗在楼道撒尿", source_key="web:9")
+    hear(desk, "保洁那个算了 估计是请假了 狗的事你们得跟楼上说说", "cancel", Cancel())
+    assert (cleaning.status == "cancelled", dog.status == "cancelled") == (True, False)
+
+
+@pytest.mark.parametrize("words", ["费用找我 别找租客", "两个灯都登记了吧"])
+def test_nothing_is_cancelled_without_a_word_that_says_so(desk: Community, words: str) -> None:
+    lamp = desk.report("E04", symptom="客厅灯不亮")
+    hear(desk, words, "cancel", Cancel())
+    assert lamp.status == "assigned"
+
+
+def test_where_somebody_lives_is_not_where_the_street_lamp_stands(desk: Community) -> None:
+    lamp = desk.report("E08", symptom="北门路灯太刺眼", place_key="PUB:-/-/-/-/北门", public_area=True)
+    hear(desk, "3栋2单元1402", "inform", Inform())
+    assert lamp.place_key == "PUB:-/-/-/-/北门"
+
+
 @pytest.mark.parametrize(
     "words", ["算了楼上那个先别说了 烧烤店的继续", "楼上跳绳的那个不用了", "楼上那个撤了吧 烧烤店的留着"]
 )

@@ -393,6 +393,18 @@ def test_not_to_be_named_can_be_said_afterwards(desk: Desk) -> None:
     assert desk.history(ticket, "hidden")
 
 
+def test_what_is_told_in_the_same_breath_names_nobody_either(desk: Desk) -> None:
+    pile = desk.report("F05", symptom="1503门口堆满纸箱", place_key="PUB:P1/3/2/F15/楼道", public_area=True)
+    home = desk.report("W04", symptom="马桶堵了")
+    for repair, hidden in ((pile, True), (home, False)):
+        report = verbs.Report(
+            kind="TS", code="T12", symptom="匿名，邻居在楼道堆东西", source_key=f"web:{repair.id}",
+            linked=repair, reporter=desk.resident("王芳"), conversation=desk.chat("王芳"),
+        )  # fmt: skip
+        verbs.open_ticket(desk.session, repair.community_id, report, NOW)
+        assert bool((repair.detail or {}).get("hidden")) is hidden
+
+
 @pytest.mark.parametrize(
     ("words", "hidden"),
     [

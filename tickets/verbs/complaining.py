@@ -51,6 +51,7 @@ def watch_complaint(session: Session, ticket: Ticket, now: datetime) -> None:
     """Beside the other complaints: told again and again, or a facility that keeps failing."""
     if ticket.kind != "TS":
         return
+    hide_beside(session, ticket)
     if _told(session, ticket, now) >= complaint_rules().told_times:
         make_grave(session, ticket, "told", now)
     if ticket.code == complaint_rules().faulty_code and _failures(session, ticket, now) >= patterns().hazard_times:
@@ -378,7 +379,19 @@ def hide_name(session: Session, ticket: Ticket, actor: Actor, words: str, now: d
     if lifecycle.REPORTER not in relations(session, ticket, actor):
         raise NotAllowed(action="hide")
     ticket.detail = {**(ticket.detail or {}), "hidden": True}
+    hide_beside(session, ticket)
     record(session, ticket, actor, "hidden", now, note=words)
+
+
+def hide_beside(session: Session, ticket: Ticket) -> None:
+    """What somebody who is not to be named told of a shared place in the same breath names them as little; who comes to their own
+    flat has to know whose it is."""
+    if not (ticket.detail or {}).get("hidden"):
+        return
+    told_with = session.scalars(select(Ticket).where(Ticket.linked_id == ticket.id)).all()
+    for one in (session.get(Ticket, ticket.linked_id or 0), *told_with):
+        if one is not None and one.public_area and one.reporter_id == ticket.reporter_id:
+            one.detail = {**(one.detail or {}), "hidden": True}
 
 
 # --- praise -----------------------------------------------------------------------------------------------------------
