@@ -23,6 +23,7 @@ from tickets.words import (
     asks_who_waits,
     bare_threat,
     list_named,
+    speaks_of_visit,
     wants_complaint,
 )
 
@@ -41,9 +42,10 @@ def meant(desk: Desk, *, kinds: tuple[str, ...] = ()) -> list[Ticket]:
     mine = finding.open_of(desk.session, desk.actor, kinds=kinds)
     if not kinds:
         mine += finding.followed(desk.session, desk.actor)
-    return (
-        [one for one in mine if desk.category and one.code == desk.category] or finding.named(mine, desk.text) or mine
-    )
+    of_kind = [one for one in mine if desk.category and one.code == desk.category]
+    # 「到底哪天来修」 of somebody with a lamp and a complaint is about the lamp.
+    visits = [one for one in mine if one.kind == "BX"] if speaks_of_visit(desk.text) else []
+    return of_kind or finding.named(mine, desk.text) or visits or mine
 
 
 def _picked(desk: Desk) -> Ticket | None:
@@ -168,7 +170,7 @@ class Urge(DeskAction):
             if not _half_told(desk):
                 desk.say("reply.no_ticket")
             return []
-        ticket = min(tickets, key=lambda one: (one.level, one.finish_by or desk.now))
+        ticket = min(tickets, key=lambda one: (one.level[1:], one.finish_by or desk.now))
         ticket = verbs.load(desk.session, ticket.id)
         before = ticket.urge_count
         verbs.urge(desk.session, ticket, desk.actor, desk.text, desk.now)

@@ -11,7 +11,7 @@ import yaml
 
 from nlu.normalize import normalize
 from nlu.slots import find_phone
-from nlu.words import pattern
+from nlu.words import find_concepts, pattern
 from tickets.catalog import causes
 from tickets.texts import DATA
 
@@ -58,8 +58,15 @@ def person_and_nothing_else(text: str) -> bool:
 
 
 def leaves_person(text: str) -> bool:
-    """不用人工了: the resident is done with the person."""
-    return _whole("leaves_person", text)
+    """不用人工了: the resident is done with the person, whatever they say behind it."""
+    clauses = [one for one in re.split(_CLAUSE_ENDS, text.strip()) if one and not _whole("hesitates", one)]
+    return _whole("leaves_person", text) or bool(clauses and _whole("leaves_person", clauses[0]))
+
+
+def asked_while_leaving(text: str) -> str:
+    """「不用人工了 你们几点下班」: the question behind it, "" if there is none."""
+    clauses = [one for one in re.split(_CLAUSE_ENDS, text.strip()) if one]
+    return next((one for one in reversed(clauses) if asks(one) and not _whole("leaves_person", one)), "")
 
 
 def gives_up_waiting(text: str) -> bool:
@@ -145,6 +152,11 @@ def next_door(text: str) -> str:
     """楼上, 隔壁 …: where the danger is, seen from the flat that is told; "" where it is that flat."""
     found = _patterns()["next_door"].search(normalize(text).text)
     return found.group() if found and not _has("own_home_too", text) else ""
+
+
+def says_smoke(text: str) -> bool:
+    """Smoke or flames, and not only a pan on the stove."""
+    return _has("smoke_or_flame", text)
 
 
 def speaks_of_other(text: str) -> bool:
@@ -421,6 +433,41 @@ def leans(text: str) -> bool:
     return few and not things_in(text) and not _has("not_leaning", text)
 
 
+MOST_ASKED_ON = 20
+
+
+def asks_on(text: str) -> bool:
+    """「周末也能办吗」, 「要带啥」, 「要是不热找谁」: a short question that names no matter of its own."""
+    spoken = _spoken(text)
+    if len(spoken) > MOST_ASKED_ON or not any(_has("asking_on", one) for one in re.split(_CLAUSE_ENDS, text)):
+        return False
+    if _has("supposes", spoken):
+        return True
+    if _has("own_matter", spoken) or things_in(_patterns()["no_thing"].sub("", spoken)):
+        return False
+    return all(_patterns()["no_matter"].fullmatch(concept) for _, _, concept in find_concepts(spoken))
+
+
+def asks_when_told(text: str) -> bool:
+    """「几天有信」, 「多久给我」: when the answer to a question comes."""
+    return _whole("when_told", text)
+
+
+def needs_no_answer(text: str) -> bool:
+    """「算了不用了」, 「不用问了」 after a question that somebody was to answer."""
+    return _whole("no_answer_needed", text)
+
+
+def asks_to_ask(text: str) -> bool:
+    """「那你帮我问问呗」, with a home behind it or not."""
+    return _has("to_ask", text)
+
+
+def only_place(text: str) -> bool:
+    """「4栋1单元1201」 and nothing else."""
+    return _whole("only_place", text)
+
+
 def left_open(text: str) -> bool:
     """「没解决」, 「不是问这个」: the written answer did not help."""
     return bool(_patterns()["left_open"].search(_spoken(text)))
@@ -452,6 +499,11 @@ def supposes(text: str) -> bool:
 def about_visit(text: str) -> bool:
     """「来之前给我打个电话」「让我妈在家等」: what whoever comes has to know."""
     return _has("about_visit", text)
+
+
+def speaks_of_visit(text: str) -> bool:
+    """「到底哪天来修」「师傅呢」: about a job that is gone to, and no complaint."""
+    return _has("speaks_of_visit", text)
 
 
 def too_late(text: str) -> bool:

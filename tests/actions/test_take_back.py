@@ -11,6 +11,7 @@ from deskhelp import Desk as Community
 from sqlalchemy import select
 
 from actions.changes import Cancel, Correct, Deny, Inform, Reschedule
+from actions.progress import Urge
 from actions.rating import NotFixed
 from actions.repair import OpenRepair, ValidateRepairForm
 from storage.models import Draft, Ticket
@@ -154,6 +155,16 @@ def test_nothing_is_cancelled_without_a_word_that_says_so(desk: Community, words
     lamp = desk.report("E04", symptom="客厅灯不亮")
     hear(desk, words, "cancel", Cancel())
     assert lamp.status == "assigned"
+
+
+@pytest.mark.parametrize(
+    ("words", "lamp"), [("到底是哪天来修", True), ("门今天到底来不来修", True), ("收费那事到底怎么说", False)]
+)
+def test_who_asks_when_somebody_comes_means_the_repair(desk: Community, words: str, lamp: bool) -> None:
+    door = desk.report("D06", symptom="单元门关不上", public_area=True, place_key="PUB:P1/3/2/F1/单元门")
+    fee = desk.report("T03", kind="TS", symptom="停车收费乱", source_key="web:9")
+    hear(desk, words, "urge", Urge())
+    assert (door.urge_count, fee.urge_count) == ((1, 0) if lamp else (0, 1))
 
 
 def test_where_somebody_lives_is_not_where_the_street_lamp_stands(desk: Community) -> None:
