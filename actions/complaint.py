@@ -26,6 +26,7 @@ from tickets.words import (
     is_angry,
     is_grave,
     only_presses,
+    only_scolds,
     scolds_handling,
     shouts,
     things_in,
@@ -79,7 +80,8 @@ def _taken_in(desk: Desk, draft: Draft) -> dict[str, Any]:
         answer_beside(desk)
     unsure = drafts.take_unsure(desk, draft, "file_complaint")
     data = {**draft.data, "seen": [*draft.data.get("seen", []), desk.key]}
-    words = unsure or ("" if bare_request(desk.text) or _off_the_point(desk) else desk.text)
+    empty = bare_request(desk.text) or _off_the_point(desk) or _nothing_told(desk)
+    words = unsure or ("" if empty else desk.text)
     data["words"] = " ".join(filter(None, (data.get("words", ""), words)))
     if not data.get("code") and words:
         data["code"] = desk.category if desk.category.startswith("T") else "T99"
@@ -94,12 +96,19 @@ def _off_the_point(desk: Desk) -> bool:
     return any(name == "out_of_scope" and confidence >= SURE for name, confidence in desk.readings[:1])
 
 
+def _nothing_told(desk: Desk) -> bool:
+    """「你们还管不管事了」 of somebody with nothing open: no matter yet, so it is asked what has happened."""
+    return only_scolds(desk.text) and not finding.open_of(desk.session, desk.actor)
+
+
 def _next_slot(desk: Desk, draft: Draft) -> str | None:
     data = draft.data
-    if data.get("asked", 0) >= MAX_QUESTIONS or gives_up(desk.text) or data.get("angry") or data.get("complete"):
+    if data.get("asked", 0) >= MAX_QUESTIONS or gives_up(desk.text):
         return None
     if not data.get("words"):
         return "matter"
+    if data.get("angry") or data.get("complete"):
+        return None
     if complaints.failed_repair(desk.session, desk.actor, data.get("code", ""), data["words"]):
         return None
     enough = len(data["words"]) >= ENOUGH_WORDS or data.get("detail_asked")

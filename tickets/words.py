@@ -227,6 +227,11 @@ def only_presses(text: str) -> bool:
     return bare_threat(text) or (_whole("bare_threat", text) and _has("presses", text))
 
 
+def only_scolds(text: str) -> bool:
+    """「你们还管不管事了」: anger and no word of what it is about."""
+    return _whole("only_scolds", text)
+
+
 def scolds_handling(text: str) -> bool:
     """「说了多少回了」, 「你们就会协调」: of how a matter is dealt with."""
     return _has("scolds_handling", text)

@@ -111,3 +111,12 @@ def test_colleagues_ask_about_dangers_and_tell_of_them(text: str, asks: bool) ->
 )
 def test_praise_in_words_only(text: str, mocking: bool) -> None:
     assert mocks(text) is mocking
+
+
+@pytest.mark.parametrize(
+    ("words", "registered"), [("你们还管不管事了!!!", False), ("物业是吃干饭的吗", False), ("楼上半夜拖椅子", True)]
+)
+def test_anger_without_a_matter_is_asked_what_happened(desk: Community, words: str, registered: bool) -> None:
+    hear(desk, words, "file_complaint", ValidateComplaintForm(), category="T99" if not registered else "T09")
+    draft = desk.session.scalar(select(Draft))
+    assert draft is not None and bool(draft.data["words"]) is registered
