@@ -69,21 +69,24 @@ class Cancel(DeskAction):
             # What a colleague has in hand is somebody else's report: it is named, or it stays.
             details.unknown(desk)
             return []
-        if not says_cancel(desk.text) and (_times_apart(desk) or details.taken(desk)):
-            return []
-        tickets = _taken_back(desk)
-        tickets = [one for one in tickets if not one.public_area] or tickets
-        if no_cancel(not_wanted(desk.text)):
-            desk.say("reply.nothing_changed")
-        elif not desk.entity("ticket_no") and _speaks_of_others(desk, tickets):
-            desk.say("reply.not_yours")
-        elif not tickets:
-            desk.say("reply.nothing_to_cancel")
-        elif len(tickets) > 1:
-            desk.which(tickets, cancel=True)
-        else:
-            _cancel_one(desk, verbs.load(desk.session, tickets[0].id))
+        if says_cancel(desk.text) or not (_times_apart(desk) or details.taken(desk)):
+            _cancel_named(desk)
         return []
+
+
+def _cancel_named(desk: Desk) -> None:
+    tickets = _taken_back(desk)
+    tickets = [one for one in tickets if not one.public_area] or tickets
+    if no_cancel(not_wanted(desk.text)):
+        desk.say("reply.nothing_changed")
+    elif not desk.entity("ticket_no") and _speaks_of_others(desk, tickets):
+        desk.say("reply.not_yours")
+    elif not tickets:
+        desk.say("reply.nothing_to_cancel")
+    elif len(tickets) > 1:
+        desk.which(tickets, cancel=True)
+    else:
+        _cancel_one(desk, verbs.load(desk.session, tickets[0].id))
 
 
 def _half_told(desk: Desk) -> bool:
@@ -285,8 +288,7 @@ def correct_latest(desk: Desk) -> bool:
         desk,
         read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident, draft=ticket.place_key),
     )
-    if ticket.public_area and is_exact(ticket.place_key) and not place.public and not corrects(desk.text):
-        # 「8栋1单元3A」 behind a lamp at the north gate is where its reporter lives.
+    if not corrects(desk.text) and _lives_there(ticket, place):
         return False
     if place.action in ("invalid", "conflict"):
         from actions.repair import place_question
@@ -298,11 +300,14 @@ def correct_latest(desk: Desk) -> bool:
     if place.display in ticket.place_text and not corrects(desk.text):
         # 「就是岗亭顶上那个」 after 东门岗亭 says less than is known.
         return False
-    if ticket.kind == "TS" and is_exact(ticket.place_key) and not corrects(desk.text):
-        # 「就是702那家」: whom the complaint is about, not where its writer lives.
-        return False
     _move(desk, ticket, place)
     return True
+
+
+def _lives_there(ticket: Ticket, place: Address) -> bool:
+    """「8栋1单元3A」 behind a lamp at the north gate is where its reporter lives, 「就是702那家」 whom a complaint is about."""
+    known = is_exact(ticket.place_key) and place.action not in ("invalid", "conflict")
+    return known and (ticket.kind == "TS" or (ticket.public_area and not place.public))
 
 
 def _retimed(desk: Desk) -> bool:

@@ -15,7 +15,7 @@ from storage.models import OpenQuestion, Ticket
 from tickets import finding, inquiries, notify, questions, verbs
 from tickets.people import home_key
 from tickets.texts import say
-from tickets.words import adds, asks_when_told, asks_who_pays, bare_request, drops_draft, leans
+from tickets.words import adds, asks_on, asks_when_told, asks_who_pays, bare_request, drops_draft, leans
 
 
 @lru_cache(maxsize=1)
@@ -93,8 +93,20 @@ def answer_question(desk: Desk, question: str) -> None:
     desk.say("reply.question_recorded", **notify.facts(_record(desk, question), desk.now))
 
 
+def answered_surely(desk: Desk) -> bool:
+    """「我车被锁了 凭啥锁」, taken for none of ours or not understood: told if an answer is written that surely means it."""
+    hit = _base().find(desk.text, "", desk.settings) if desk.actor.resident else None
+    if hit is None or not hit.sure or not _base().shares(desk.text, hit.entry):
+        return False
+    _tell(desk, hit, desk.text)
+    return True
+
+
 def _of_what_is_open(desk: Desk, question: str) -> str:
-    """「谁赔」 after a report asks about that one, and means nothing by itself."""
+    """「谁赔」 after a report asks about that one, 「那找谁啊」 while one is told about that; both mean nothing by themselves."""
+    draft = drafts.find(desk, "BX") if leans(question) or asks_on(question) else None
+    if draft is not None and (told := [str(one.get("words") or "") for one in draft.data.get("faults") or []]):
+        return f"{told[-1]} {question}".strip()
     own = finding.open_of(desk.session, desk.actor, kinds=("BX", "TS")) if asks_who_pays(question) else []
     return f"{own[0].symptom} {question}" if own else question
 

@@ -9,7 +9,7 @@ from actions import details, drafts
 from actions.changes import correct_latest, time_for_latest
 from actions.complaint import open_complaint, still_goes_on
 from actions.context import Desk, DeskAction, Events
-from actions.inquiry import answer_question
+from actions.inquiry import answer_question, answered_surely
 from actions.progress import about_worker, when_it_comes
 from storage.models import Draft
 from tickets import hearing, inquiries, notify, questions, talks, verbs
@@ -21,6 +21,8 @@ LIKELY = 0.08
 SURELY_TALK = 0.8
 # Whether asked calmly or not: how far their matter is.
 WAITS = frozenset({"urge", "ask_progress"})
+# What a written answer may be meant by although the message was not understood.
+ASKED = frozenset({"out_of_scope", "ask_question"})
 # Not sure of it, but likely one of these: a piece of information about what was just reported, if something was.
 MORE = frozenset({"inform", "affirm", "deny", "report_repair", "reschedule"})
 
@@ -118,6 +120,15 @@ class Chitchat(DeskAction):
         return []
 
 
+def _answered_or_refused(desk: Desk, reading: str) -> bool:
+    """What a written answer surely means is told; else what is none of ours is refused. Whether anything was said."""
+    if answered_surely(desk):
+        return True
+    if reading == "out_of_scope":
+        desk.say("reply.out_of_scope")
+    return reading == "out_of_scope"
+
+
 def _who_pays(desk: Desk) -> bool:
     if asked := asks_who_pays(desk.text):
         answer_question(desk, desk.text)
@@ -143,8 +154,7 @@ class Unsure(DeskAction):
         readings = [name for name, confidence in desk.readings if confidence > LIKELY]
         if frozenset(readings[:2]) == WAITS:
             return [FollowupAction("action_progress")]
-        if readings[:1] == ["out_of_scope"]:
-            desk.say("reply.out_of_scope")
+        if readings[:1] and readings[0] in ASKED and _answered_or_refused(desk, readings[0]):
             return []
         if readings[:1] and readings[0] in MORE and details.taken(desk):
             return []

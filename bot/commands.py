@@ -17,12 +17,12 @@ from sqlalchemy.orm import Session
 
 from bot import leading, matters, papers, talking
 from bot.speech import Command, Context, Reply, place_in_list
-from bot.speech import find_ticket
 from bot.speech import find_ticket as _ticket
 from nlu.address import NONE
 from nlu.expected_time import parse_until, parse_window
 from nlu.normalize import normalize
 from nlu.slots import find_money_fen
+from nlu.words import pattern as word_pattern
 from storage import mailbox
 from storage.models import OpenQuestion, Ticket
 from tickets import asking, desk_lists, emergencies, finding, notify, questions, roster, verbs, working
@@ -32,7 +32,7 @@ from tickets.notify import facts, has_accepted
 from tickets.people import is_accused, leaders, staff_named
 from tickets.texts import DATA, clock, has_text, say, span
 from tickets.wording import check_wording, own_numbers
-from tickets.words import is_assent, pattern, says_done, self_checked, things_in
+from tickets.words import is_assent, says_done, self_checked, things_in
 
 DEFAULT_HOLD = timedelta(hours=24)
 ASKED_LATELY = timedelta(minutes=15)
@@ -111,6 +111,29 @@ def _of_money(words: str) -> Command:
     numbered = re.match(_data()["begins_with_number"], words)
     note = words[numbered.end("no") :] if numbered else words
     return Command("finish", {"no": numbered["no"] if numbered else "", "note": note.strip("，,:： ")}, words)
+
+
+WORK = frozenset(
+    [
+        "accept",
+        "decline",
+        "not_mine",
+        "transfer",
+        "appointment",
+        "set_out",
+        "arrive",
+        "not_home",
+        "hold",
+        "resume",
+        "quote",
+        "change",
+        "part",
+        "finish",
+        "checked",
+        "control",
+    ]
+)
+"""What workers do to jobs."""
 
 
 def misunderstood(context: Context, text: str) -> Reply | None:
@@ -245,6 +268,8 @@ def run(context: Context, command: Command) -> Reply:
     try:
         return RUNNERS[command.name](context, command)
     except ReasonNeeded as error:
+        if command.name not in REASONED:
+            raise
         _ask_reason(context, command)
         return Reply(refusal(error))
     except WhichTicket as error:
@@ -253,11 +278,33 @@ def run(context: Context, command: Command) -> Reply:
         return Reply(refusal(error), error.facts["buttons"])  # type: ignore[arg-type]
 
 
+REASONED = {"assign": "reason", "level": "reason", "resolve": "note", "decline": "reason", "not_mine": "reason"}
+"""What may need a reason, and where it goes."""
+
+
 def _ask_reason(context: Context, command: Command) -> None:
     """The next words are the reason of what was wanted (for 「0041派给孙师傅」: of somebody off duty)."""
-    ticket = find_ticket(context, command, lambda: [one for one in [looked_at(context)] if one])
-    told = {"reason_for": command.name, "values": command.values, "ticket": ticket.id}
+    ticket = _ticket(context, command, lambda: [one for one in [looked_at(context)] if one])
+    told: dict[str, Any] = {"reason_for": command.name, "values": command.values, "about": ticket.id}
     questions.ask(context.session, context.staff, "which_job", context.now, text=command.words, **told)
+
+
+def understood(context: Context, text: str) -> Command | None:
+    """The command in a colleague's words, with what was said and looked at before; None for ordinary talk."""
+    readers = (chosen, reasoned, _at_his_room, _parsed, of_named_job, after_a_look)
+    return next((command for read in readers if (command := read(context, text))), None)
+
+
+def _parsed(context: Context, text: str) -> Command | None:
+    return parse(text, context.staff.role)
+
+
+def _at_his_room(context: Context, text: str) -> Command | None:
+    """「1203到了」 of a worker with a job in room 1203: no ticket has such a number."""
+    if context.staff.role != "worker" or not re.match(_data()["begins_with_room"], _words(text)):
+        return None
+    command = of_named_job(context, text)
+    return command if command and command.among != () else None
 
 
 def chosen(context: Context, text: str) -> Command | None:
@@ -279,7 +326,7 @@ def of_named_job(context: Context, text: str) -> Command | None:
     None where the words name no job, or say nothing that a command does."""
     words = _words(text)
     for cut, end in _cuts(words):
-        command = parse(words[cut:].lstrip("，,:： 的"), context.staff.role)
+        command = parse(words[cut:].lstrip("，,:： "), context.staff.role)
         if command and not command.values.get("no") and (context.staff.role == "worker" or command.name in NAMING):
             return _about_named(context, command, words[:cut], words[:end])
     return None
@@ -293,11 +340,15 @@ def _cuts(words: str) -> list[tuple[int, int]]:
     """Where the name of a job may end and the command begin, and where that clause ends; in the first clause before later ones,
     the longest name first."""
     data = _data()
-    found = {hit.end() for pattern in (data["that_one"], data["place_part"]) for hit in re.finditer(pattern, words)}
-    found |= {hit.end() for hit in re.finditer(pattern("thing"), words)}
-    found |= {hit.start() for hit in re.finditer(data["i_do"], words)}
+    firm = {hit.end() for name in ("that_one", "place_part") for hit in re.finditer(data[name], words)}
+    loose = {hit.end() for hit in re.finditer(word_pattern("thing"), words)}
+    loose |= {hit.start() for hit in re.finditer(data["i_do"], words)}
+    # 「602换了角阀收80」: behind a word of an act nothing names the job any more.
+    firm |= {
+        cut for cut in loose if not re.search(data["act_begins"], words[max((0, *(f for f in firm if f <= cut))) : cut])
+    }
     ends = [hit.start() for hit in re.finditer("[，, ]|$", words)]
-    cuts = [(cut, next(end for end in ends if end >= cut)) for cut in found if 0 < cut <= LONGEST_NAME]
+    cuts = [(cut, next(end for end in ends if end >= cut)) for cut in firm if 0 < cut <= LONGEST_NAME]
     return sorted(cuts, key=lambda cut: (cut[1], -cut[0]))
 
 
@@ -307,7 +358,7 @@ LONGEST_NAME = 24
 def _about_named(context: Context, command: Command, name: str, clause: str) -> Command | None:
     """The command with the job it is about: by the name alone, else with what the rest of its clause says of the thing."""
     known = bool(re.search(_data()["that_one"], name))
-    if known and not re.sub(f"{_data()['that_one']}|[，,的 ]", "", name):
+    if known and not re.sub(f"{_data()['that_one']}|[，, ]", "", name):
         return command
     if not (known or finding.place_named(name) or things_in(name)):
         return None
@@ -316,7 +367,8 @@ def _about_named(context: Context, command: Command, name: str, clause: str) -> 
     meant = finding.spoken_of(meant, clause) or meant
     if len(meant) > 1:
         meant = _likeliest(context, command, meant)
-    if len(meant) == 1 and (context.staff.role != "worker" or meant[0].handler_id or command.name != "accept"):
+    # One that nobody offered him is taken only when he says so again.
+    if len(meant) == 1 and (command.name != "accept" or meant[0] in finding.on_hand(context.session, context.staff)):
         return replace(command, ticket_id=meant[0].id)
     if not meant and not (known or finding.place_named(name)):
         return None
@@ -328,7 +380,8 @@ def _nameable(context: Context, command: Command) -> list[Ticket]:
     if context.staff.role != "worker":
         return desk_lists.chosen(context.session, context.staff, "open_jobs", context.now)
     hand = finding.on_hand(context.session, context.staff)
-    return [*hand, *finding.nobodys(context.session, context.staff)] if command.name == "accept" else hand
+    free = finding.nobodys(context.session, context.staff) if command.name == "accept" else []
+    return list(dict.fromkeys([*hand, *free]))
 
 
 def _likeliest(context: Context, command: Command, meant: list[Ticket]) -> list[Ticket]:
@@ -349,8 +402,8 @@ def after_a_look(context: Context, text: str) -> Command | None:
     """「催一下」「取消掉」 of a leader right after a ticket was looked at: of that ticket. Without one it is no command."""
     words = _words(text)
     rows = _data()["after_a_look"] if context.staff.role != "worker" else {}
-    for name, pattern_ in rows.items():
-        found = re.fullmatch(pattern_, words)
+    for name, pattern in rows.items():
+        found = re.fullmatch(pattern, words)
         if found and (ticket := looked_at(context)):
             return Command(name, {"no": "", **_caught(found)}, words, ticket.id)
     return None
@@ -365,7 +418,10 @@ def looked_at(context: Context) -> Ticket | None:
             return finding.by_number(context.session, context.staff.community_id, found["no"], context.actor)
         except DeskError:
             return None
-    named = desk_lists.spoken_of(context.session, context.staff, words, context.now) if words else []
+    if not re.search(_data()["that_one"], words):
+        # 「今天灯坏了几个」 looks at none.
+        return None
+    named = desk_lists.spoken_of(context.session, context.staff, words, context.now)
     return named[0] if len(named) == 1 else None
 
 
@@ -378,8 +434,8 @@ def reasoned(context: Context, text: str) -> Command | None:
     asked.state = "withdrawn"
     if not re.search(r"\w", text):
         return None
-    before = asked.data
-    return Command(before["reason_for"], {**before["values"], "reason": _words(text)}, _words(text), before["ticket"])
+    name, values = str(asked.data["reason_for"]), dict(asked.data["values"])
+    return Command(name, {**values, REASONED[name]: _words(text)}, _words(text), int(asked.data["about"]))
 
 
 def _withdraw_choice(context: Context) -> OpenQuestion | None:
@@ -400,7 +456,7 @@ def _offers(context: Context) -> list[Ticket]:
 
 def _jobs(context: Context) -> list[Ticket]:
     """The job on hand: the one being worked on before those only offered."""
-    for statuses in (("in_progress",), ("assigned", "rework")):
+    for statuses in (("in_progress",), ("assigned", "rework"), ("on_hold",)):
         jobs = finding.jobs_of(context.session, context.staff, *statuses)
         if jobs:
             return jobs
@@ -427,8 +483,11 @@ def _accept(context: Context, command: Command) -> Reply:
 def _decline(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _offers(context) or _jobs(context))
     reason = command.values.get("reason", "")
+    if not verbs.match_reason(reason, decline_reasons()) and re.search(_data()["away"], reason):
+        reason = f"{decline_reasons()[0]} {reason}"
     if not verbs.match_reason(reason, decline_reasons()):
         questions.ask(context.session, context.staff, "decline_reason", context.now, ticket=ticket)
+        _ask_reason(context, replace(command, ticket_id=ticket.id))
         buttons = tuple((f"decline:{ticket.id}:{why}", why) for why in decline_reasons())
         return Reply(say("error.reason_needed", reasons=say("list.comma").join(decline_reasons())), buttons)
     verbs.decline(context.session, ticket, context.actor, reason, context.now)
@@ -467,17 +526,35 @@ def _set_out(context: Context, command: Command) -> Reply:
 
 def _arrive(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context) or _offers(context))
+    _go_on(context, ticket)
     verbs.arrive(context.session, ticket, context.actor, context.now)
+    said = Reply(say("staff.arrived", no=ticket.ticket_no, at=clock(ticket.arrived_at, context.now)))
     note = command.values.get("note", "")
     if note and emergencies.danger(ticket):
         emergencies.add_words(context.session, ticket, context.actor, NONE, note, context.now)
-    elif note:
+        return said
+    return _found_there(context, ticket, note, said) if note else said
+
+
+def _found_there(context: Context, ticket: Ticket, note: str, said: Reply) -> Reply:
+    """What somebody found on arriving: a wait for a part (「到了 导靴磨了 配件三天到」) or a price is one, the rest is noted."""
+    further = parse(note, "worker")
+    if further is None or further.name not in ("hold", "quote"):
         verbs.comment(context.session, ticket, context.actor, note, context.now)
-    return Reply(say("staff.arrived", no=ticket.ticket_no, at=clock(ticket.arrived_at, context.now)))
+        return said
+    then = RUNNERS[further.name](context, replace(further, values={**further.values, "no": ""}, ticket_id=ticket.id))
+    return Reply(f"{said.text}\n{then.text}", then.buttons)
+
+
+def _go_on(context: Context, ticket: Ticket) -> None:
+    """Whoever arrives at a job that waits, or has done it, does not wait any more."""
+    if ticket.status == "on_hold" and ticket.handler_id == context.staff.id:
+        verbs.resume(context.session, ticket, context.actor, context.now)
 
 
 def _finish(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context))
+    _go_on(context, ticket)
     note = command.values.get("note", "")
     return _finish_with(context, ticket, note, checked=self_checked(note))
 
@@ -510,6 +587,7 @@ def _unchecked(context: Context, command: Command) -> Reply:
 
 def _hold(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context))
+    _go_on(context, ticket)
     rest = command.values.get("rest", "")
     reason = verbs.match_reason(rest, hold_reasons()) or hold_reasons()[0]
     return _hold_until(context, ticket, reason, parse_until(rest, context.now), command.words)
@@ -560,8 +638,14 @@ def _photo_word(context: Context, command: Command) -> Reply:
 def _quote(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context))
     plan = command.values["plan"]
-    verbs.quote(context.session, ticket, context.actor, plan, find_money_fen(command.words), context.now)
+    verbs.quote(context.session, ticket, context.actor, plan, _sum_in(command.words), context.now)
     return Reply(say("staff.quoted", no=ticket.ticket_no))
+
+
+def _sum_in(words: str) -> int | None:
+    """The sum of a plan in 分, also without its 元 (收80)."""
+    bare = re.search(_data()["sum"], words)
+    return find_money_fen(words) or (int(bare["yuan"]) * 100 if bare else None)
 
 
 def _change(context: Context, command: Command) -> Reply:
@@ -636,9 +720,10 @@ def _leave_wish(context: Context, command: Command) -> Reply:
 
 
 def _assign(context: Context, command: Command) -> Reply:
-    """Without a number (「刚才那张派给王师傅」) the one that has nobody is meant."""
+    """Without a number (「刚才那张派给王师傅」) the one just looked at is meant, else the one that has nobody."""
     nobodys = partial(desk_lists.chosen, context.session, context.staff, "unassigned", context.now)
-    ticket = _ticket(context, command, nobodys)
+    seen = looked_at(context) if command.ticket_id is None and not command.values["no"] else None
+    ticket = _ticket(context, command, lambda: [seen] if seen else nobodys())
     colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
     verbs.assign(
         context.session, ticket, colleague, context.actor, context.now, reason=command.values.get("reason", "")
@@ -749,14 +834,28 @@ def _cancel(context: Context, command: Command) -> Reply:
 def _ack(context: Context, command: Command) -> Reply:
     """收到: takes an offer that is waiting; otherwise only notes that the alarm was read."""
     offers = _offers(context)
-    if offers and context.staff.role == "worker" and not command.values.get("no"):
+    named = bool(command.values.get("no"))
+    if command.values.get("later") and not named:
+        return _will_see_to_it(context)
+    if offers and context.staff.role == "worker" and not named:
         return _accept(context, command)
     try:
         ticket = _ticket(context, command, lambda: desk_lists.emergencies(context.session, context.staff))
     except NoTicket:
         return Reply(say("staff.ack_plain"))
+    if named and ticket in offers:
+        return _accept(context, command)
     verbs.record(context.session, ticket, context.actor, "ack", context.now)
     return Reply(say("staff.ack", no=ticket.ticket_no))
+
+
+def _will_see_to_it(context: Context) -> Reply:
+    """「收到 我晚点打电话给他」 is about the complaint he has, and takes note of no alarm."""
+    mine = [one for one in finding.jobs_of(context.session, context.staff) if one.kind == "TS"]
+    if len(mine) != 1:
+        return Reply(say("staff.ack_plain"))
+    verbs.record(context.session, mine[0], context.actor, "ack", context.now)
+    return Reply(say("staff.ack", no=mine[0].ticket_no))
 
 
 def _approve_hold(context: Context, command: Command) -> Reply:

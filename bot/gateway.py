@@ -232,12 +232,17 @@ class Gateway:
         """A command, a question about dangers (「今天有人打架吗」), or a word to a resident (「您那边还有煤气味吗」): no danger a
         colleague tells of. 「到了，已经报警」 belongs to the danger he was sent to; without one it may tell of a new one."""
         session, staff = context.session, context.staff
-        if asks_of_dangers(text) or commands.ends_danger(text) or talks.active_of(session, staff):
+        if (
+            asks_of_dangers(text)
+            or commands.ends_danger(text)
+            or commands.asks_of_known(text)
+            or talks.active_of(session, staff)
+        ):
             return True
-        command = commands.parse(text, staff.role) or commands.of_named_job(context, text)
+        command = commands.parse(text, staff.role)
         if command and command.name == "arrive" and command.values.get("note"):
             return bool(emergencies.jobs_of(session, staff))
-        return command is not None
+        return command is not None or commands.tells_of_known_job(context, text)
 
     def _edit(self, session: Session, chat: Conversation, row: InboxMessage, edits: str) -> None:
         """What nobody has read yet is read as it stands now; what was answered is corrected by a message of its own."""
@@ -593,8 +598,7 @@ class Gateway:
         turn = replace(turn, text=row.text)
         context = self._context(session, chat, actor, row) if actor.staff else None
         if context is not None:
-            command = commands.chosen(context, row.text) or commands.parse(row.text, actor.role)
-            command = command or commands.of_named_job(context, row.text)
+            command = commands.understood(context, row.text)
             if command and talking.is_for_desk(session, context.staff, command):
                 return self._command(context, command)
         if talked := self._in_talk(session, chat, actor, row, turn):
@@ -665,7 +669,15 @@ class Gateway:
 
     def _command(self, context: Context, command: Command) -> Outcome:
         reply = commands.run(context, command)
-        return Outcome(reply.text, reply.buttons, resume=reply.forward)
+        # Who acts on a job tells no report any more: a form would take his next words.
+        ended = command.name in commands.WORK and self._end_draft(context.session, context.conversation)
+        return Outcome(reply.text, reply.buttons, resume=reply.forward, restart_dialogue=ended)
+
+    def _end_draft(self, session: Session, chat: Conversation) -> bool:
+        draft = session.scalar(select(Draft).where(Draft.conversation_id == chat.id, Draft.parked.is_(False)))
+        if draft is not None:
+            session.delete(draft)
+        return draft is not None
 
     def _context(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Context:
         assert actor.staff is not None

@@ -82,7 +82,11 @@ def _named(context: Context, ids: tuple[int, ...]) -> list[Ticket]:
 def _just_spoken_of(context: Context, command: Command, pool: list[Ticket]) -> Ticket:
     """The only one it can be, of several the one that the worker has acted on just before and that this step follows on."""
     worker = context.staff.role == "worker"
-    if worker and len(pool) > 1 and (last := finding.acted_on_last(context.session, context.actor, context.now - JUST_NOW)):
+    if (
+        worker
+        and len(pool) > 1
+        and (last := finding.acted_on_last(context.session, context.actor, context.now - JUST_NOW))
+    ):
         ticket, action = last
         # Whoever took a card and writes 到了 may have come to the job before it.
         if ticket in pool and not (action == "accept" and command.name in ("arrive", "finish", "not_home", "decline")):

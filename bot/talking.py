@@ -15,6 +15,7 @@ from tickets.errors import NoTalk
 from tickets.people import Actor
 from tickets.texts import say
 from tickets.words import (
+    asked_while_leaving,
     gives_up_waiting,
     is_angry,
     is_grave,
@@ -41,7 +42,7 @@ def resident_turn(session: Session, chat: Conversation, row: InboxMessage, turn:
         return _pass_on(session, chat, row, talk, turn)
     if talk and (leaves_person(turn.text) or gives_up_waiting(turn.text)):
         talks.end(session, talk, turn.actor, "resident", turn.now)
-        return Outcome(say("reply.person_not_wanted"))
+        return Outcome(say("reply.person_not_wanted"), resume=asked_while_leaving(turn.text))
     if talk and where_is_person(turn.text):
         talk.ring_at = turn.now
         return Outcome(talks.promise(session, talk, turn.now))

@@ -233,7 +233,7 @@ def _worded_scores(text: str, only: int | None = None) -> Scores:
 
 def _signals(clause: str, about: str) -> _Signals:
     lex = _lex()
-    if _has("question", clause) and not _has("acceptance.rhetorical", clause) or _has("acceptance.supposes", clause):
+    if (_has("question", clause) and not _has("acceptance.rhetorical", clause)) or _has("acceptance.supposes", clause):
         return _Signals()
     if lex.rx("acceptance.never_came").search(lex.rx("acceptance.never_not").sub("□", clause)):
         return _Signals(absent=True)

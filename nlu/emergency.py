@@ -613,11 +613,12 @@ class FirstAid:
 
 @dataclass(frozen=True, slots=True)
 class OtherAdvice:
-    """What is said instead to somebody to whom the usual lines do not apply (who threatens is no victim); `when`: how a clause of
-    theirs begins."""
+    """What is said instead to somebody to whom the usual lines do not apply (who threatens is no victim, who sees somebody on the
+    roof is not the one); `when`: how a clause of theirs begins, `unless`: words anywhere in what they say."""
 
     when: re.Pattern[str]
     lines: tuple[AdviceLine, ...]
+    unless: re.Pattern[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -636,16 +637,35 @@ class Playbook:
     staff_extra: str
     must_not: tuple[str, ...]
 
-    def advice(self, told: str = "", *, place_known: bool = False, gas_phone: str = "", duty_phone: str = "") -> str:
-        """The first message to whoever `told` of it: what helps this injury, and no question for a place that is known. Numbers
-        that are not configured are worded around."""
+    def advice(
+        self,
+        told: str = "",
+        *,
+        place_known: bool = False,
+        of_other: bool = False,
+        gas_phone: str = "",
+        duty_phone: str = "",
+    ) -> str:
+        """The first message to whoever `told` of it: what helps this injury, and no question for a place that is known; `of_other`:
+        they have said that it is not about them. Numbers that are not configured are worded around."""
         numbers = {"gas_phone": gas_phone, "duty_phone": duty_phone}
         said = normalize(told).text
-        clauses = [normalize(clause).text for clause in _CLAUSES.split(told)]
-        fitting = next((one.lines for one in self.instead if any(map(one.when.match, clauses))), self.lines)
+        other = self.instead[0] if of_other and self.instead else self._instead(told)
+        fitting = other.lines if other else self.lines
         lines = [self._render(line, numbers) for line in fitting if not (line.place and place_known)]
         lines[1:2] = next(([one.text] for one in self.aid if one.when.search(said)), lines[1:2])
         return "\n".join(filter(None, lines))
+
+    def is_of_other(self, told: str) -> bool:
+        """Whether `told` is of somebody to whom the usual lines do not apply."""
+        return self._instead(told) is not None
+
+    def _instead(self, told: str) -> OtherAdvice | None:
+        said, clauses = normalize(told).text, [normalize(clause).text for clause in _CLAUSES.split(told)]
+        for one in self.instead:
+            if any(map(one.when.match, clauses)) and not (one.unless and one.unless.search(said)):
+                return one
+        return None
 
     @staticmethod
     def _render(line: AdviceLine, numbers: Mapping[str, str]) -> str:
@@ -669,7 +689,7 @@ def _playbook(kind: str, version: str, item: Mapping[str, Any]) -> Playbook:
         kind=kind,
         version=version,
         lines=_lines(item["advice"]),
-        instead=tuple(OtherAdvice(re.compile(one["when"]), _lines(one["lines"])) for one in item.get("instead", ())),
+        instead=tuple(_other_advice(one) for one in item.get("instead", ())),
         aid=tuple(FirstAid(re.compile(one["when"]), one["text"]) for one in item.get("aid", ())),
         ask=item["ask"],
         checks=dict(item["check"]),
@@ -677,6 +697,11 @@ def _playbook(kind: str, version: str, item: Mapping[str, Any]) -> Playbook:
         staff_extra=item["staff_extra"],
         must_not=tuple(item["must_not"]),
     )
+
+
+def _other_advice(item: Mapping[str, Any]) -> OtherAdvice:
+    unless = re.compile(item["unless"]) if "unless" in item else None
+    return OtherAdvice(re.compile(item["when"]), _lines(item["lines"]), unless)
 
 
 def _lines(written: Sequence[str | Mapping[str, Any]]) -> tuple[AdviceLine, ...]:

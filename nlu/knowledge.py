@@ -77,9 +77,9 @@ _SURE, _SURE_OF_STATEMENT = 0.32, 0.62
 _RIVAL = 0.55
 """A sure answer needs its rival to stay below this share of its score."""
 _CLOSE = 0.4
-_PLAIN, _PLAIN_BY_ONE = 0.28, 0.34
+_PLAIN, _PLAIN_BY_ONE, _PLAIN_RIVAL = 0.28, 0.32, 0.65
 """Less likeness does where an entry says every telling word of the question (where that is a single one) and no other does."""
-_LIKE = 0.29
+_LIKE = 0.25
 """An entry so like the question is offered although they share no telling word (「改名字了」)."""
 _FOLLOWS, _FOLLOWS_RIVAL = 0.15, 0.75
 """A question that leans on the one before needs less likeness: only answers of the same subject are looked at."""
@@ -180,7 +180,9 @@ class Words:
         found: set[str] = set()
         for clause in (self.fillers.sub("", one) for one in clauses):
             found |= {self.synonyms[match.group()] for match in self.pattern.finditer(clause)}
-            found |= {word for word in cut(self.pattern.sub(" ", clause)) if len(word) > 1 or word not in self.untelling}
+            found |= {
+                word for word in cut(self.pattern.sub(" ", clause)) if len(word) > 1 or word not in self.untelling
+            }
         return frozenset(word for word in found if word.strip())
 
     def features(self, clauses: Iterable[str]) -> dict[str, float]:
@@ -303,7 +305,8 @@ class KnowledgeBase:
         clauses, before = (self._words.clauses(text) for text in (question, asked))
         about = self._words.features([*clauses, *before])
         fit = (self._model.scores(about) + self._model.scores(self._words.features(clauses))) / 2
-        near = [number for number, entry in enumerate(self.entries) if self._is_beside(entry, told, asked)]
+        named = self._telling([*clauses, *before])
+        near = [number for number, entry in enumerate(self.entries) if self._is_beside(entry, told, named)]
         best = max(near, key=lambda number: float(fit[number]), default=None)
         if best is None or fit[best] < _FOLLOWS or not self.entries[best].answerable(settings or {}):
             return None
@@ -311,10 +314,10 @@ class KnowledgeBase:
         entry, clear = self.entries[best], rival <= _FOLLOWS_RIVAL * float(fit[best])
         return Hit(entry, float(fit[best]), sure=clear, choices=() if clear else (entry,))
 
-    def _is_beside(self, entry: Entry, told: Entry, asked: str) -> bool:
-        """Whether an entry can say more about what was asked than the one that was told."""
+    def _is_beside(self, entry: Entry, told: Entry, named: frozenset[str]) -> bool:
+        """Whether an entry can say more about what was named than the one that was told."""
         about = entry.category == told.category and entry != told
-        return about and (self.shares(asked, entry) or not self._telling(self._words.clauses(asked)))
+        return about and (not named or bool(named & self._words_of(entry)))
 
     def find(self, question: str, category: str = "", settings: Mapping[str, str] | None = None) -> Hit | None:
         """The nearest entry, or None when the base has nothing to say. `category` is a hint, not a filter."""
@@ -336,7 +339,7 @@ class KnowledgeBase:
         close = [self.entries[r.owner] for r in self._close(ranked)]
         clear = bool(fit[first] >= bar and rival <= _RIVAL * fit[first])
         unanswered = float(fit[len(self.entries) :].max(initial=0.0))
-        clear = clear or (unanswered <= _RIVAL * fit[first] and self._plainly(clauses, close, float(fit[first])))
+        clear = clear or (unanswered <= _RIVAL * fit[first] and self._plainly(clauses, self._close(ranked), fit))
         rivals = [one for one in self._on_it(clauses, close, fit) if one.answerable(settings)]
         answerable = near[0].answerable(settings)
         return Hit(
@@ -349,17 +352,24 @@ class KnowledgeBase:
         )
 
     def _on_it(self, clauses: Sequence[str], close: Sequence[Entry], fit: _Matrix) -> list[Entry]:
-        """Those of the close entries that are about what the question names, or very like it."""
+        """Those of the close entries that are about what the question names, or very like it; all if it names nothing."""
         told = self._telling(clauses)
+        if not told:
+            return list(close)
         like = {entry.id for number, entry in enumerate(self.entries) if fit[number] >= _LIKE}
         return [one for one in close if one.id in like or told & self._words_of(one)]
 
-    def _plainly(self, clauses: Sequence[str], close: Sequence[Entry], score: float) -> bool:
-        """Whether the best of the close entries says every telling word of the question, and more of its words than the others."""
+    def _plainly(self, clauses: Sequence[str], close: Sequence[_Ranked], fit: _Matrix) -> bool:
+        """Whether the best entry says every telling word of the question, and others say less of it or are much less like it."""
         said, told = self._words.words(clauses), self._telling(clauses)
-        best, *others = (len(said & self._words_of(one)) for one in close)
-        enough = score >= (_PLAIN if len(told) > 1 else _PLAIN_BY_ONE)
-        return bool(told) and enough and told <= self._words_of(close[0]) and all(count < best for count in others)
+        words = {one.owner: self._words_of(self.entries[one.owner]) for one in close}
+        first = close[0].owner
+        rivals = [one for one in words if one != first and told & words[one]]
+        enough = fit[first] >= (_PLAIN if len(told) > 1 else _PLAIN_BY_ONE)
+        less = (
+            len(said & words[one]) < len(said & words[first]) or fit[one] <= _PLAIN_RIVAL * fit[first] for one in rivals
+        )
+        return bool(told and enough and told <= words[first] and all(less))
 
     def _ranked(self, scores: _Matrix) -> list[_Ranked]:
         order = np.argsort(-scores, kind="stable")[: _MAX_CHOICES + 1]

@@ -34,14 +34,17 @@ from tickets.words import (
     asks_about_worker,
     asks_if_safe_again,
     asks_person,
+    asks_to_ask,
     asks_what_to_do,
     asks_who_comes,
     begins_with_yes,
+    calls_off,
     corrects,
     doubts_person,
     dropped,
     failed_repair,
     gives_up,
+    hesitates,
     hides_name,
     is_also,
     is_angry,
@@ -55,8 +58,10 @@ from tickets.words import (
     leaves_topic,
     left_open,
     may_name,
+    needs_no_answer,
     no_cancel,
     none_of_these,
+    only_place,
     opens_another,
     opens_suggestion_box,
     protests_cancelling,
@@ -203,15 +208,42 @@ def _time_still_fits(turn: Turn, ticket: Ticket) -> Window | None:
 
 
 def _after_answer(turn: Turn) -> Outcome | None:
-    """What is said right after a written answer: that it did not help, or a question that leans on the one before."""
-    told = inquiries.last_told(turn.session, turn.actor.resident, turn.now)
-    if told is None:
+    """What is said right after a question: that the answer did not help, a question that leans on it, or more for who asks for us."""
+    topic = inquiries.last_asked(turn.session, turn.actor.resident, turn.now)
+    if topic is None:
         return None
-    asked = str(told.data["text"])
-    if left_open(turn.text):
-        args = (turn.session, turn.conversation, turn.actor, asked, str(told.data["code"]), turn.key, turn.now)
+    asked, inquiry = str(topic.data["text"]), inquiries.open_inquiry(turn.session, topic)
+    if left_open(turn.text) or asks_to_ask(turn.text):
+        if inquiry is not None:
+            return _told_inquiry(turn, inquiry)
+        words = inquiries.joined(asked, turn.text) if asks_to_ask(turn.text) else asked
+        args = (turn.session, turn.conversation, turn.actor, words, str(topic.data["code"]), turn.key, turn.now)
         return Outcome(say("reply.question_recorded", **notify.facts(inquiries.record(*args), turn.now)))
-    return Outcome(resume=inquiries.joined(asked, turn.text)) if inquiries.leaning_part(asked, turn.text) else None
+    if inquiries.leaning_part(asked, turn.text):
+        return Outcome(resume=inquiries.joined(asked, turn.text))
+    if inquiry is not None and only_place(turn.text) and _open_draft(turn) is None:
+        return _told_inquiry(turn, inquiry)
+    return _nothing_more(turn, inquiry)
+
+
+def _told_inquiry(turn: Turn, inquiry: Ticket) -> Outcome:
+    """More for the colleague who finds an answer."""
+    verbs.add_detail(turn.session, inquiry, turn.actor, turn.text, turn.now)
+    return Outcome(say("reply.question_told_more", **notify.facts(inquiry, turn.now)))
+
+
+def _nothing_more(turn: Turn, inquiry: Ticket | None) -> Outcome | None:
+    """「算了 不用了」 about a question: nobody need answer it. With anything else under way it may mean that; a bare 「算了」 is
+    asked about where somebody is on it."""
+    if not (needs_no_answer(turn.text) if inquiry is not None else hesitates(turn.text)):
+        return None
+    others = [one for one in finding.open_of(turn.session, turn.actor) if inquiry is None or one.id != inquiry.id]
+    if others or _open_draft(turn) is not None:
+        return None
+    if inquiry is not None:
+        verbs.cancel(turn.session, inquiry, turn.actor, turn.text, turn.now)
+        return Outcome()
+    return Outcome(say("reply.question_dropped"))
 
 
 def _heard_out(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
@@ -341,24 +373,37 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     place = _place_in_danger(turn, ticket)
     clearer = emergencies.add_words(turn.session, ticket, turn.actor, place, turn.text, turn.now)
     if answered := _asked_in_danger(turn, ticket):
-        return Outcome(answered)
+        noted = say("reply.phone_noted", tail=phone[-4:]) if phone else ""
+        return Outcome("\n".join(filter(None, (answered, noted, _placed(turn, ticket, place, clearer=clearer)))))
     if beside := told_beside(turn.text, ticket.symptom):
         # Another fault waits for its own ticket, not for the end of the danger.
         return Outcome(emergencies.noted_text(turn.session, turn.actor, ticket, place), resume=beside)
-    if clearer and emergencies.danger(ticket) not in emergencies.NO_FORM:
-        wanted = emergencies.ask_phone(turn.session, turn.actor, ticket, turn.now)
-        text = say("reply.emergency_registered", **notify.facts(ticket, turn.now))
-        return Outcome("\n".join(filter(None, (text, wanted))))
+    if clearer and not emergencies.is_formless(ticket):
+        return Outcome(_placed(turn, ticket, place, clearer=True))
     if phone and not clearer:
         return Outcome(say("reply.phone_noted", tail=phone[-4:]))
-    noted = emergencies.noted_text(turn.session, turn.actor, ticket, place)
+    noted = emergencies.noted_text(turn.session, turn.actor, ticket, place, turn.text)
     return Outcome("\n".join(filter(None, (emergencies.if_worse(ticket, turn.text), noted))))
+
+
+def _placed(turn: Turn, ticket: Ticket, place: Address, *, clearer: bool) -> str:
+    """What there is to say about the place told in a message: where the crew goes now, or what of it is still missing."""
+    if not clearer or emergencies.is_formless(ticket):
+        return emergencies.missing_place(ticket, place)
+    wanted = emergencies.ask_phone(turn.session, turn.actor, ticket, turn.now)
+    text = say("reply.emergency_registered", **notify.facts(ticket, turn.now))
+    return "\n".join(filter(None, (text, wanted)))
 
 
 def _past_danger(turn: Turn, question: OpenQuestion, ticket: Ticket) -> bool:
     """Who has said that it is over speaks of other things, unless it begins again."""
-    begins = is_medical(turn.text) or emergencies.if_worse(ticket, turn.text)
-    return bool(question.data.get("over")) and not begins
+    if not question.data.get("over"):
+        return False
+    if not (is_medical(turn.text) or emergencies.if_worse(ticket, turn.text)):
+        return True
+    question.data = {name: value for name, value in question.data.items() if name != "over"}
+    emergencies.begins_again(ticket)
+    return False
 
 
 def _says_where_else(turn: Turn, question: OpenQuestion) -> bool:
@@ -381,31 +426,42 @@ def _place_in_danger(turn: Turn, ticket: Ticket) -> Address:
     resident, community = turn.actor.resident, ticket.community_id
     place = read_place(turn.session, community, turn.text, resident=resident, draft=ticket.place_key)
     elsewhere = emergencies.is_told(ticket) and _elsewhere(turn, ticket)
-    return NONE if elsewhere or (place.public and asks(turn.text)) else place
+    if elsewhere or (place.public and asks(turn.text)):
+        return NONE
+    return emergencies.beside(turn.session, community, place, emergencies.danger(ticket), turn.text)
 
 
 def _asked_in_danger(turn: Turn, ticket: Ticket) -> str:
-    """The answer to somebody who feels ill, asks what to do, what is allowed again or who comes; "" to any other words."""
-    if is_medical(turn.text):
-        return emergencies.someone_is_ill(ticket)
+    """The answer to somebody who asks what they may do, feels ill, asks what is allowed again or who comes, or tells what needs a
+    word at once; "" to any other words."""
+    if emergencies.becomes_witness(ticket, turn.text):
+        return emergencies.advice_again(turn.session, turn.actor, ticket)
     if asks_if_safe_again(turn.text):
         return say("reply.emergency_not_yet", duty_line=emergencies.duty_line(turn.session, turn.actor))
-    if asks_what_to_do(turn.text):
-        return emergencies.advice_again(turn.session, turn.actor, ticket)
+    ill = emergencies.someone_is_ill(ticket) if is_medical(turn.text) else ""
+    if line := emergencies.advice_now(turn.session, turn.actor, ticket, turn.text):
+        return "\n".join(filter(None, (line, ill)))
+    if ill:
+        return ill
     if asks_who_comes(turn.text):
         return emergencies.under_way(turn.session, turn.actor, ticket, turn.now)
-    return ""
+    if asks_what_to_do(turn.text):
+        return emergencies.advice_again(turn.session, turn.actor, ticket)
+    return emergencies.to_be_safe(turn.session, turn.actor, ticket, turn.text)
 
 
 def _over(turn: Turn, ticket: Ticket) -> Outcome:
-    """「人出来了 没事了」 is checked: by telephone with whoever reported it, else by the people who go (domain.md §3.1 step 5)."""
+    """「人出来了 没事了」 goes to the people on it, who look or ring; a wish that nobody come is checked by telephone first
+    (domain.md §3.1 step 5)."""
     assert turn.actor.resident is not None
     told = ticket.reporter_id == turn.actor.resident.id and not worker_is_there(turn.text)
+    said = emergencies.tell_over(turn.session, ticket, turn.actor, turn.text, turn.now)
     if told and not ticket.public_area and not ticket.arrived_at:
-        verbs.cancel(turn.session, ticket, turn.actor, turn.text, turn.now)
-        return Outcome()
-    emergencies.add_words(turn.session, ticket, turn.actor, NONE, turn.text, turn.now)
-    return Outcome(say("reply.emergency_over"))
+        if calls_off(turn.text):
+            verbs.cancel(turn.session, ticket, turn.actor, turn.text, turn.now)
+            return Outcome()
+        emergencies.have_it_checked(turn.session, ticket, turn.actor, turn.now)
+    return Outcome(said)
 
 
 def _gone_on(turn: Turn, question: OpenQuestion, answer: Answer) -> bool:

@@ -541,7 +541,7 @@ def emergency_contact(session: Session, ticket: Ticket, now: datetime) -> None:
         return
     if ticket.code == "L01" and ticket.contact_at:
         _lift_alarm(session, ticket, now)
-    if ticket.contact_at is None or ticket.contact_at > now:
+    if ticket.contact_at is None or ticket.contact_at > now or emergencies.is_told_over(ticket):
         return
     event = verbs.record(session, ticket, SYSTEM, "contact", now)
     settings = session.get_one(Community, ticket.community_id).settings

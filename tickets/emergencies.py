@@ -16,15 +16,25 @@ from nlu.address import NONE, Address, lent
 from nlu.emergency import Emergency, detect, kind_of, of_category, playbook, question_text, suspect
 from nlu.slots import find_phone
 from storage.models import Assignment, Community, Conversation, Draft, Resident, Staff, Ticket
-from tickets import lifecycle, notify, questions, verbs
+from tickets import danger_questions, lifecycle, notify, questions, verbs
 from tickets.catalog import category
 from tickets.errors import NotAllowed, WrongStatus
 from tickets.people import Actor, each_once, home_key, leaders, managers, relations
-from tickets.places import is_exact, part_of, place_display, problem_text, read_place, told_in, unchecked
+from tickets.places import affected, is_exact, part_of, place_display, problem_text, read_place, told_in, unchecked
 from tickets.texts import LOCAL, has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
-from tickets.words import behind_door, gets_worse
+from tickets.words import (
+    asks_in_danger,
+    at_home,
+    behind_door,
+    gets_worse,
+    is_beside,
+    is_in_hospital,
+    next_door,
+    says_smoke,
+    speaks_of_other,
+)
 
 # A repeat of the same danger within this time is the same event, not a second ticket.
 SAME_EVENT = timedelta(hours=2)
@@ -42,6 +52,10 @@ NO_FORM = frozenset({"SELF"})
 FOLLOW_UP = {"LIFT": "L02"}
 # Whose crew already brings what the other danger needs, so that it is the same event (electrician and plumber go together).
 COVERS = {"WATER_ELEC": frozenset({"ELEC", "BURST"})}
+# What may be in the flat beside the one that is told (「楼上在冒烟 我住1203」); water is fought where it arrives.
+NEXT_DOOR = frozenset({"FIRE", "GAS", "CO", "MED", "SEC", "SELF", "CARE", "HELP", "TRAPPED"})
+# Who is shut in hears those who open from outside: that is no burglar.
+SHUT_IN = frozenset({"LIFT", "TRAPPED"})
 
 
 # The category of somebody who cannot get out, or whom nobody can get to.
@@ -64,12 +78,15 @@ def screen(
     now: datetime,
 ) -> bool:
     """Act on what `nlu.emergency.detect` found in one message. Returns whether the message is dealt with completely."""
+    running = _running(session, actor, now)
+    if running is not None and is_rescue(running, found, text):
+        return False
     if found.verdict == "alarm":
         _raise_alarm(
             session, conversation, actor, found, _with_asked(session, actor, found, text, now), source_key, now
         )
         return True
-    if _running(session, actor, now) is not None:
+    if running is not None:
         # 「我老婆有点头晕」 while the gas escapes is news for the crew, and nothing to ask about.
         return False
     question = question_text(found.question)
@@ -202,10 +219,12 @@ def confirmed(
     _raise_alarm(session, conversation, actor, found, words, f"safety:{conversation.id}:{now.isoformat()}", now)
 
 
-def _advice(session: Session, actor: Actor, kind: str, told: str, *, place_known: bool = False) -> str:
+def _advice(
+    session: Session, actor: Actor, kind: str, told: str, *, place_known: bool = False, of_other: bool = False
+) -> str:
     settings = _settings(session, actor)
     numbers = {name: settings.get(name, "") for name in ("gas_phone", "duty_phone")}
-    return playbook(kind).advice(told, place_known=place_known, **numbers)
+    return playbook(kind).advice(told, place_known=place_known, of_other=of_other, **numbers)
 
 
 def _advise(
@@ -261,9 +280,10 @@ def _raise_alarm(
     community = _community_of(actor)
     draft = session.scalar(select(Draft).where(Draft.conversation_id == conversation.id))
     told, running = _draft_place(draft), _running(session, actor, now)
-    place = _place_in(session, community, actor, text, told[0], running)
+    read = _place_in(session, community, actor, text, told[0], running)
+    place = beside(session, community, read, found.kind, text)
     where = _where(session, community, actor, place, text, now, running, told)
-    known = _known(session, community, actor, found, place, where[0], running, now)
+    known = _known(session, community, actor, found, place, where[0], running, text, now)
     if known is not None:
         _join(session, known, conversation, actor, found, place, text, source_key, now)
         return
@@ -287,6 +307,20 @@ def _place_in(session: Session, community: int, actor: Actor, text: str, told: s
     return read_place(session, community, text, resident=actor.resident, draft=told)
 
 
+def beside(session: Session, community: int, place: Address, kind: str, text: str) -> Address:
+    """「楼上在冒烟 我住2栋1单元1203」: the flat told is that of the teller, and is shown as what the danger is next to."""
+    where = next_door(text) if kind in NEXT_DOOR else ""
+    if not where or place.public or place.action not in ("ok", "echo", "confirm"):
+        return place
+    home = affected(session, community, place)
+    return replace(home, display=say("reply.emergency_beside", place=home.display, where=where), source_key="")
+
+
+def is_rescue(running: Ticket, found: Emergency, text: str) -> bool:
+    """「听到有人在撬门」 out of a stuck lift: those who come to open it, and no burglar."""
+    return found.kind == "SEC" and danger(running) in SHUT_IN and bool(advice_on(running, text, asked=False))
+
+
 def _known(
     session: Session,
     community: int,
@@ -295,13 +329,25 @@ def _known(
     place: Address,
     key: str,
     running: Ticket | None,
+    text: str,
     now: datetime,
 ) -> Ticket | None:
     """The event a new word belongs to: the same danger there, or one of the same person that this is a part of (「喘不上气」 out of
     a stuck lift)."""
     there = running is not None and not _elsewhere(running, place)
-    part = running and (found.kind == "MED" or (there and found.kind in COVERS.get(danger(running), ())))
+    part = running and (found.kind == "MED" or (there and _part_of(running, found, text)))
     return _same_event(session, community, actor, found, place, key, now) or (running if part else None)
+
+
+def _part_of(running: Ticket, found: Emergency, text: str) -> bool:
+    """Whether a danger belongs to the one that runs at the same place: the same kind, one its crew is equipped for, the pan on
+    the stove behind the door (which is no fire yet), the water in the garage that has come up to the knees."""
+    kind = danger(running)
+    if found.kind == kind or found.kind in COVERS.get(kind, ()):
+        return True
+    if kind == "TRAPPED" and found.kind in ("FIRE", "GAS"):
+        return bool(advice_on(running, text, asked=False)) and not says_smoke(text)
+    return kind == "FLOOD" and found.kind == "BURST" and not at_home(text)
 
 
 def _running(session: Session, actor: Actor, now: datetime) -> Ticket | None:
@@ -355,7 +401,7 @@ def _open(
         level=found.level,
         contact_phone=find_phone(text) or _phone_told_lately(session, actor, now),
         source="chat" if actor.resident else "patrol",
-        detail=_detail(found, assumed=place.action == "none" and running is None),
+        detail=_detail(found, text, assumed=running is None and _is_assumed(place, text)),
     )
     return verbs.open_ticket(session, _community_of(actor), report, now)[0]
 
@@ -366,9 +412,17 @@ def _community_of(actor: Actor) -> int:
     return person.community_id
 
 
-def _detail(found: Emergency, *, assumed: bool) -> dict[str, object]:
+def _is_assumed(place: Address, text: str) -> bool:
+    """Whether nobody named a flat: none at all, or only 楼上 of a registered home."""
+    return place.action == "none" or (place.action == "echo" and bool(next_door(text)))
+
+
+def _detail(found: Emergency, text: str, *, assumed: bool) -> dict[str, object]:
     """`assumed`: nobody said where, so that the registered home is taken until somebody does."""
-    known: dict[str, object] = {"staff_extra": playbook(found.kind).staff_extra, "danger": found.kind}
+    book = playbook(found.kind)
+    known: dict[str, object] = {"staff_extra": book.staff_extra, "danger": found.kind}
+    if found.kind in NO_FORM and book.is_of_other(text):
+        known["witness"] = True
     return {**known, "place_assumed": True} if assumed else known
 
 
@@ -450,7 +504,7 @@ def _after_advice(
     assert person is not None
     exact = is_exact(ticket.place_key)
     buttons = [("say:" + label, label) for label, _ in place.options[:6]] if not exact else []
-    text = _registered_text(ticket, place, found.kind, now)
+    text = _registered_text(ticket, place, now)
     _say(session, conversation, actor, text, f"{source_key}:registered", now, buttons=buttons)
     questions.ask(session, person, "emergency", now, ticket=ticket, asked_place=not exact)
     wanted = ask_phone(session, actor, ticket, now)
@@ -458,16 +512,16 @@ def _after_advice(
         _say(session, conversation, actor, wanted, f"{source_key}:phone", now)
 
 
-def _registered_text(ticket: Ticket, place: Address, kind: str, now: datetime) -> str:
-    if kind in NO_FORM:
-        return say("reply.emergency_person") + "\n" + playbook(kind).ask
+def _registered_text(ticket: Ticket, place: Address, now: datetime) -> str:
+    if is_formless(ticket):
+        return say("reply.emergency_person") + "\n" + where_question(ticket)
     if is_exact(ticket.place_key):
         return notify.card(ticket, now) if ticket.level == "U1" else _registered(ticket, now)
     head = say("reply.emergency_registered_noplace", **notify.facts(ticket, now))
     if place.action == "invalid":
         return head + "\n" + problem_text(place.problem)
     options = say("list.comma").join(label for label, _ in place.options[:6])
-    return head + "\n" + (say("reply.emergency_which", options=options) if options else playbook(kind).ask)
+    return head + "\n" + (say("reply.emergency_which", options=options) if options else where_question(ticket))
 
 
 def _registered(ticket: Ticket, now: datetime) -> str:
@@ -481,7 +535,7 @@ def is_told(ticket: Ticket) -> bool:
 
 def ask_phone(session: Session, actor: Actor, ticket: Ticket, now: datetime) -> str:
     """The question for a phone number, once the place is known and if there is none; "" otherwise."""
-    if actor.resident is None or ticket.contact_phone or not is_exact(ticket.place_key) or danger(ticket) in NO_FORM:
+    if actor.resident is None or ticket.contact_phone or not is_exact(ticket.place_key) or is_formless(ticket):
         return ""
     questions.ask(session, actor.resident, "phone", now, ticket=ticket)
     return say("reply.phone_wanted")
@@ -490,6 +544,26 @@ def ask_phone(session: Session, actor: Actor, ticket: Ticket, now: datetime) -> 
 def danger(ticket: Ticket) -> str:
     """Which playbook a ticket was opened by, "" if by none."""
     return str((ticket.detail or {}).get("danger", ""))
+
+
+def is_formless(ticket: Ticket) -> bool:
+    """Whether its reporter is in danger of their own hand and is asked for nothing; who only sees it is asked where."""
+    return danger(ticket) in NO_FORM and not (ticket.detail or {}).get("witness")
+
+
+def where_question(ticket: Ticket) -> str:
+    """The one question of its playbook; who sees somebody else in danger is asked where."""
+    if danger(ticket) in NO_FORM and not is_formless(ticket):
+        return say("reply.emergency_where_other")
+    return playbook(danger(ticket)).ask
+
+
+def advice_on(ticket: Ticket, text: str, *, asked: bool | None = None) -> str:
+    """The line for what is asked in this danger (「能不能催吐」), or told of it and needing one at once (「我妈还在里面」)."""
+    if not danger(ticket) or is_formless(ticket):
+        return ""
+    question = asks_in_danger(text) if asked is None else asked
+    return danger_questions.line_for(danger(ticket), text, ticket.symptom, asked=question)
 
 
 def _same_event(
@@ -556,8 +630,9 @@ def _join(
         known = say("reply.incident_known", **notify.facts(ticket, now))
         _say(session, conversation, actor, known, f"{source_key}:joined", now)
         return
-    new = _joins(session, ticket, conversation, actor, now)
-    if new or found.kind not in ("MED", danger(ticket)):
+    new, line = _joins(session, ticket, conversation, actor, now), advice_on(ticket, text)
+    begins_again(ticket)
+    if new or not (line or found.kind in ("MED", danger(ticket))):
         _advise(session, conversation, actor, found, text, is_exact(ticket.place_key), source_key, now)
     add_words(session, ticket, actor, place, text, now)
     if found.kind == "MED" != danger(ticket):
@@ -565,7 +640,7 @@ def _join(
     else:
         joined = say("reply.emergency_joined", **notify.facts(ticket, now), duty_line=duty_line(session, actor))
         worse = if_worse(ticket, text) if found.kind == danger(ticket) and not new else ""
-        answer = "\n".join(filter(None, (worse, joined)))
+        answer = "\n".join(filter(None, (line or worse, joined)))
     _say(session, conversation, actor, answer, f"{source_key}:joined", now)
 
 
@@ -587,29 +662,88 @@ def someone_is_ill(ticket: Ticket) -> str:
     return say("reply.emergency_medical")
 
 
-def noted_text(session: Session, actor: Actor, ticket: Ticket, place: Address) -> str:
+def noted_text(session: Session, actor: Actor, ticket: Ticket, place: Address, said: str = "") -> str:
     """Answer to words that do not settle the place: what of it is still missing, else that they were passed on; whoever has
-    left the house is told once to stay outside."""
-    text = say("reply.emergency_noted", duty_line=duty_line(session, actor))
-    if _vague(ticket) and place.action == "ask" and has_text(f"reply.ask_place_{place.missing}"):
-        text = say(f"reply.ask_place_{place.missing}")
-    elif place.action == "invalid" and not is_told(ticket) and danger(ticket) not in NO_FORM:
-        text = problem_text(place.problem)
-    elif not ticket.place_key and danger(ticket) not in ("", *NO_FORM):
-        # Nobody can come as long as nobody knows where.
-        text = f"{text}\n{playbook(danger(ticket)).ask}"
-    if danger(ticket) not in EVACUATED or ticket.detail.get("stay_out"):
+    left the house is told once to stay outside, unless by what they `said` they are not outside, or never were inside."""
+    noted = say("reply.emergency_noted", duty_line=duty_line(session, actor))
+    missing = missing_place(ticket, place)
+    # Nobody can come as long as nobody knows where.
+    text = missing if place.action in ("ask", "invalid") and missing else "\n".join(filter(None, (noted, missing)))
+    inside = danger(ticket) == "FIRE" and is_beside(f"{ticket.symptom} {said}")
+    if danger(ticket) not in EVACUATED or ticket.detail.get("stay_out") or inside:
         return text
     ticket.detail = {**ticket.detail, "stay_out": True}
     return say("reply.emergency_stay_out") + text
 
 
+def missing_place(ticket: Ticket, place: Address) -> str:
+    """The question for what is still not known of the place after `place` was told; "" for nothing."""
+    if _vague(ticket) and place.action == "ask" and has_text(f"reply.ask_place_{place.missing}"):
+        return say(f"reply.ask_place_{place.missing}")
+    if not danger(ticket) or is_formless(ticket):
+        return ""
+    if place.action == "invalid" and not is_told(ticket):
+        return problem_text(place.problem)
+    return "" if ticket.place_key else where_question(ticket)
+
+
+def becomes_witness(ticket: Ticket, text: str) -> bool:
+    """「不是我 是别人」 of somebody who was taken for the one who wants to die."""
+    if not is_formless(ticket) or not speaks_of_other(text):
+        return False
+    ticket.detail = {**(ticket.detail or {}), "witness": True}
+    return True
+
+
+def tell_over(session: Session, ticket: Ticket, actor: Actor, text: str, now: datetime) -> str:
+    """Who reported it says that nobody is in danger any more: those on it hear so and ring to check, and the reporter is not
+    told again and again that somebody is being fetched. Nothing closes by itself (domain.md §3.1 step 5)."""
+    add_words(session, ticket, actor, NONE, text, now)
+    if actor.resident is not None and ticket.reporter_id == actor.resident.id:
+        ticket.detail = {**(ticket.detail or {}), "over": True}
+    return say("reply.emergency_over_ill" if is_in_hospital(text) else "reply.emergency_over")
+
+
+def have_it_checked(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
+    """Somebody of the desk rings who said that it is over, as for a wish to cancel, of which the resident did not speak."""
+    event = verbs.record(session, ticket, actor, "cancel_asked", now)
+    asked = [*leaders(session, ticket.community_id, ticket.department), *([ticket.handler] if ticket.handler else [])]
+    for staff in each_once(asked):
+        notify.tell_staff(session, staff, ticket, event, "push.verify_by_phone", now)
+
+
+def is_told_over(ticket: Ticket) -> bool:
+    """Whether its reporter has said that it is over."""
+    return bool((ticket.detail or {}).get("over"))
+
+
+def begins_again(ticket: Ticket) -> None:
+    """A danger that was said to be over is told of once more."""
+    if is_told_over(ticket):
+        ticket.detail = {name: value for name, value in ticket.detail.items() if name != "over"}
+
+
 def advice_again(session: Session, actor: Actor, ticket: Ticket) -> str:
     """「我该怎么办」: the playbook once more; whoever wants to die hears that a person is being fetched."""
     kind = danger(ticket)
-    if not kind or kind in NO_FORM:
+    if not kind or is_formless(ticket):
         return say("reply.emergency_noted", duty_line=duty_line(session, actor))
-    return _advice(session, actor, kind, ticket.symptom, place_known=is_told(ticket))
+    return _advice(session, actor, kind, ticket.symptom, place_known=is_told(ticket), of_other=kind in NO_FORM)
+
+
+def advice_now(session: Session, actor: Actor, ticket: Ticket, text: str) -> str:
+    """The line for what is asked or told in this danger; who tells something also hears that it was passed on."""
+    line = advice_on(ticket, text)
+    if not line or asks_in_danger(text):
+        return line
+    return f"{line}\n{say('reply.emergency_noted', duty_line=duty_line(session, actor))}"
+
+
+def to_be_safe(session: Session, actor: Actor, ticket: Ticket, text: str) -> str:
+    """The answer to a question about what to do that nothing is written about: not to risk it, and whom to ring; "" else."""
+    line = danger_questions.unsure(danger(ticket)) if asks_in_danger(text) and not is_formless(ticket) else ""
+    noted = say("reply.emergency_noted", duty_line=duty_line(session, actor))
+    return f"{line}\n{noted}" if line else ""
 
 
 def if_worse(ticket: Ticket, text: str) -> str:

@@ -1,4 +1,4 @@
-"""咨询 beside its ticket: which written answer a resident was just given, what leans on it, and what is passed to a person (domain.md S51, S52).
+"""咨询 beside its ticket: what a resident asked last, what leans on it, and what is passed to a person (domain.md S51, S52).
 
 A question gets a written answer or a ticket with a promised time; both only where the answer itself leaves something to a person.
 """
@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from storage.models import Conversation, OpenQuestion, Resident, Ticket
 from tickets import questions, verbs
 from tickets.catalog import categories
+from tickets.lifecycle import OPEN
 from tickets.people import Actor, homes_of
-from tickets.words import leans
+from tickets.words import asks_on, leans
 
 TOLD = "told"
 LEANS_FOR = timedelta(minutes=10)
@@ -36,20 +37,44 @@ def record(
         reporter_staff=actor.staff,
         conversation=chat,
     )
-    return verbs.open_ticket(session, person.community_id, report, now)[0]
+    ticket = verbs.open_ticket(session, person.community_id, report, now)[0]
+    if actor.resident is not None:
+        note_told(session, actor.resident, words, "", code, now, inquiry=ticket.id)
+    return ticket
 
 
-# --- after a written answer -------------------------------------------------------------------------------------------
+# --- what was asked last ----------------------------------------------------------------------------------------------
 
 
-def note_told(session: Session, resident: Resident, asked: str, entry: str, code: str, now: datetime) -> None:
-    """Remember which written answer was given: a short question after it leans on it. Nothing waits for a reply."""
-    told = questions.ask(session, resident, TOLD, now, text=asked, entry=entry, code=code)
+def note_told(
+    session: Session, resident: Resident, asked: str, entry: str, code: str, now: datetime, *, inquiry: int = 0
+) -> None:
+    """Remember what was asked, which written answer was given ("" for none) and which ticket a person answers it with (0 for
+    none): a short question after it leans on it. Nothing waits for a reply."""
+    told = questions.ask(session, resident, TOLD, now, text=asked, entry=entry, code=code, inquiry=inquiry)
     questions.answered(told, "", now)
 
 
 def last_told(session: Session, resident: Resident | None, now: datetime) -> OpenQuestion | None:
-    """The written answer given in the last minutes."""
+    """The written answer given in the last minutes, unless something without one was asked after it."""
+    asked = last_asked(session, resident, now)
+    return asked if asked is not None and asked.data["entry"] else None
+
+
+def open_inquiry(session: Session, asked: OpenQuestion) -> Ticket | None:
+    """The ticket with which a person answers what was asked, while they have not."""
+    ticket = session.get(Ticket, asked.data.get("inquiry") or 0)
+    return ticket if ticket is not None and ticket.status in OPEN else None
+
+
+def leans_on_last(session: Session, resident: Resident | None, text: str, now: datetime) -> bool:
+    """Whether a message asks on about what was asked last, joined to it or not."""
+    asked = last_asked(session, resident, now)
+    return asked is not None and bool(leaning_part(str(asked.data["text"]), text))
+
+
+def last_asked(session: Session, resident: Resident | None, now: datetime) -> OpenQuestion | None:
+    """What was asked in the last minutes, with or without a written answer."""
     if resident is None:
         return None
     query = select(OpenQuestion).where(
@@ -66,7 +91,7 @@ def joined(asked: str, text: str) -> str:
 def leaning_part(asked: str, text: str) -> str:
     """The short question that leans on `asked`, alone or joined to it; "" when `text` is a question of its own."""
     part = text.removeprefix(joined(asked, ""))
-    return part if leans(part) and part != asked else ""
+    return part if (leans(part) or asks_on(part)) and part != asked else ""
 
 
 def pays_for(session: Session, resident: Resident | None) -> bool:

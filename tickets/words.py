@@ -446,7 +446,7 @@ def asks_on(text: str) -> bool:
     spoken = _spoken(text)
     if len(spoken) > MOST_ASKED_ON or not any(_has("asking_on", one) for one in re.split(_CLAUSE_ENDS, text)):
         return False
-    if _has("supposes", spoken):
+    if _has("asks_supposing", spoken):
         return True
     if _has("own_matter", spoken) or things_in(_patterns()["no_thing"].sub("", spoken)):
         return False

@@ -27,10 +27,24 @@ def asked_back(session: Session, staff: Staff, words: str, now: datetime) -> Ask
     """The question about the job on hand that a worker's words may be about; None where none is, or where they name a place and
     so report something of their own."""
     jobs = finding.jobs_of(session, staff) if staff.role == "worker" else []
-    if not jobs or read_place(session, staff.community_id, words, resident=None).action != "none":
+    if not jobs:
         return None
+    if read_place(session, staff.community_id, words, resident=None).action != "none":
+        return _of_place(jobs, words, now)
     running = [one for one in jobs if one.status == "in_progress"] or jobs
     return about(running[0], words, now) if len(running) == 1 else which(running, words, now)
+
+
+def _of_place(jobs: Sequence[Ticket], words: str, now: datetime) -> Asked | None:
+    """A word about the job at the place it names (「4栋602角阀坏了 明天再来」); of any other place, or of another thing there, it is a
+    report."""
+    place = finding.place_named(words)
+    there = finding.spoken_of(list(jobs), words) if place else []
+    alike = finding.named(there, words)
+    acts = any(sounds_like(act, words) for act in ("finish", "arrive", "wait"))
+    if not there or not (alike or acts):
+        return None
+    return about(there[0], words, now) if len(there) == 1 else which(there, words, now)
 
 
 def about(ticket: Ticket, words: str, now: datetime) -> Asked:

@@ -10,11 +10,16 @@ from deskhelp import NOW, at
 from deskhelp import Desk as Community
 from sqlalchemy import func, select
 
-from actions.context import Desk
+from actions import drafts
+from actions.context import Desk, DeskAction
 from actions.inquiry import answer_beside, answer_question
+from actions.progress import Progress
+from actions.service import Unsure
 from storage.models import Conversation, Identity, Residency, Ticket
+from tickets import notify
 from tickets.answering import Turn, try_answer
 from tickets.people import Actor
+from tickets.texts import say
 
 TICKET_NO = re.compile(r"ZX\d{8}-\d{4}")
 
@@ -217,6 +222,147 @@ def test_the_same_message_twice_opens_one_ticket(owner: Asker) -> None:
     assert owner.desk.session.scalar(select(func.count()).select_from(Ticket)) == 1
 
 
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [
+        ("门禁卡丢了怎么补办", "那要多少钱"),
+        ("居住证明可以开吗", "要带啥"),
+        ("怎么绑定房屋", "要带啥"),
+        ("可以封阳台装防盗网吗", "多久批下来"),
+        ("可以封阳台装防盗网吗", "要交钱不"),
+        ("搬家放行条怎么办", "不是说到晚上8点吗 那9点就不行了呗"),
+        ("暖气费怎么交、能不能报停", "什么时候之前申请"),
+        ("狗证怎么办", "不办会咋样"),
+    ],
+)
+def test_what_the_answer_leaves_open_is_passed_on_with_the_question(owner: Asker, first: str, then: str) -> None:
+    """No price of repairs, no papers of another matter, no 「没有查到」."""
+    owner.ask(first)
+    said = owner.ask(then)
+    [ticket] = owner.tickets
+    assert ticket.symptom == f"{first}，{then}"
+    assert "来源" not in said and ticket.ticket_no in said
+
+
+def test_what_is_asked_on_about_an_open_inquiry_is_added_to_it(desk: Community, owner: Asker) -> None:
+    owner.ask("小区里能不能停直升机")
+    said = owner.ask("那要多少钱")
+    [ticket] = owner.tickets
+    assert said == say("reply.question_added", **notify.facts(ticket, NOW))
+    assert [one.note for one in desk.history(ticket, "comment")] == ["那要多少钱"]
+
+
+@pytest.mark.parametrize("words", ["大概几天有信", "多久给我", "几号能回复我"])
+def test_when_the_answer_comes_is_told(owner: Asker, words: str) -> None:
+    owner.ask("小区里能不能停直升机")
+    said = owner.ask(words)
+    [ticket] = owner.tickets
+    assert ticket.ticket_no in said and "正在问清楚" in said
+
+
+def test_an_answer_given_again_opens_no_second_inquiry(owner: Asker) -> None:
+    owner.ask("还有车位可以租吗")
+    said = owner.ask("现在能租到车位不")
+    [ticket] = owner.tickets
+    assert ticket.ticket_no in said
+
+
+def test_a_question_that_names_its_own_matter_stands_alone(owner: Asker) -> None:
+    owner.ask("门禁卡丢了怎么补办")
+    for words in ("狗证怎么办", "物业几点上班", "那装修垃圾怎么扔"):
+        assert "来源：" in owner.ask(words)
+    assert owner.tickets == []
+
+
+def test_asking_on_instead_of_choosing_goes_to_a_person_with_the_question(owner: Asker) -> None:
+    assert "哪一个" in owner.ask("能便宜点不")
+    owner.ask("在哪办")
+    assert [one.symptom for one in owner.tickets] == ["能便宜点不，在哪办"]
+
+
+@pytest.mark.parametrize("words", ["那你帮我问问呗 4栋1单元1201", "4栋1单元1201"])
+def test_a_home_told_to_who_asks_for_us_reaches_the_inquiry(desk: Community, owner: Asker, words: str) -> None:
+    owner.ask("小区里能不能停直升机")
+    said = owner.ask(words)
+    [ticket] = owner.tickets
+    assert said == say("reply.question_told_more", **notify.facts(ticket, NOW))
+    assert [one.note for one in desk.history(ticket, "comment")] == [words]
+
+
+def test_an_inquiry_that_is_not_needed_is_over(owner: Asker) -> None:
+    owner.ask("小区里能不能停直升机")
+    owner.ask("算了不用了")
+    assert [one.status for one in owner.tickets] == ["cancelled"]
+
+
+def test_a_bare_never_mind_closes_no_inquiry_and_ends_an_answer(owner: Asker) -> None:
+    owner.ask("门禁卡丢了怎么补办")
+    assert owner.ask("算了") == say("reply.question_dropped")
+    owner.ask("小区里能不能停直升机")
+    turn = Turn(owner.desk.session, owner.chat, owner.actor, "先这样", NOW, "web:n")
+    assert try_answer(turn) is None
+    assert [one.status for one in owner.tickets] == ["assigned"]
+
+
+def test_never_mind_with_a_repair_open_is_not_taken_for_the_question(desk: Community, owner: Asker) -> None:
+    desk.report("W02", symptom="水龙头滴水")
+    owner.ask("门禁卡丢了怎么补办")
+    turn = Turn(owner.desk.session, owner.chat, owner.actor, "算了", NOW, "web:n")
+    assert try_answer(turn) is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "楼上太吵了你们管不管",
+        "师傅几点来",
+        "家里没水了咋办",
+        "怎么还不来",
+        "我家进贼了咋办",
+        "暖气怎么还不热",
+        "修好了没",
+        "转人工",
+        "好吧",
+        "知道了没",
+    ],
+)
+def test_another_matter_does_not_lean_on_a_question(owner: Asker, words: str) -> None:
+    owner.ask("门禁卡丢了怎么补办")
+    turn = Turn(owner.desk.session, owner.chat, owner.actor, words, NOW, "web:x")
+    outcome = try_answer(turn)
+    assert outcome is None or not outcome.resume
+
+
+@pytest.mark.parametrize("action", [Progress(), Unsure()])
+def test_what_asks_on_is_never_answered_as_a_matter_of_progress(owner: Asker, action: DeskAction) -> None:
+    owner.ask("可以封阳台装防盗网吗")
+    found = Desk(owner.desk.session, owner.chat, owner.actor, NOW, "web:p", "多久批下来", {})
+    tracker: Any = None
+    assert [one["name"] for one in action.act(found, tracker)] == ["action_answer_question"]
+    assert found.answers == []
+
+
+@pytest.mark.parametrize(
+    ("words", "reading", "answered"),
+    [
+        ("我的车被你们锁了 凭啥锁", "out_of_scope", True),
+        ("交费的公众号叫啥", "ask_question", True),
+        ("小区门口那个公交 几点末班啊", "out_of_scope", False),
+        ("我手机屏幕碎了你们能修不", "out_of_scope", False),
+        ("我家孩子上学划片是哪个小学啊", "out_of_scope", False),
+        ("今天股票涨了没", "out_of_scope", False),
+    ],
+)
+def test_what_is_surely_written_is_not_refused(owner: Asker, words: str, reading: str, answered: bool) -> None:
+    message = {"intent_ranking": [{"name": reading, "confidence": 0.6}]}
+    found = Desk(owner.desk.session, owner.chat, owner.actor, NOW, "web:o", words, message)
+    tracker: Any = None
+    Unsure().act(found, tracker)
+    [(said, _)] = found.answers
+    assert ("来源：" in said) is answered
+    assert answered or said == say("reply.out_of_scope")
+
+
 # --- beside a fault --------------------------------------------------------------------------------------------------
 
 
@@ -236,6 +382,18 @@ def test_what_asks_on_in_the_same_message_is_no_question_of_its_own(owner: Asker
     said = owner.ask("群里说明天停水 几点停啊", category="Q14", questions=("群里说明天停水", "几点停啊"))
     assert "停水" in said
     assert "供暖" not in said
+
+
+@pytest.mark.parametrize(
+    ("fault", "then", "answered"),
+    [("家里有蟑螂 你们能来打药吗", "收费不", True), ("我家门铃不响了", "大概多少钱", False)],
+)
+def test_what_is_asked_within_a_report_is_asked_about_it(owner: Asker, fault: str, then: str, answered: bool) -> None:
+    told = Desk(owner.desk.session, owner.chat, owner.actor, NOW, "web:f", fault, {})
+    drafts.save(told, drafts.begin(told, "BX"), {"faults": [{"words": fault, "code": "E01"}]})
+    said = owner.ask(then)
+    assert ("来源：" in said) is answered
+    assert [one.symptom for one in owner.tickets] == ([] if answered else [f"{fault} {then}"])
 
 
 def test_who_pays_is_asked_of_what_is_open(desk: Community) -> None:

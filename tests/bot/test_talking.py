@@ -131,6 +131,30 @@ def test_who_waits_for_a_person_is_told_again_or_lets_it_be(door: Door) -> None:
     assert door.talk().state == "ended"
 
 
+@pytest.mark.parametrize("words", ["客服咋还不回我", "客服到底回不回我"])
+def test_who_asks_why_nobody_answers_hears_how_far_it_is(door: Door, words: str) -> None:
+    door.say("王芳", "转人工")
+    assert "客服小周" in door.say("王芳", words)[0]
+    assert door.talk().state == "waiting"
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"), [("我说不用人工打给我了", ""), ("算了不用人工了 我自己去前台 你们几点下班", "你们几点下班")]
+)
+def test_who_does_not_want_the_person_any_more_is_let_be(door: Door, words: str, asked: str) -> None:
+    door.say("王芳", "转人工")
+    assert door.say("王芳", words)[0] == say("reply.person_not_wanted")
+    assert door.talk().state == "ended"
+    assert (door.left.text if door.left else "") == asked
+
+
+@pytest.mark.parametrize("words", ["不用修了", "师傅咋还不来", "别让人进我家"])
+def test_words_about_a_repair_do_not_end_the_wait(door: Door, words: str) -> None:
+    door.say("王芳", "转人工")
+    door.say("王芳", words)
+    assert door.talk().state == "waiting"
+
+
 def test_a_stranger_gets_a_person_too(door: Door) -> None:
     assert "客服小周" in door.say("stranger1", "转人工")[0]
     door.say("客服小周", "接待")
@@ -408,3 +432,35 @@ def test_a_talk_about_a_matter_is_in_its_history(door: Door) -> None:
         ticket = session.scalars(select(Ticket)).one()
         assert [one.note for one in ticket.history if one.action == "talk"] == ["开始接待", "结束对话"]
         assert ticket.kind == "TS"
+
+
+# --- colleagues at the front door --------------------------------------------------------------------------------------
+
+
+def test_whoever_acts_on_a_job_tells_no_report_any_more(door: Door) -> None:
+    with door.sessions.begin() as session:
+        desk = door.desk(session)
+        ticket = desk.accepted("W03", symptom="厨房水槽滴水")
+        chat = desk.chat("王师傅")
+        session.add(
+            Draft(conversation_id=chat.id, kind="BX", data={"place": {"options": ["P1/3"]}}, updated_at=door.now)
+        )
+        number = ticket.id
+    door.say("王师傅", "3栋1502那个到了")
+    with door.sessions() as session:
+        assert session.get_one(Ticket, number).arrived_at is not None
+        assert session.scalars(select(Draft)).all() == []
+    assert door.left is not None and door.left.restart and not door.left.text
+
+
+def test_a_colleagues_question_about_a_known_danger_raises_no_alarm(door: Door) -> None:
+    with door.sessions.begin() as session:
+        door.desk(session).report(
+            "L01", place_key="PUB:P1/3/2/-/电梯", public_area=True, symptom="电梯困人", level="U0"
+        )
+    assert "0001" in " ".join(door.say("马经理", "电梯困人那个现在啥情况"))
+    with door.sessions() as session:
+        assert len(session.scalars(select(Ticket)).all()) == 1
+    door.say("马经理", "6栋电梯困人了 快来人")
+    with door.sessions() as session:
+        assert len(session.scalars(select(Ticket)).all()) == 2

@@ -183,7 +183,8 @@ def test_a_confident_answer_is_hardly_ever_wrong(kind: str, hinted: bool) -> Non
 
 
 def test_the_right_entry_is_answered_or_offered() -> None:
-    for section, floor in (("answered", 0.95), ("last_answered", 0.93)):
+    # Questions whose right entry has no word of theirs go to a person instead of being offered with others that have none.
+    for section, floor in (("answered", 0.95), ("last_answered", 0.89)):
         reached = 0
         for ids, text in _expected(section):
             hit = _found(text)
@@ -201,6 +202,44 @@ def test_a_short_question_is_answered_from_the_one_before_it() -> None:
         right += (hit.entry.id if hit and hit.sure else "") == wanted
         assert hit is None or hit.entry is not entry
     assert right >= 0.85 * len(HELD_OUT["follow"])
+
+
+@pytest.mark.parametrize(
+    ("question", "entry_id"),
+    [
+        ("想问哈子我们小区地下车位租一个好多钱一个月", "parking_month"),
+        ("我要发票", "invoice_get"),
+        ("我问的是门禁卡补一张多少钱", "card_lost"),
+        ("快递放你们那儿能放几天", "parcel_keep"),
+        ("那楼下充电桩怎么收费", "charger_public"),
+        ("就是那个钥匙 我出差能不能放你们那", "key_keep"),
+        ("中午休息不", "desk_hours"),
+    ],
+)
+def test_what_plainly_means_one_entry_is_answered_at_once(question: str, entry_id: str) -> None:
+    hit = _found(question)
+    assert hit is not None and hit.sure and hit.entry.id == entry_id
+
+
+@pytest.mark.parametrize("question", ["能便宜点不", "要罚款不", "物业费的", "我是租户也能租不", "发票要等几天啊"])
+def test_what_could_mean_several_is_not_answered_by_one(question: str) -> None:
+    hit = _found(question)
+    assert hit is None or not hit.sure
+
+
+@pytest.mark.parametrize(
+    ("question", "beside_it"),
+    [
+        ("师傅说要砸一面墙 行不", "repair_worker_id"),
+        ("能开到公司名下吗", "change_family"),
+        ("他不去我代办行不行", "vote_proxy"),
+        ("我老公改名了 门禁那边用改不", "change_family"),
+        ("那你们不能换电池吗", "policy_change_company"),
+    ],
+)
+def test_only_questions_with_a_word_in_common_are_offered(question: str, beside_it: str) -> None:
+    hit = _found(question)
+    assert hit is None or beside_it not in {one.id for one in hit.choices}
 
 
 @given(st.text(max_size=400), st.sampled_from(["", "Q01", "Q99", "?"]))
