@@ -56,6 +56,10 @@ class ValidateComplaintForm(DeskAction):
             return self.give_way(desk)
         draft = drafts.begin(desk, "TS")
         data = dict(draft.data)
+        if desk.intent == "report_repair" and desk.faults and data.get("seen") and not data.get("words"):
+            # 「你们还管不管事了」, asked what has happened: 「我家水槽堵了」.
+            drafts.drop(desk)
+            return [*self.give_way(desk), FollowupAction("repair_form")]
         if data.get("words") and desk.intent == "report_repair" and desk.faults:
             # A new problem: the complaint is registered as far as it was told, the fault gets its own ticket.
             data = {**data, "seen": [*data["seen"], desk.key], "faults": desk.faults, "complete": True}

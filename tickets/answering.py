@@ -22,7 +22,7 @@ from tickets.catalog import category
 from tickets.errors import DeskError
 from tickets.lifecycle import OPEN
 from tickets.people import Actor, leaders
-from tickets.places import read_place
+from tickets.places import part_of, read_place
 from tickets.texts import say, span
 from tickets.verbs.dispatching import trade_of
 from tickets.words import (
@@ -611,7 +611,8 @@ def _elsewhere(turn: Turn, ticket: Ticket) -> bool:
     if corrects(turn.text) or not things_in(turn.text):
         return False
     place = read_place(turn.session, ticket.community_id, turn.text)
-    return place.action == "ok" and place.key != ticket.place_key
+    here, there = part_of(ticket.place_key, "building"), part_of(place.key, "building")
+    return (place.action == "ok" and place.key != ticket.place_key) or bool(here and there and here != there)
 
 
 def _detail(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:

@@ -120,7 +120,7 @@ def worker_is_there(text: str) -> bool:
 OVER = {
     "LOST": ("lost_found",),
     "CARE": ("answered", "came_to_phone"),
-    "MED": ("in_hospital", "came_to_phone"),
+    "MED": ("in_hospital", "came_to_phone", "nobody_ill"),
     "LIFT": ("freed",),
     "TRAPPED": ("freed",),
     "PIT": ("freed", "up_from_below", "mended_now"),

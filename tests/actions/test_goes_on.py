@@ -11,6 +11,7 @@ from sqlalchemy import select
 from actions.complaint import OpenComplaint, ValidateComplaintForm
 from actions.inquiry import AnswerQuestion
 from actions.rating import NotFixed
+from actions.repair import OpenRepair, ValidateRepairForm
 from storage.models import Draft, Ticket
 from tickets import notify
 from tickets.texts import say
@@ -120,3 +121,11 @@ def test_anger_without_a_matter_is_asked_what_happened(desk: Community, words: s
     hear(desk, words, "file_complaint", ValidateComplaintForm(), category="T99" if not registered else "T09")
     draft = desk.session.scalar(select(Draft))
     assert draft is not None and bool(draft.data["words"]) is registered
+
+
+def test_the_fault_behind_mere_anger_is_no_complaint(desk: Community) -> None:
+    hear(desk, "你们还管不管事了!!!", "file_complaint", ValidateComplaintForm(), category="T99")
+    faults = {"我家水槽堵了": "W04"}
+    form = (ValidateComplaintForm(), ValidateRepairForm(), OpenRepair())
+    hear(desk, "我家水槽堵了", "report_repair", *form, faults=faults)
+    assert [one.code for one in desk.session.scalars(select(Ticket))] == ["W04"]

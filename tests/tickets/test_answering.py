@@ -13,6 +13,7 @@ from tickets import aftercare, answering, questions, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.people import Actor
 from tickets.texts import say
+from tickets.words import is_over
 
 
 def answer(desk: Desk, text: str, now: datetime, *, by: str = "王芳") -> Outcome | None:
@@ -484,6 +485,24 @@ def test_stars_are_no_detail_of_the_next_fault(desk: Desk) -> None:
     desk.report("E04", symptom="厨房灯闪")
     assert answer(desk, "五星", NOW + timedelta(minutes=1)) is not None
     assert (closed.score_attitude, closed.score_quality) == (5, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "taken"), [("还有 1栋1单元一楼进门那个灯也不亮", False), ("就是这一盏不亮 别的都亮", True)]
+)
+def test_the_same_thing_in_another_building_is_no_detail(desk: Desk, text: str, taken: bool) -> None:
+    lamp = desk.report("E07", symptom="楼梯的灯坏了", place_key="PUB:P1/2/1/F3/楼梯", public_area=True)
+    questions.ask(desk.session, desk.resident("王芳"), "detail", NOW, ticket=lamp)
+    turn = Turn(desk.session, desk.chat("王芳"), desk.actor("王芳"), text, at("09:01"), "test:1")
+    assert (answering.try_detail(turn, "E07") is not None) is taken
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "over"),
+    [("没人生病 我说保安翻白眼", "MED", True), ("没人受伤 但是火还大", "FIRE", False), ("没人受伤", "FIRE", False)],
+)
+def test_nobody_is_ill_ends_what_was_taken_for_illness(text: str, kind: str, over: bool) -> None:
+    assert is_over(text, kind) is over
 
 
 def test_a_time_put_right_is_no_word_about_danger(desk: Desk) -> None:
