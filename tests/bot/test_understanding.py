@@ -22,6 +22,7 @@ from bot.training import model_path
 from bot.understanding import NODE, Reader, TrainedFear, load_trained
 from nlu.classifier import Example, train
 from nlu.emergency import detect
+from tickets.words import beside_complaints
 
 NOW = datetime(2025, 6, 12, 9, 0, tzinfo=ZoneInfo("Asia/Shanghai"))
 FIELDS = {
@@ -77,9 +78,15 @@ def test_a_symptom_ends_where_the_next_fault_begins() -> None:
         assert text[symptom["start"] : symptom["end"]] == symptom["text"]
 
 
-def test_where_a_complaint_beside_it_is_says_nothing_of_the_fault() -> None:
-    found = reader().read("6栋1单元903的，抽油烟机止回阀响，另外走廊鞋柜绊了我一跤", NOW)
-    assert found["complaints"] and [fault["place"]["key"] for fault in found["faults"]] == ["P1/6/1/903"]
+def test_where_another_matter_beside_it_is_says_nothing_of_the_fault() -> None:
+    fault = reader().read("6栋1单元903的，抽油烟机止回阀响，另外走廊鞋柜绊了我一跤", NOW)["faults"][0]
+    assert fault["place"]["key"] == "P1/6/1/903"
+    assert [one["text"] for one in fault["symptom"]] == ["抽油烟机止回阀响"]
+
+
+def test_the_clauses_that_are_complaints_are_left_out() -> None:
+    text = "3栋2单元1502水槽堵了，还有走廊堆了鞋柜"
+    assert beside_complaints(text, ["还有走廊堆了鞋柜"]).strip(" ，") == "3栋2单元1502水槽堵了"
 
 
 @pytest.mark.parametrize(
