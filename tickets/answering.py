@@ -71,6 +71,7 @@ from tickets.words import (
     taken_back,
     things_in,
     told_beside,
+    wanted_still,
     wants_it_after_all,
     worker_is_there,
     yes_cancel,
@@ -490,8 +491,9 @@ def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | Non
     if question.data.get("knowledge"):
         return Outcome(say("reply.safety_clear"))
     # 「没有 水槽那个好了 就弄插座吧」 also says what is wanted of what was told.
-    told = question.data["text"]
-    return Outcome(resume=f"{told}，{turn.text}" if things_in(turn.text) else told)
+    told = str(question.data["text"])
+    more = taken_back(turn.text) or wanted_still(turn.text) or things_in(turn.text) - things_in(told)
+    return Outcome(resume=f"{told}，{turn.text}" if more else told)
 
 
 # --- acceptance and scores --------------------------------------------------------------------------------------------

@@ -96,11 +96,11 @@ def test_what_no_word_gives_away_the_model_fears(stack: Stack) -> None:
 
 
 def test_words_that_are_often_harmless_raise_no_alarm_against_the_model(stack: Stack) -> None:
-    """A plunger that 捅, a clerk who 翻白眼: read by words alone both would page everybody on duty."""
+    """A plunger that 捅, read by words alone, would page everybody on duty; a clerk who 翻白眼 is none to begin with."""
     blocked, rude = "二期3栋801马桶堵了 拿皮搋子捅了半天还是不下水 13900001234", "前台那个女的翻白眼给谁看啊 我要投诉她"
-    for text in (blocked, rude):
-        found = detect(text)
-        assert found is not None and (found.verdict, found.loose) == ("alarm", True)
+    found = detect(blocked)
+    assert found is not None and (found.verdict, found.loose) == ("alarm", True)
+    assert detect(rude) is None
     stack.person("stranger:540").say(blocked, "已登记")
     stack.person("stranger:541").say(rude)
     assert [(one.kind, one.level) for one in stack.tickets(kind="BX")] == [("BX", "U2")]
