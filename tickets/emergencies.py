@@ -705,11 +705,11 @@ def tell_over(session: Session, ticket: Ticket, actor: Actor, text: str, now: da
 
 
 def have_it_checked(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
-    """Somebody of the desk rings who said that it is over, as for a wish to cancel, of which the resident did not speak."""
-    event = verbs.record(session, ticket, actor, "cancel_asked", now)
+    """Somebody of the desk rings who said that it is over; that nobody need come they have not said."""
+    event = verbs.record(session, ticket, actor, "over_told", now)
     asked = [*leaders(session, ticket.community_id, ticket.department), *([ticket.handler] if ticket.handler else [])]
     for staff in each_once(asked):
-        notify.tell_staff(session, staff, ticket, event, "push.verify_by_phone", now)
+        notify.tell_staff(session, staff, ticket, event, "push.verify_over", now)
 
 
 def is_told_over(ticket: Ticket) -> bool:

@@ -94,7 +94,9 @@ def wants_it_after_all(text: str) -> str | None:
     first, *rest = re.split(_CLAUSE_ENDS, text.strip(), maxsplit=1)
     if _whole("after_all", first):
         return "".join(rest)
-    return "" if _whole("after_all", text) else None
+    last = re.split(_CLAUSE_ENDS, text.strip().rstrip(_EDGES))[-1]
+    # 「不行 他不开门 还是你们去说吧」: why comes first.
+    return "" if _whole("after_all", text) or _whole("after_all", last) else None
 
 
 def leaves_topic(text: str) -> bool:

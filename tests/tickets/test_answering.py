@@ -634,7 +634,11 @@ def test_who_can_be_reached_is_asked_nothing(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["还是修吧", "算了 还是要修", "那还是麻烦师傅来一趟吧", "想了想还是找人弄一下", "还是你们来吧"]
+    "text",
+    [
+        *("还是修吧", "算了 还是要修", "那还是麻烦师傅来一趟吧", "想了想还是找人弄一下", "还是你们来吧"),
+        "不行 他不开门 还是你们去说吧",
+    ],
 )
 def test_what_was_cancelled_is_wanted_after_all(desk: Desk, text: str) -> None:
     assert answer(desk, text, at("09:04")) is None

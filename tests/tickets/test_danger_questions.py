@@ -280,7 +280,7 @@ def test_after_it_is_over_nobody_is_told_that_somebody_is_fetched(desk: Desk) ->
     [ticket] = dangers(desk)
     assert hear(desk, "已经扑灭了") == say("reply.emergency_over")
     assert ticket.status in OPEN
-    assert any("verify_by_phone" in pushes for pushes in desk.told().values())
+    assert any("verify_over" in pushes for pushes in desk.told().values())
     desk.seen()
     clocks.emergency_contact(desk.session, ticket, NOW + timedelta(minutes=10))
     assert "emergency_trying" not in desk.told().get("王芳", [])
