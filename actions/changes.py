@@ -13,13 +13,11 @@ from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_question, more_told
 from actions.progress import about_worker, meant
 from nlu.address import Address
-from nlu.answers import read_answer
 from nlu.expected_time import parse_window
 from nlu.slots import find_phone, find_salutation
 from storage.models import Resident, Ticket
 from tickets import finding, inquiries, lifecycle, notify, questions, verbs
 from tickets.answering import FRESH_DETAIL, set_window, told_together
-from tickets.catalog import category
 from tickets.errors import NoTicket
 from tickets.people import homes_of
 from tickets.places import is_exact, read_place
@@ -104,14 +102,14 @@ def _names_a_day(desk: Desk) -> bool:
 def _taken_back(desk: Desk) -> list[Ticket]:
     """What a message takes back: 「水槽那个我自己弄好了 就修插座吧」 what it names, but not what it wants all the same."""
     kept, gone = wanted_still(desk.text), taken_back(desk.text)
-    if desk.entity("ticket_no"):
-        return [one for one in meant(desk) if one.status in lifecycle.OPEN]
-    if gone and (named := finding.named(finding.open_of(desk.session, desk.actor), gone)):
+    numbered = bool(desk.entity("ticket_no"))
+    mine = [] if numbered else finding.open_of(desk.session, desk.actor)
+    if gone and (named := finding.named(mine, gone)):
         # 「保洁那个算了 狗的事你们得跟楼上说说」: what the other clauses name stays.
         return named
-    if not kept:
+    if numbered or not kept:
         return [one for one in meant(desk) if one.status in lifecycle.OPEN]
-    rest, mine = not_wanted(desk.text), finding.open_of(desk.session, desk.actor)
+    rest = not_wanted(desk.text)
     stay = {one.id for one in finding.named(mine, kept)}
     left = [one for one in mine if one.id not in stay]
     return finding.named(left, rest) or ([] if things_in(rest) else left)
@@ -204,7 +202,7 @@ class Reschedule(DeskAction):
 def _times_apart(desk: Desk) -> bool:
     """「地漏后天再弄 跳闸今天晚上来」: a time of its own for each of several jobs; whether the message held such."""
     jobs = _visits(desk)
-    clauses = clauses_about(desk.text, [f"{category(one.code).name} {one.symptom}" for one in jobs])
+    clauses = clauses_about(desk.text, [finding.told_of(one) for one in jobs])
     windows = {index: parse_window(words, desk.now, asked=True) for index, words in clauses.items()}
     timed = {index: window for index, window in windows.items() if window and window.is_visit}
     if len(timed) < 2 or desk.actor.resident is None:
@@ -339,9 +337,7 @@ def time_for_latest(desk: Desk) -> bool:
 
 
 def _add_detail(desk: Desk, ticket: Ticket) -> None:
-    answer = read_answer("detail", desk.text, desk.now, about=ticket.symptom)
-    flags = dict(answer.flags) if answer else {}
-    if verbs.add_detail(desk.session, ticket, desk.actor, desk.text, desk.now, flags=flags):
+    if details.add(desk, ticket, desk.text):
         desk.say("reply.detail_raised", **notify.facts(ticket, desk.now))
     else:
         desk.say(notify.detail_thanks(ticket))

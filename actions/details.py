@@ -8,8 +8,9 @@ from sqlalchemy import select
 
 from actions import drafts
 from actions.context import Desk
-from storage.models import Draft, Staff
-from tickets import working
+from nlu.answers import read_answer
+from storage.models import Draft, Staff, Ticket
+from tickets import verbs, working
 from tickets.answering import Turn, try_detail
 from tickets.places import told_in
 
@@ -37,6 +38,14 @@ def taken(desk: Desk) -> bool:
     else:
         desk.done()
     return True
+
+
+def add(desk: Desk, ticket: Ticket, words: str) -> bool:
+    """Add words to a report with the facts they hold; whether these made it more urgent."""
+    answer = read_answer("detail", words, desk.now, about=ticket.symptom)
+    return verbs.add_detail(
+        desk.session, ticket, desk.actor, words, desk.now, flags=dict(answer.flags) if answer else {}
+    )
 
 
 def turn_of(desk: Desk) -> Turn:

@@ -14,7 +14,6 @@ from actions import details, drafts
 from actions.changes import correct_latest
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_beside
-from nlu.answers import read_answer
 from storage.models import Draft, Ticket
 from tickets import emergencies, finding, notify, questions, talks, verbs
 from tickets.answering import FRESH_DETAIL
@@ -328,9 +327,7 @@ def _told_again(desk: Desk, fault: dict[str, Any]) -> Ticket | None:
         before = not str(own.source_key).startswith(f"{desk.key}:") and desk.now - own.created_at <= SAME_TELLING
         if before and (_same_shared(own, fault) or _same_at_home(own, fault)):
             ticket = verbs.load(desk.session, own.id)
-            answer = read_answer("detail", fault["words"], desk.now, about=ticket.symptom)
-            flags = dict(answer.flags) if answer else {}
-            verbs.add_detail(desk.session, ticket, desk.actor, fault["words"], desk.now, flags=flags)
+            details.add(desk, ticket, str(fault["words"]))
             desk.say("reply.told_again", **notify.facts(ticket, desk.now))
             return ticket
     return None

@@ -461,7 +461,8 @@ def _over(turn: Turn, ticket: Ticket) -> Outcome:
         if calls_off(turn.text):
             verbs.cancel(turn.session, ticket, turn.actor, turn.text, turn.now)
             return Outcome()
-        emergencies.have_it_checked(turn.session, ticket, turn.actor, turn.now)
+        # Who says that it is over has not said that nobody need come.
+        verbs.have_rung(turn.session, ticket, turn.actor, "over_told", "push.verify_over", turn.now)
     return Outcome(said)
 
 

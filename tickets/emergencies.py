@@ -704,14 +704,6 @@ def tell_over(session: Session, ticket: Ticket, actor: Actor, text: str, now: da
     return say("reply.emergency_over_ill" if is_in_hospital(text) else "reply.emergency_over")
 
 
-def have_it_checked(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
-    """Somebody of the desk rings who said that it is over; that nobody need come they have not said."""
-    event = verbs.record(session, ticket, actor, "over_told", now)
-    asked = [*leaders(session, ticket.community_id, ticket.department), *([ticket.handler] if ticket.handler else [])]
-    for staff in each_once(asked):
-        notify.tell_staff(session, staff, ticket, event, "push.verify_over", now)
-
-
 def is_told_over(ticket: Ticket) -> bool:
     """Whether its reporter has said that it is over."""
     return bool((ticket.detail or {}).get("over"))

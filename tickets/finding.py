@@ -147,11 +147,14 @@ def reported_by(session: Session, staff: Staff) -> list[Ticket]:
     return list(session.scalars(query.order_by(Ticket.id.desc())))
 
 
+def told_of(ticket: Ticket) -> str:
+    """What is known to be wrong: the name of its category and the reporter's own words."""
+    return f"{category(ticket.code).name} {ticket.symptom}"
+
+
 def about(tickets: list[Ticket], text: str) -> list[Ticket]:
     """Those of `tickets` about a thing, or else in a place, that `text` names: 「灯那个不用修了」, 「客厅那个」."""
-    named = [
-        tickets[index] for index in named_among(text, [f"{category(one.code).name} {one.symptom}" for one in tickets])
-    ]
+    named = [tickets[index] for index in named_among(text, [told_of(one) for one in tickets])]
     # Two of one category are told apart by their words only.
     closer = named_among(text, [one.symptom for one in named]) if len(named) > 1 else []
     return [named[index] for index in closer] or named
@@ -169,7 +172,7 @@ def spoken_of(tickets: list[Ticket], text: str) -> list[Ticket]:
 
 
 def _is_another_thing(ticket: Ticket, text: str) -> bool:
-    told = things_in(f"{category(ticket.code).name} {ticket.symptom}")
+    told = things_in(told_of(ticket))
     return bool(told and things_in(text) and not told & things_in(text))
 
 

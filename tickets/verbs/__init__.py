@@ -61,7 +61,7 @@ from tickets.verbs.dispatching import (
     transfer,
     try_again,
 )
-from tickets.verbs.ending import cancel, false_alarm, refer, referral_answered, resolve, unit_named
+from tickets.verbs.ending import cancel, false_alarm, have_rung, refer, referral_answered, resolve, unit_named
 from tickets.verbs.filing import PAPERS, file_paper, pictures, take_in
 from tickets.verbs.grave import call_by, tell_grave
 from tickets.verbs.linking import broadcast, count_of, is_incident, join, merge, running_like
@@ -160,6 +160,7 @@ __all__ = [
     "grab",
     "hand_on",
     "hand_over",
+    "have_rung",
     "hide_name",
     "hold",
     "home_differs",

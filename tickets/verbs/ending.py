@@ -11,7 +11,7 @@ from storage.models import Community, Conversation, Draft, Ticket, TicketEvent
 from tickets import lifecycle, notify, questions
 from tickets.catalog import Outside, category, outside_units
 from tickets.errors import PublicArea, ReasonNeeded, TooLate
-from tickets.people import Actor, leaders, relations
+from tickets.people import Actor, each_once, leaders, relations
 from tickets.texts import LOCAL, clock, say
 from tickets.verbs.complaining import require_complete
 from tickets.verbs.registering import Report
@@ -47,15 +47,19 @@ def cancel(session: Session, ticket: Ticket, actor: Actor, reason: str, now: dat
 
 
 def _ask_phone_check(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
-    event = record(session, ticket, actor, "cancel_asked", now)
-    for leader in [
-        *leaders(session, ticket.community_id, ticket.department),
-        *([ticket.handler] if ticket.handler else []),
-    ]:
-        notify.tell_staff(session, leader, ticket, event, "push.verify_by_phone", now)
+    event = have_rung(session, ticket, actor, "cancel_asked", "push.verify_by_phone", now)
     text_ = say("push.cancel_needs_call", no=ticket.ticket_no)
     key = f"t{ticket.id}:e{event.id}:push.cancel_needs_call:{actor.key}"
     notify.push(session, actor.resident, text_, key=key, now=now, ticket=ticket)
+
+
+def have_rung(session: Session, ticket: Ticket, actor: Actor, action: str, key: str, now: datetime) -> TicketEvent:
+    """Who leads and who goes are asked to ring whoever told it, before anything ends."""
+    event = record(session, ticket, actor, action, now)
+    asked = [*leaders(session, ticket.community_id, ticket.department), *([ticket.handler] if ticket.handler else [])]
+    for staff in each_once(asked):
+        notify.tell_staff(session, staff, ticket, event, key, now)
+    return event
 
 
 def resolve(session: Session, ticket: Ticket, actor: Actor, note: str, now: datetime) -> None:
