@@ -62,7 +62,8 @@ def _prepare(models: Path) -> None:
 def train(models: Path, *, force: bool = False) -> Path:
     """Train and store the model. Needs the `rasa` extra. Raises RuntimeError if Rasa refuses the data.
 
-    Parts whose data did not change come from Rasa's cache: a new response text is packed in seconds, without training.
+    Parts whose data did not change come from Rasa's cache: a new response text is packed in two or three minutes, in
+    which Rasa reads every message again, without training.
     """
     _prepare(models)
     import rasa.model_training

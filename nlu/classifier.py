@@ -171,7 +171,7 @@ class _Counted:
     def values(self, idf: Floats) -> Floats:
         """What each feature counts for: rare ones more, and every block as much as its weight says, however long it is."""
         values: Floats = ((1 + np.log(self.counts.astype(np.float32))) * idf[self.columns]).astype(np.float32)
-        sizes = np.diff(self.borders)
+        sizes = self.borders[1:] - self.borders[:-1]
         if filled := np.flatnonzero(sizes).tolist():
             lengths = np.sqrt(np.add.reduceat(values * values, self.borders[filled]))
             weights = np.tile(_BLOCK_WEIGHTS, len(sizes) // len(_BLOCK_WEIGHTS))[filled] / lengths
@@ -367,11 +367,10 @@ class Model:
 
     def _feared_or_fault(self, read: _Reading) -> tuple[str, float]:
         """The likeliest fault; a danger that nobody would fear in these words is misread, and the next one stands."""
-        dangers = lists()["dangers"]
-        ranked = self._categories(REPAIR, read)
-        if ranked and ranked[0][0] in dangers and self._fear(self._dangers_read(read)) < FEARED_FAULT:
-            return next((one for one in ranked if one[0] not in dangers), ranked[0])
-        return ranked[0] if ranked else ("", 0.0)
+        dangers, best = lists()["dangers"], self._category(REPAIR, read)
+        if best[0] in dangers and self._fear(self._dangers_read(read)) < FEARED_FAULT:
+            return next((one for one in self._categories(REPAIR, read) if one[0] not in dangers), best)
+        return best
 
     def _category_chances(self, intent: str, read: _Reading) -> Chances | None:
         """The average of both views within an intent; None for an intent without categories."""
@@ -499,7 +498,7 @@ class Model:
 def _ranked(labels: Sequence[str], chances: Chances) -> tuple[tuple[str, float], ...]:
     """Labels with their chances, best first; ties in label order."""
     order = np.argsort(-chances, kind="stable")
-    return tuple(zip((labels[number] for number in order.tolist()), chances[order].tolist(), strict=True))
+    return tuple(zip(map(labels.__getitem__, order.tolist()), chances[order].tolist(), strict=True))
 
 
 def _pair_intent(label: str) -> str:

@@ -204,6 +204,8 @@ class Segments:
 
     def faults(self, whole: tuple[str, float] | None) -> list[Clause]:
         """One clause per fault. `whole` is what the message means as one repair; None asks for sure faults only."""
+        if whole and sum(one.said.repair >= SURE_REPAIR for one in self._all) < 2:
+            return [self._clause(0, len(self._done.text), *whole)]
         heads = [*self._heads(whole)]
         # 「想报两个东西」 is none beside those that it announces.
         heads = [head for head in heads if head.category != _UNNAMED] or heads[:1]
@@ -282,6 +284,9 @@ def _cut(done: Normalized) -> list[_Segment]:
 def _listed_things(done: Normalized) -> Iterator[_Segment]:
     """「客厅灯、水龙头和门锁都坏了」: each thing with what is told of all of them."""
     text, join = _spaced(done), lists()["listed_join"]
+    if not pattern("listed_told").search(text):
+        # To look for the things takes longer than all the rest, and hardly a message lists any.
+        return
     for match in _listed().finditer(text):
         start = match.start()
         for border in [*re.finditer(join, match["items"]), None]:
@@ -392,7 +397,7 @@ class Divider:
             return 0.0
         known = self._weight
         signs = dict(_signs(segment, heads, whole))
-        score = self.bias + sum(known.get(name, 0.0) * value for name, value in signs.items())
+        score = self.bias + sum([known.get(name, 0.0) * value for name, value in signs.items()])
         return 1 / (1 + math.exp(-score))
 
 

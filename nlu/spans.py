@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from itertools import pairwise
 from operator import add
 from pathlib import Path
@@ -134,6 +134,8 @@ def _named(
     floor: float, likely_floor: float, begins: Sequence[float], goes_on: Sequence[float]
 ) -> list[tuple[int, int, float]]:
     """The sure stretches, or the likeliest of the others."""
+    if max(map(add, begins, goes_on)) <= likely_floor:
+        return []
     sure = list(_stretches(begins, goes_on, floor))
     if sure or likely_floor == floor:
         return sure
@@ -164,6 +166,7 @@ def _apart(found: Iterable[Span]) -> list[Span]:
     return sorted(kept, key=lambda span: span.start)
 
 
+@lru_cache(maxsize=8192)
 def _shape(char: str) -> str:
     if _DIGIT.match(char) or char in _NUMERALS:
         return "0"
