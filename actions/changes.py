@@ -80,7 +80,8 @@ def _cancel_named(desk: Desk) -> None:
     elif not desk.entity("ticket_no") and _speaks_of_others(desk, tickets):
         desk.say("reply.not_yours")
     elif not tickets:
-        desk.say("reply.nothing_to_cancel")
+        kept = wanted_still(desk.text) and finding.open_of(desk.session, desk.actor)
+        desk.say("reply.nothing_changed" if kept else "reply.nothing_to_cancel")
     elif len(tickets) > 1:
         desk.which(tickets, cancel=True)
     else:
@@ -109,6 +110,9 @@ def _taken_back(desk: Desk) -> list[Ticket]:
         return named
     if numbered or not kept:
         return [one for one in meant(desk) if one.status in lifecycle.OPEN]
+    if len(mine) == 1:
+        # 「算了不用看脚 把架子重新装好就行」: the one matter there is stays.
+        return []
     rest = not_wanted(desk.text)
     stay = {one.id for one in finding.named(mine, kept)}
     left = [one for one in mine if one.id not in stay]
@@ -176,7 +180,8 @@ class Reschedule(DeskAction):
         if all_at_once(desk.text) and _timed_together(desk, tickets):
             return []
         if not tickets:
-            raise NoTicket
+            _of_what_was_asked(desk)
+            return []
         if len(tickets) > 1:
             desk.which(tickets)
             return []
@@ -197,6 +202,13 @@ class Reschedule(DeskAction):
         set_window(details.turn_of(desk), ticket, window)
         desk.done()
         return []
+
+
+def _of_what_was_asked(desk: Desk) -> None:
+    """「我家老人要洗澡 能不能晚点停」, behind a question about the water: of that, and of no visit. Raises NoTicket where nothing was asked."""
+    if not inquiries.last_asked(desk.session, desk.actor.resident, desk.now):
+        raise NoTicket
+    answer_question(desk, desk.text)
 
 
 def _times_apart(desk: Desk) -> bool:
@@ -282,10 +294,7 @@ def correct_latest(desk: Desk) -> bool:
         verbs.correct(desk.session, ticket, desk.actor, desk.now, contact_phone=phone)
         desk.say("reply.phone_noted", tail=phone[-4:])
         return True
-    place = drafts.affected(
-        desk,
-        read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident, draft=ticket.place_key),
-    )
+    place = drafts.affected(desk, _place_named(desk, ticket))
     if not corrects(desk.text) and _lives_there(ticket, place):
         return False
     if place.action in ("invalid", "conflict"):
@@ -300,6 +309,21 @@ def correct_latest(desk: Desk) -> bool:
         return False
     _move(desk, ticket, place)
     return True
+
+
+def _place_named(desk: Desk, ticket: Ticket) -> Address:
+    """The place a message names for a matter; 「不是那边 是我家」 takes nothing over from the shared place it was said to be."""
+    own = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
+    if corrects(desk.text) and ticket.public_area and own.action in drafts.SETTLED and not own.public:
+        return own
+    return read_place(
+        desk.session,
+        desk.community_id,
+        desk.text,
+        resident=desk.actor.resident,
+        draft=ticket.place_key,
+        about=ticket.symptom,
+    )
 
 
 def _lives_there(ticket: Ticket, place: Address) -> bool:

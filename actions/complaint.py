@@ -12,10 +12,11 @@ from rasa_sdk.events import FollowupAction, SlotSet
 from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_beside
+from actions.progress import pressed_again
 from storage.models import Draft, Ticket
 from tickets import complaints, emergencies, finding, hearing, notify, questions, verbs
 from tickets.catalog import category
-from tickets.places import read_place
+from tickets.places import problem_text, read_place
 from tickets.texts import has_text, say
 from tickets.words import (
     bare_request,
@@ -27,6 +28,7 @@ from tickets.words import (
     is_grave,
     only_presses,
     only_scolds,
+    points_in,
     scolds_handling,
     shouts,
     things_in,
@@ -86,13 +88,23 @@ def _taken_in(desk: Desk, draft: Draft) -> dict[str, Any]:
     data = {**draft.data, "seen": [*draft.data.get("seen", []), desk.key]}
     empty = bare_request(desk.text) or _off_the_point(desk) or _nothing_told(desk)
     words = unsure or ("" if empty else desk.text)
-    data["words"] = " ".join(filter(None, (data.get("words", ""), words)))
+    data["words"] = " ".join(filter(None, (_with_right_place(desk, str(data.get("words", ""))), words)))
     if not data.get("code") and words:
         data["code"] = desk.category if desk.category.startswith("T") else "T99"
     data["angry"] = bool(data.get("angry")) or is_angry(desk.text) or shouts(desk.text) or is_grave(desk.text)
     data["faults"] = [*data.get("faults", []), *desk.faults]
     drafts.save(desk, draft, data)
     return data
+
+
+def _with_right_place(desk: Desk, told: str) -> str:
+    """What was told, with the place that the register does not have put right by this message (「是8栋」 behind 「88栋」)."""
+    wrong, right = (read_place(desk.session, desk.community_id, one) for one in (told, desk.text))
+    typed = str(wrong.problem.get("typed", "")) if wrong.action == "invalid" else ""
+    if not typed or right.action in ("none", "invalid", "conflict") or not right.spans:
+        return told
+    start, end = right.spans[0]
+    return told.replace(typed, desk.text[start:end])
 
 
 def _off_the_point(desk: Desk) -> bool:
@@ -115,8 +127,12 @@ def _next_slot(desk: Desk, draft: Draft) -> str | None:
         return None
     if complaints.failed_repair(desk.session, desk.actor, data.get("code", ""), data["words"]):
         return None
-    enough = len(data["words"]) >= ENOUGH_WORDS or data.get("detail_asked")
-    return "detail" if not enough and _question(data.get("code", ""), data["words"]) else None
+    if data.get("detail_asked"):
+        return None
+    if _place_problem(desk, data["words"]):
+        return "detail"
+    short = len(data["words"]) < ENOUGH_WORDS
+    return "detail" if short and _question(data.get("code", ""), data["words"]) else None
 
 
 def _question(code: str, words: str) -> str:
@@ -147,7 +163,10 @@ class AskDetail(DeskAction):
         draft = drafts.begin(desk, "TS")
         drafts.save(desk, draft, {**draft.data, "asked": draft.data.get("asked", 0) + 1, "detail_asked": True})
         row = category(draft.data.get("code", "T99"))
-        desk.say("reply.complaint_heard", what=row.name, question=_question(row.code, draft.data.get("words", "")))
+        words = str(draft.data.get("words", ""))
+        desk.say(
+            "reply.complaint_heard", what=row.name, question=_place_problem(desk, words) or _question(row.code, words)
+        )
         return []
 
 
@@ -179,7 +198,7 @@ class OpenComplaint(DeskAction):
         _answer(desk, ticket, angry=angry)
         if faults:
             # 「垃圾物业，电梯又坏了」: the complaint is for the leader, but somebody must also mend the lift.
-            drafts.begin_with(desk, faults)
+            drafts.begin_with(*_point_by_point(desk, faults))
             return [*cleared, FollowupAction("repair_form")]
         if not angry:
             ask_phone(desk, ticket)
@@ -204,6 +223,12 @@ def _scolds_on(desk: Desk, own: list[Ticket], words: str) -> bool:
     return just_told and scolds_handling(words) and not things_in(words)
 
 
+def _place_problem(desk: Desk, words: str) -> str:
+    """What is wrong with the place these words name (「88栋半夜装修」), "" if the register has it or none is named."""
+    place = read_place(desk.session, desk.community_id, words, resident=desk.actor.resident)
+    return problem_text(place.problem) if place.action == "invalid" else ""
+
+
 def _names_place(desk: Desk) -> bool:
     return read_place(desk.session, desk.community_id, desk.text).action != "none"
 
@@ -221,7 +246,8 @@ def still_goes_on(desk: Desk) -> bool:
 
 
 def _press(desk: Desk, ticket: Ticket, words: str, *, angry: bool) -> None:
-    verbs.urge(desk.session, ticket, desk.actor, words, desk.now)
+    if pressed_again(desk, ticket, words):
+        return
     if angry or only_presses(words) or scolds_handling(words):
         desk.tell(hearing.answer_anger(desk.session, ticket, desk.now))
     else:
@@ -237,6 +263,8 @@ def _answer(desk: Desk, ticket: Ticket, *, angry: bool) -> None:
         detail = ticket.detail or {}
         wish = say("complaint.wish", wish=detail["wish"]) if detail.get("wish") else ""
         desk.say(key, core=detail.get("core", ""), wish=wish, **notify.facts(ticket, desk.now))
+    if problem := _place_problem(desk, ticket.symptom):
+        desk.tell(problem)
     if (ticket.detail or {}).get("hidden"):
         desk.say("reply.name_hidden")
 
@@ -264,6 +292,22 @@ def _faults_beside(draft: Draft, words: str) -> list[dict[str, Any]]:
     """What has to be mended beside the complaint; a quarrel about a leak is always a leak too."""
     told = list(draft.data.get("faults", []))
     return told or ([{"category": LEAK, "text": words}] if draft.data.get("code") == LEAK_QUARREL else [])
+
+
+def _point_by_point(desk: Desk, faults: list[dict[str, Any]]) -> tuple[Desk, list[dict[str, Any]]]:
+    """The faults of a letter with numbered points, each with the words of its point and no others: the place of one point is not
+    where the thing of another stands, and 「1、3栋」 is one building. What is no fault stays in the complaint."""
+    points = points_in(desk.text)
+    found = [next((one for one in points if _told_in(str(fault["text"]), one)), "") for fault in faults]
+    if not points or not all(found):
+        return desk, faults
+    told = [{**fault, "text": point} for fault, point in zip(faults, found, strict=True)]
+    return replace(desk, text=say("list.pause").join(dict.fromkeys(found))), told
+
+
+def _told_in(fault: str, point: str) -> bool:
+    """Whether the words of a fault are told in this point; of words over several points the first that names a thing tells it."""
+    return fault.strip(" ，,。；;") in point or (point in fault and bool(things_in(point)))
 
 
 def _unregistered(desk: Desk, faults: list[dict[str, Any]]) -> list[dict[str, Any]]:

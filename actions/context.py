@@ -33,6 +33,8 @@ from tickets.urgency import is_danger
 
 DOUBT = 0.6
 """Below this confidence a message goes to the review list, also when it was acted on."""
+TOLD = 12
+"""So many characters of what somebody told are shown where the names of two matters are the same."""
 
 Events = list[dict[str, Any]]
 Buttons = Sequence[tuple[str, str]]
@@ -139,7 +141,10 @@ class Desk:
     def which(self, tickets: Sequence[Ticket], *, cancel: bool = False) -> None:
         """Ask which ticket is meant; the answer is read together with the words that left it open."""
         shown = list(tickets[:4])
-        labels = [say("reply.numbered", **facts(one, self.now)) for one in shown]
+        # Two lamps have the same name; what was said of each tells them apart.
+        alike = len({one.code for one in shown}) < len(shown)
+        key = "reply.numbered_told" if alike else "reply.numbered"
+        labels = [say(key, words=one.symptom[:TOLD], **facts(one, self.now)) for one in shown]
         buttons = [("say:" + one.tail, label) for one, label in zip(shown, labels, strict=True)]
         self.say("reply.which", buttons, choices="\n".join(labels))
         if self.actor.resident:

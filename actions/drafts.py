@@ -14,7 +14,7 @@ from rasa_sdk import Tracker
 from sqlalchemy import select
 
 from actions.context import Desk
-from nlu.address import Address, lent
+from nlu.address import Address, lent, of_other_home
 from nlu.answers import read_answer
 from nlu.expected_time import format_window, parse_window
 from nlu.slots import find_phone
@@ -25,13 +25,25 @@ from tickets.people import home_key
 from tickets.places import place_display, read_place
 from tickets.texts import has_text, say
 from tickets.urgency import facts_in, is_danger
-from tickets.words import adds, bare_request, beside_complaints, named_among, says_urgent, taken_back, things_in
+from tickets.words import (
+    adds,
+    bare_request,
+    beside_complaints,
+    corrects,
+    listed_faults,
+    named_among,
+    same_water,
+    says_urgent,
+    taken_back,
+    things_in,
+)
 
 MAX_QUESTIONS = 3
 THIS_TALK = timedelta(minutes=30)
 CHASED = 2
 REPAIR = "report_repair"
 SURE = 0.6
+WATER = "W"
 GUESS = 0.3
 SETTLED = ("ok", "echo", "confirm")
 
@@ -124,6 +136,7 @@ def merge_fault(desk: Desk, draft: Draft) -> None:
         # 「有水」 answers our question about the water; another word of the same kind is not another fault.
         answer = read_answer("detail", desk.text, desk.now)
         told = [] if answer and answer.flags else [one for one in told if one["code"][0] not in {c[0] for c in known}]
+    told = _one_water(told)
     if faults:
         # 「就我家」 of a power cut is no second, unnamed fault.
         told = [one for one in told if one["code"] not in known | {"X00"}]
@@ -190,6 +203,7 @@ def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
     if (desk.intent != "report_repair" and not told) or bare_request(desk.text):
         return []
     clauses = told or [{"text": desk.text, "category": desk.category or "X00", "confidence": 1.0}]
+    clauses = [piece for one in clauses for piece in _pieces(one)]
     sure = 0.5 if continuing else 0.0 if _names_something(desk) else GUESS
     return [
         {
@@ -199,6 +213,28 @@ def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
         for one in clauses
         if float(one.get("confidence", 1.0)) >= sure and not bare_request(str(one["text"]))
     ]
+
+
+def _pieces(clause: dict[str, Any]) -> list[dict[str, Any]]:
+    """A clause that lists several things, as one of each: the first is what the clause was read as."""
+    first, *others = listed_faults(str(clause["text"])) or [("", "")]
+    if not others:
+        return [clause]
+    return [{**clause, "text": first[0]}, *({**clause, "text": words, "category": code} for words, code in others)]
+
+
+def _one_water(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """「洗衣机管子冒水 地漏咕噜咕噜」: where the water goes and what comes back of it are one matter, of the graver kind."""
+    kept: list[dict[str, Any]] = []
+    for one in told:
+        last = kept[-1] if kept else None
+        wet = last is not None and last["code"][0] == one["code"][0] == WATER
+        if last is not None and wet and same_water(last["words"], one["words"]):
+            code = min(last["code"], one["code"], key=lambda code: category(code).level)
+            kept[-1] = {**last, "code": code, "words": f"{last['words']} {one['words']}"}
+        else:
+            kept.append(one)
+    return kept
 
 
 def _believed(desk: Desk, code: str, *, alone: bool) -> str:
@@ -223,36 +259,84 @@ def begin_with(desk: Desk, faults: list[dict[str, Any]]) -> None:
     draft = begin(desk, "BX")
     told = [{"code": str(one["category"] or "X00"), "words": str(one["text"]).strip("，,。 ")} for one in faults]
     data: dict[str, Any] = {"seen": [desk.key], "words": "，".join(one["words"] for one in told)}
-    data["faults"] = _all_placed(desk, told, data)
+    complaint = _just_complained(desk)
+    said = complaint.symptom if complaint and any(one["words"] not in desk.text for one in told) else desk.text
+    data["faults"] = _all_placed(desk, told, data, said=said, apart=True)
+    if complaint and not places.is_exact(complaint.place_key):
+        data["complaint"] = complaint.id
     save(desk, draft, data)
 
 
-def _all_placed(desk: Desk, faults: list[dict[str, Any]], data: dict[str, Any]) -> list[dict[str, Any]]:
-    told = [fault["words"] for fault in faults if fault["words"] in desk.text]
-    places = (read_place(desk.session, desk.community_id, words) for words in told)
-    building = lent(place.key for place in places) if len(told) > 1 else ""
-    return [_placed(desk, fault, data, building, several=len(faults) > 1) for fault in faults]
+def _just_complained(desk: Desk) -> Ticket | None:
+    """The complaint that this turn has registered."""
+    own = finding.open_of(desk.session, desk.actor, kinds=("TS",)) if desk.actor.resident else []
+    return next((one for one in own if one.source_key == f"{desk.key}:c"), None)
 
 
-def _placed(desk: Desk, fault: dict[str, Any], data: dict[str, Any], building: str, *, several: bool) -> dict[str, Any]:
+def _all_placed(
+    desk: Desk, faults: list[dict[str, Any]], data: dict[str, Any], *, said: str = "", apart: bool = False
+) -> list[dict[str, Any]]:
+    """The faults with their places. `said`: the words they were told in; `apart`: each stands where its own clause says."""
+    said = said or desk.text
+    told = [fault["words"] for fault in faults if fault["words"] in said]
+    own = (read_place(desk.session, desk.community_id, words) for words in told)
+    building = lent(place.key for place in own) if len(told) > 1 else ""
+    return [_placed(desk, fault, data, building, said, apart=apart or len(faults) > 1) for fault in faults]
+
+
+def _placed(
+    desk: Desk, fault: dict[str, Any], data: dict[str, Any], building: str, said: str, *, apart: bool
+) -> dict[str, Any]:
     """The fault with the best place known: its own clause, the message, the earlier draft, the registered home. `building`: which
     one another clause names, for what is public."""
     fault = fault if fault.get("place_key") else {**(data.get("place") or {}), **fault}
-    alone = beside_complaints(desk.text, (str(one["text"]) for one in desk.message.get("complaints") or []))
-    own = fault["words"] if several and fault["words"] in desk.text else alone
+    alone = beside_complaints(said, (str(one["text"]) for one in desk.message.get("complaints") or []))
+    own = fault["words"] if apart and fault["words"] in said else alone
     draft_key = fault.get("place_key") or None
-    place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=draft_key)
+    place = _read(desk, fault, own, draft=draft_key)
+    if place.public and fault["words"] not in said and not category(fault["code"]).common and _tells_shared(desk):
+        # 「还有楼道灯不亮」 does not say where the tap is that was told before.
+        place = _read(desk, fault, own, draft=draft_key, at_home=True)
+    if of_other_home(own):
+        fault = {**fault, "other_home": True}
     # 「3栋1单元电梯灯不亮 1楼按钮也按不动」: what is shared and names a floor only is in the building of the other clause.
     if (place.public or category(fault["code"]).common) and place.action == "ask" and building:
-        place = read_place(desk.session, desk.community_id, own, resident=desk.actor.resident, draft=building)
-    if place.action == "none" and several and own != desk.text and not draft_key:
-        whole = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
-        if whole.public and not category(fault["code"]).common:
-            # 「马桶堵了，还有走廊堆了纸箱」: the corridor of one clause is not where the toilet of another stands.
-            whole = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident, at_home=True)
-        place = whole
+        place = _read(desk, fault, own, draft=building)
+    if place.action == "none" and own != said and not draft_key:
+        place = _of_message(desk, fault, said)
+    if _of_another_matter(desk, fault, place):
+        return fault
+    if fault.get("other_home") and place.action == "none" and not fault.get("place_key"):
+        return {**fault, "place_key": "", "settled": False, "missing": "other_home"}
     fields = _place_fields(desk, fault["code"], affected(desk, place), fault)
     return {**fault, **fields, "code": _where_it_is(fault["code"], fields)}
+
+
+def _read(desk: Desk, fault: dict[str, Any], text: str, **about: Any) -> Address:
+    """What a text says of where a fault is; of a home and a shared place the one where such a fault can be."""
+    place = read_place(
+        desk.session, desk.community_id, text, resident=desk.actor.resident, about=str(fault["words"]), **about
+    )
+    return places.of_kind(desk.session, desk.community_id, place, public=category(fault["code"]).common)
+
+
+def _of_message(desk: Desk, fault: dict[str, Any], said: str) -> Address:
+    """Where the whole message says it is. 「马桶堵了，还有走廊堆了纸箱」: the corridor of one clause is not where the toilet of another
+    stands."""
+    whole = _read(desk, fault, said)
+    elsewhere = whole.public or " + " in whole.key
+    return _read(desk, fault, said, at_home=True) if elsewhere and not category(fault["code"]).common else whole
+
+
+def _tells_shared(desk: Desk) -> bool:
+    """Whether this message tells a fault of what everybody shares."""
+    return any(category(str(one["category"] or "X00")).common for one in desk.faults)
+
+
+def _of_another_matter(desk: Desk, fault: dict[str, Any], place: Address) -> bool:
+    """「我7栋2单元402」 while the tree beside 7栋 is told: where its reporter lives."""
+    known = fault.get("settled") and fault.get("public") and places.is_exact(fault.get("place_key", ""))
+    return bool(known and not place.public and place.action != "none" and not corrects(desk.text))
 
 
 def _where_it_is(code: str, fields: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from zlib import crc32
 
@@ -11,11 +12,31 @@ from actions import drafts
 from actions.context import Desk, DeskAction, Events
 from actions.progress import about_worker, progress_line, when_it_comes
 from nlu.knowledge import FOLDER, Entry, Hit, KnowledgeBase, answer
-from storage.models import OpenQuestion, Ticket
+from storage.models import Draft, OpenQuestion, Ticket
 from tickets import finding, inquiries, notify, questions, verbs
+from tickets.catalog import category
 from tickets.people import home_key
 from tickets.texts import say
-from tickets.words import adds, asks_on, asks_when_told, asks_who_pays, bare_request, drops_draft, leans
+from tickets.words import (
+    adds,
+    asks,
+    asks_cost,
+    asks_how_long,
+    asks_if_named,
+    asks_on,
+    asks_when_told,
+    asks_who_has_it,
+    asks_who_pays,
+    bare_request,
+    drops_draft,
+    hides_name,
+    leans,
+)
+
+# What a repair at home costs, as far as it is written.
+REPAIR_PRICE = "repair_price"
+# Words that name no matter are an answer's only where they are very like it.
+BARE_SURE = 0.45
 
 
 @lru_cache(maxsize=1)
@@ -71,10 +92,14 @@ def answer_beside(desk: Desk) -> None:
 def answer_question(desk: Desk, question: str) -> None:
     """Say what the base surely knows; offer close choices; otherwise promise a time and put somebody on it (domain.md S51)."""
     asked = inquiries.last_asked(desk.session, desk.actor.resident, desk.now)
-    if asked is not None and _answer_leaning(desk, asked, question):
+    if who_hears(desk, question) or (asked is not None and _answer_leaning(desk, asked, question)):
         return
-    question = _of_what_is_open(desk, question)
-    hit = _base().find(question, _category(desk), desk.settings)
+    if asked is None and answered_of_matter(desk, question):
+        return
+    own, question = question, _of_what_is_open(desk, question)
+    hit = _believed(_base().find(question, _category(desk), desk.settings), own, question)
+    if (hit is None or not hit.sure) and _told_cost(desk, own):
+        return
     if hit and hit.sure:
         _tell(desk, hit, question)
         for other, words in _asked_beside(desk, hit):
@@ -95,6 +120,9 @@ def answer_question(desk: Desk, question: str) -> None:
 
 def answered_surely(desk: Desk) -> bool:
     """「我车被锁了 凭啥锁」, taken for none of ours or not understood: told if an answer is written that surely means it."""
+    asked = inquiries.last_asked(desk.session, desk.actor.resident, desk.now)
+    if who_hears(desk, desk.text) or (asked is None and answered_of_matter(desk, desk.text)):
+        return True
     hit = _base().find(desk.text, "", desk.settings) if desk.actor.resident else None
     if hit is None or not hit.sure or not _base().shares(desk.text, hit.entry):
         return False
@@ -102,13 +130,115 @@ def answered_surely(desk: Desk) -> bool:
     return True
 
 
+# --- about what was told just before ----------------------------------------------------------------------------------
+
+
+def answered_of_matter(desk: Desk, text: str) -> bool:
+    """「要带啥」「多久」「找谁」 right behind a complaint or a report means nothing by itself: where that stands, what is written
+    about it, else whoever has it hears the question. Whether it was such a question."""
+    matter = inquiries.matter_before(desk.session, desk.actor.resident, desk.now)
+    if matter is None or drafts.find(desk, "BX") or drafts.find(desk, "TS"):
+        return False
+    # 「谁负责」 behind a fault asks who pays for it.
+    has_it = asks_who_has_it(text) and not (matter.kind == "BX" and asks_who_pays(text))
+    if not (has_it or leans(text) or asks_on(text)):
+        return False
+    if has_it or asks_how_long(text) or asks_when_told(text):
+        desk.tell(progress_line(desk, matter))
+    elif hit := _found_of_matter(desk, matter.symptom, text):
+        _tell(desk, hit, inquiries.joined(matter.symptom, text))
+    elif matter.kind != "BX":
+        verbs.add_detail(desk.session, verbs.load(desk.session, matter.id), desk.actor, text, desk.now)
+        desk.say("reply.matter_asked", **notify.facts(matter, desk.now))
+    elif not _told_cost(desk, text):
+        # Whoever mends it answers no questions before the visit: the desk does.
+        words = inquiries.joined(matter.symptom, text)
+        desk.say("reply.question_recorded", **notify.facts(_record(desk, words), desk.now))
+    return True
+
+
+def _found_of_matter(desk: Desk, told: str, text: str) -> Hit | None:
+    """What is surely written of the thing a short question names itself, else of the matter before it."""
+    alone = _base().find(text, "", desk.settings)
+    if alone and alone.sure and _base().shares(text, alone.entry):
+        return alone
+    hit = _base().find(inquiries.joined(told, text), "", desk.settings)
+    return hit if hit and hit.sure and _base().shares(told, hit.entry) else None
+
+
+def _believed(hit: Hit | None, own: str, question: str) -> Hit | None:
+    """「要带啥」 with nothing before it: what it is near to may be asked about, and is no answer."""
+    bare = own == question and (leans(own) or asks_on(own))
+    if hit is None or not hit.sure or not bare or hit.score >= BARE_SURE or _base().shares(own, hit.entry):
+        return hit
+    return replace(hit, sure=False, choices=(hit.entry,))
+
+
+def _told_cost(desk: Desk, text: str) -> bool:
+    """「上门要钱吗」 of somebody who reports something in their home: how such a price is found; whether it was so."""
+    entry = _base().get(REPAIR_PRICE) if asks_cost(text) and desk.actor.resident else None
+    if entry is None or not _at_home(desk):
+        return False
+    _tell(desk, Hit(entry, 1.0, sure=True), text)
+    return True
+
+
+def _at_home(desk: Desk) -> bool:
+    """Whether what is being told, or was told last, is to be mended in a home; what all share is no matter of a price."""
+    draft = drafts.find(desk, "BX")
+    if draft is not None:
+        faults = draft.data.get("faults") or []
+        return bool(faults) and not any(one.get("public") or category(str(one["code"])).common for one in faults)
+    matter = inquiries.matter_before(desk.session, desk.actor.resident, desk.now)
+    return matter is not None and matter.kind == "BX" and not matter.public_area
+
+
+def who_hears(desk: Desk, text: str) -> bool:
+    """「会不会说是我报的」: who hears who told it, as it is; a wish not to be named is kept. Whether the text was about that and
+    there is anything it can be about."""
+    wish = hides_name(text)
+    if desk.actor.resident is None or not (wish or asks_if_named(text)):
+        return False
+    if (draft := drafts.find(desk, "TS")) is not None and draft.data.get("words"):
+        return _hidden_in_draft(desk, draft, text, wish=wish)
+    own = finding.open_of(desk.session, desk.actor, kinds=("TS", "JY", "BX"))
+    mine = [one for one in own if one.reporter_id == desk.actor.resident.id]
+    # 「可以匿名投诉吗」 of somebody whose lamp is broken is about a complaint to come.
+    if not mine or (mine[0].kind == "BX" and asks(text) and not asks_if_named(text)):
+        return False
+    ticket = verbs.load(desk.session, mine[0].id)
+    if wish and ticket.kind == "BX" and not ticket.public_area:
+        # Who comes has to know whose flat it is; they read that nobody else shall.
+        verbs.add_detail(desk.session, ticket, desk.actor, text, desk.now)
+    elif wish:
+        verbs.hide_name(desk.session, ticket, desk.actor, text, desk.now)
+    hidden = (ticket.detail or {}).get("hidden")
+    desk.say("reply.name_hidden" if hidden else "reply.not_named_repair" if ticket.kind == "BX" else "reply.not_named")
+    return True
+
+
+def _hidden_in_draft(desk: Desk, draft: Draft, text: str, *, wish: bool) -> bool:
+    """The wish goes with the complaint that is still being told."""
+    if wish:
+        drafts.save(desk, draft, {**draft.data, "words": f"{draft.data['words']} {text}"})
+    desk.say("reply.name_hidden" if wish else "reply.not_named")
+    return True
+
+
 def _of_what_is_open(desk: Desk, question: str) -> str:
     """「谁赔」 after a report asks about that one, 「那找谁啊」 while one is told about that; both mean nothing by themselves."""
-    draft = drafts.find(desk, "BX") if leans(question) or asks_on(question) else None
-    if draft is not None and (told := [str(one.get("words") or "") for one in draft.data.get("faults") or []]):
-        return f"{told[-1]} {question}".strip()
+    short = leans(question) or asks_on(question)
+    if short and (told := _half_told(desk)):
+        return f"{told} {question}"
     own = finding.open_of(desk.session, desk.actor, kinds=("BX", "TS")) if asks_who_pays(question) else []
     return f"{own[0].symptom} {question}" if own else question
+
+
+def _half_told(desk: Desk) -> str:
+    """The fault told last, or the complaint, of a form that is still running; "" if none is."""
+    report, complaint = drafts.find(desk, "BX"), drafts.find(desk, "TS")
+    faults = (report.data.get("faults") or []) if report else []
+    return str(faults[-1].get("words") or "") if faults else str(complaint.data.get("words", "")) if complaint else ""
 
 
 def _category(desk: Desk) -> str:
@@ -189,7 +319,7 @@ def _tell(desk: Desk, hit: Hit, question: str) -> None:
 
 def _already_on_it(desk: Desk, entry: Entry) -> Ticket | None:
     """The ticket that was opened with the same answer a moment ago: nobody is asked twice."""
-    last = inquiries.last_asked(desk.session, desk.actor.resident, desk.now)
+    last = inquiries.last_noted(desk.session, desk.actor.resident, desk.now)
     return inquiries.open_inquiry(desk.session, last) if last is not None and last.data["entry"] == entry.id else None
 
 

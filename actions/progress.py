@@ -11,8 +11,9 @@ from sqlalchemy import select
 from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
 from storage.models import OpenQuestion, Staff, Ticket
-from tickets import asking, desk_lists, finding, hearing, inquiries, notify, talks, verbs
-from tickets.people import staff_named
+from tickets import asking, complaints, desk_lists, finding, hearing, inquiries, notify, talks, verbs
+from tickets.history import count_of
+from tickets.people import each_once, leaders, managers, staff_named
 from tickets.texts import clock, has_text, say
 from tickets.words import (
     asks_about_worker,
@@ -149,6 +150,28 @@ def when_it_comes(desk: Desk) -> bool:
     return True
 
 
+# The line in the timeline that a threat said again went further up.
+THREAT_AGAIN = "push.urged_leader"
+
+
+def pressed_again(desk: Desk, ticket: Ticket, words: str) -> bool:
+    """Chase a ticket with these words. Who threatens a second time about an open complaint is heard by all leaders, once, and
+    hears whom to ring; whether it was so."""
+    again = ticket.kind == "TS" and complaints.threatened_again(desk.session, ticket, words)
+    before = ticket.urge_count
+    verbs.urge(desk.session, ticket, desk.actor, words, desk.now)
+    if not again:
+        return False
+    if not count_of(desk.session, ticket, "escalate", THREAT_AGAIN):
+        told = leaders(desk.session, ticket.community_id, ticket.department) if before == 0 else []
+        told += managers(desk.session, ticket.community_id) if before <= 1 else []
+        # From the second chaser on the supervisor has just been told, from the third on the manager too.
+        count = ticket.urge_count
+        verbs.escalate(desk.session, ticket, desk.now, THREAT_AGAIN, each_once(told), count=count)
+    desk.tell(complaints.repeated(desk.session, ticket, desk.now, robot=False))
+    return True
+
+
 class Urge(DeskAction):
     faults_beside = True
 
@@ -173,7 +196,8 @@ class Urge(DeskAction):
         ticket = min(tickets, key=lambda one: (one.level[1:], one.finish_by or desk.now))
         ticket = verbs.load(desk.session, ticket.id)
         before = ticket.urge_count
-        verbs.urge(desk.session, ticket, desk.actor, desk.text, desk.now)
+        if pressed_again(desk, ticket, desk.text):
+            return []
         if ticket.kind == "TS" and bare_threat(desk.text):
             # Taken for chasing or for a complaint, a threat about a complaint gets the same answer.
             desk.tell(hearing.answer_anger(desk.session, ticket, desk.now))

@@ -9,7 +9,8 @@ from rasa_sdk.events import FollowupAction
 
 from actions import complaint, details
 from actions.context import Desk, DeskAction, Events
-from nlu.slots import find_scores
+from nlu.answers import read_answer
+from nlu.slots import NO_SCORES, Scores, find_scores
 from storage.models import Ticket
 from tickets import finding, verbs
 from tickets.words import supposes
@@ -27,7 +28,7 @@ class Rate(DeskAction):
         if ticket is None or not fresh or ticket.kind != "BX":
             desk.say("reply.say_more" if desk.text.strip().isdigit() else "reply.nothing_to_rate")
             return []
-        scores = find_scores(desk.text)
+        scores = find_scores(desk.text) or _in_words(desk)
         marks = scores.marks
         if not marks:
             desk.say("reply.score_number", verbs.score_buttons(ticket))
@@ -36,6 +37,12 @@ class Rate(DeskAction):
         verbs.rate(desk.session, verbs.load(desk.session, ticket.id), desk.actor, *pair, desk.text, desk.now)
         desk.done()
         return []
+
+
+def _in_words(desk: Desk) -> Scores:
+    """「太差了」「态度挺好 修得一般」: a score that is said and not numbered."""
+    answer = read_answer("score", desk.text, desk.now)
+    return answer.scores if answer else NO_SCORES
 
 
 class NotFixed(DeskAction):

@@ -19,7 +19,7 @@ from tickets import emergencies, finding, notify, questions, talks, verbs
 from tickets.answering import FRESH_DETAIL
 from tickets.catalog import category
 from tickets.people import follows
-from tickets.places import is_exact, part_of, problem_text
+from tickets.places import is_exact, of_kind, part_of, problem_text, read_place
 from tickets.texts import has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
@@ -270,6 +270,7 @@ class OpenRepair(DeskAction):
             drafts.drop(desk)
             return [*_cleared(), FollowupAction(f"utter_{desk.intent}")]
         tickets = _open_all(desk, draft)
+        _lend_home(desk, draft, tickets)
         if desk.message.get("grievance"):
             _open_beside(desk, tickets[0], GRIEVANCE, desk.text, "ts")
         for number, beside in enumerate(draft.data.get("complaints", [])):
@@ -294,6 +295,27 @@ def _open_all(desk: Desk, draft: Draft) -> list[Ticket]:
     if own:
         _answer(desk, draft, own)
     return tickets
+
+
+def _lend_home(desk: Desk, draft: Draft, tickets: list[Ticket]) -> None:
+    """「楼上天天闹 我家1203马桶也堵了」, asked for its building because of the toilet: the complaint before it happens there too."""
+    home = next((one for one in tickets if not one.public_area and is_exact(one.place_key)), None)
+    if home is None or "complaint" not in draft.data:
+        return
+    complaint = verbs.load(desk.session, int(draft.data["complaint"]))
+    where = _own_place(desk, complaint.symptom, home)
+    if complaint.reporter_id == home.reporter_id and not is_exact(complaint.place_key):
+        verbs.correct(desk.session, complaint, desk.actor, desk.now, place_key=where.key, place_text=where.text)
+
+
+def _own_place(desk: Desk, words: str, told: Ticket) -> drafts.Where:
+    """Where the words of a complaint say that it is, near the fault told with it; where that fault is if they do not say."""
+    near = told.place_key if is_exact(told.place_key) and " + " not in told.place_key else ""
+    place = read_place(desk.session, desk.community_id, words, resident=desk.actor.resident, draft=near)
+    place = of_kind(desk.session, desk.community_id, drafts.affected(desk, place), public=True)
+    if place.action in drafts.SETTLED:
+        return drafts.Where(place.key, place.display, place.public)
+    return drafts.Where(told.place_key, told.place_text, told.public_area)
 
 
 def _cleared() -> Events:
@@ -475,13 +497,14 @@ def _needs_time(ticket: Ticket) -> bool:
 
 def _open_beside(desk: Desk, linked: Ticket, code: str, words: str, mark: str) -> None:
     """Blame beside a fault, or another matter told with it, becomes a complaint linked to the repair (domain.md §2.8)."""
+    where = _own_place(desk, words, linked) if code != GRIEVANCE else drafts.Where(linked.place_key, linked.place_text)
     report = Report(
         kind="TS",
         code=code,
         symptom=words,
         source_key=f"{desk.key}:{mark}",
-        place_key=linked.place_key,
-        place_text=linked.place_text,
+        place_key=where.key,
+        place_text=where.text,
         reporter=desk.actor.resident,
         reporter_staff=desk.actor.staff,
         conversation=desk.conversation,

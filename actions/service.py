@@ -15,7 +15,7 @@ from storage.models import Draft
 from tickets import hearing, inquiries, notify, questions, talks, verbs
 from tickets.texts import has_text, say
 from tickets.verbs import Report
-from tickets.words import asks_who_pays, form_asked_for, mocks
+from tickets.words import asks_who_pays, form_asked_for, is_courtesy, mocks
 
 LIKELY = 0.08
 SURELY_TALK = 0.8
@@ -129,6 +129,14 @@ def _answered_or_refused(desk: Desk, reading: str) -> bool:
     return reading == "out_of_scope"
 
 
+def _plainly_meant(desk: Desk) -> str:
+    """What goes on when the words alone say what they are, whatever the model makes of them; "" if they do not."""
+    if is_courtesy(desk.text):
+        return "utter_thanks"
+    leans = inquiries.leans_on_last(desk.session, desk.actor.resident, desk.text, desk.now)
+    return form_asked_for(desk.text) or ("action_answer_question" if leans else "")
+
+
 def _who_pays(desk: Desk) -> bool:
     if asked := asks_who_pays(desk.text):
         answer_question(desk, desk.text)
@@ -145,10 +153,8 @@ class Unsure(DeskAction):
         if desk.actor.staff:
             details.unknown(desk)
             return []
-        if form := form_asked_for(desk.text):
-            return [FollowupAction(form)]
-        if inquiries.leans_on_last(desk.session, desk.actor.resident, desk.text, desk.now):
-            return [FollowupAction("action_answer_question")]
+        if plain := _plainly_meant(desk):
+            return [FollowupAction(plain)]
         if about_worker(desk) or when_it_comes(desk) or still_goes_on(desk) or _who_pays(desk):
             return []
         readings = [name for name, confidence in desk.readings if confidence > LIKELY]

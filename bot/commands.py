@@ -25,9 +25,9 @@ from nlu.slots import find_money_fen
 from nlu.words import pattern as word_pattern
 from storage import mailbox
 from storage.models import OpenQuestion, Ticket
-from tickets import asking, desk_lists, emergencies, finding, notify, questions, roster, verbs, working
+from tickets import asking, audit, desk_lists, emergencies, finding, notify, questions, roster, verbs, working
 from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey_fields
-from tickets.errors import DeskError, NoTicket, ReasonNeeded, SelfCheckNeeded, WhichTicket
+from tickets.errors import DeskError, NoTicket, ReasonNeeded, SelfCheckNeeded, WhichTicket, WrongStatus
 from tickets.notify import facts, has_accepted
 from tickets.people import is_accused, leaders, staff_named
 from tickets.texts import DATA, clock, has_text, say, span
@@ -51,7 +51,7 @@ def _grammar() -> list[tuple[str, str, re.Pattern[str]]]:
 
 
 def _compile(pattern: str, number: str) -> re.Pattern[str]:
-    for name, words in {**asking.parts(), "WHEN": _data()["when"]}.items():
+    for name, words in {**asking.parts(), "WHEN": _data()["when"], "SOON": _data()["soon"]}.items():
         pattern = pattern.replace(name, f"(?:{words})")
     parts = pattern.split("NO")
     numbered = "".join(part + number.replace("noK", f"no{index}") for index, part in enumerate(parts[:-1])) + parts[-1]
@@ -275,7 +275,9 @@ def run(context: Context, command: Command) -> Reply:
     except WhichTicket as error:
         shown = [code.partition(":")[2] for code, _ in error.facts["buttons"]]  # type: ignore[attr-defined]
         questions.ask(context.session, context.staff, "which_job", context.now, text=command.words, shown=shown)
-        return Reply(refusal(error), error.facts["buttons"])  # type: ignore[arg-type]
+        none_there = command.among == () and bool(command.values.get("there"))
+        text = say("staff.none_there", choices=error.facts["choices"]) if none_there else refusal(error)
+        return Reply(text, error.facts["buttons"])  # type: ignore[arg-type]
 
 
 REASONED = {"assign": "reason", "level": "reason", "resolve": "note", "decline": "reason", "not_mine": "reason"}
@@ -291,8 +293,73 @@ def _ask_reason(context: Context, command: Command) -> None:
 
 def understood(context: Context, text: str) -> Command | None:
     """The command in a colleague's words, with what was said and looked at before; None for ordinary talk."""
-    readers = (chosen, reasoned, _at_his_room, _parsed, of_named_job, after_a_look)
+    readers = (chosen, reasoned, _at_his_room, several, _parsed, of_named_job, after_a_look, nudges_colleague)
     return next((command for read in readers if (command := read(context, text))), None)
+
+
+def several(context: Context, text: str) -> Command | None:
+    """「0070和0122取消」「0012修好了，0013没人在家」: a command for each of the tickets; None where a part is none, or where both numbers
+    belong to one command (并单)."""
+    role = context.staff.role
+    each = _each_of_list(_words(text), role) or _each_clause(_words(text), role)
+    return Command("several", {"no": each[0].values["no"]}, _words(text), each=each) if each else None
+
+
+def _each_of_list(words: str, role: str) -> tuple[Command, ...]:
+    """「把0012、0013转给孙师傅」: the same of each ticket of a list."""
+    listed = re.search(_data()["number_list"], words)
+    one = parse(words, role)
+    if listed is None or (one and one.name == "merge"):
+        return ()
+    numbers = dict.fromkeys(found["no"] for found in re.finditer(_data()["number_of_list"], listed.group()))
+    before, after = words[: listed.start()], re.sub(_data()["together"], "", words[listed.end() :])
+    found = [parse(f"{before}{number}{after}", role) for number in numbers]
+    return _if_all(found)
+
+
+def _each_clause(words: str, role: str) -> tuple[Command, ...]:
+    """「0012修好了 0013没人在家」: each clause begins with a number of its own."""
+    starts = [hit.start("no") for hit in re.finditer(_data()["number_begins_clause"], words)]
+    if len(starts) < 2 or starts[0] != 0:
+        return ()
+    ends = [*starts[1:], len(words)]
+    return _if_all([parse(words[start:end].strip("，,；; "), role) for start, end in zip(starts, ends, strict=True)])
+
+
+def _if_all(found: list[Command | None]) -> tuple[Command, ...]:
+    """Those of a list of readings, if each is a command that may be given for several tickets at once."""
+    fit = [one for one in found if one and one.values["no"] and one.name in FOR_SEVERAL]
+    return tuple(fit) if len(fit) == len(found) > 1 else ()
+
+
+FOR_SEVERAL = WORK - {"checked"} | {
+    "assign",
+    "cancel",
+    "nudge",
+    "status",
+    "level",
+    "ack",
+    "resolve",
+    "false_alarm",
+    "approve_hold",
+}
+"""What somebody may do to several tickets in one breath."""
+
+
+def _several(context: Context, command: Command) -> Reply:
+    """Each by itself: what is refused is told by its number and stops none of the others."""
+    said: list[str] = []
+    buttons: list[tuple[str, str]] = []
+    for one in command.each:
+        try:
+            with context.session.begin_nested():
+                reply = RUNNERS[one.name](context, one)
+            said.append(reply.text or say("staff.done", no=one.values["no"]))
+            buttons += reply.buttons if one.name != "status" else ()
+        except DeskError as error:
+            audit.refused(context.session, context.staff.community_id, context.actor, error, context.now)
+            said.append(say("staff.each_refused", no=one.values["no"], why=refusal(error)))
+    return Reply("\n".join(said), tuple(buttons))
 
 
 def _parsed(context: Context, text: str) -> Command | None:
@@ -360,7 +427,8 @@ def _about_named(context: Context, command: Command, name: str, clause: str) -> 
     known = bool(re.search(_data()["that_one"], name))
     if known and not re.sub(f"{_data()['that_one']}|[，, ]", "", name):
         return command
-    if not (known or finding.place_named(name) or things_in(name)):
+    pointed = bool(finding.place_named(name) or things_in(name))
+    if not (known or pointed):
         return None
     pool = _nameable(context, command)
     meant = finding.spoken_of(pool, name) or ([] if finding.place_named(name) else finding.named(pool, name))
@@ -372,7 +440,11 @@ def _about_named(context: Context, command: Command, name: str, clause: str) -> 
         return replace(command, ticket_id=meant[0].id)
     if not meant and not (known or finding.place_named(name)):
         return None
-    return replace(command, among=tuple(one.id for one in meant))
+    if not meant and not pointed and command.name in ("finish", "arrive", "set_out"):
+        # 「上午那个弄完了」 names nothing: as if it were not said.
+        return command
+    there = "1" if pointed else ""
+    return replace(command, among=tuple(one.id for one in meant), values={**command.values, "there": there})
 
 
 def _nameable(context: Context, command: Command) -> list[Ticket]:
@@ -407,6 +479,16 @@ def after_a_look(context: Context, text: str) -> Command | None:
         if found and (ticket := looked_at(context)):
             return Command(name, {"no": "", **_caught(found)}, words, ticket.id)
     return None
+
+
+def nudges_colleague(context: Context, text: str) -> Command | None:
+    """「催一下李明」 of a leader: a colleague by the bare name, which only the register tells from other words."""
+    found = re.fullmatch(_data()["nudges_colleague"], _words(text)) if context.staff.role != "worker" else None
+    try:
+        colleague = staff_named(context.session, context.staff.community_id, found["person"]) if found else None
+    except DeskError:
+        return None
+    return Command("nudge_worker", {"no": "", "person": colleague.name}, _words(text)) if colleague else None
 
 
 def looked_at(context: Context) -> Ticket | None:
@@ -463,6 +545,14 @@ def _jobs(context: Context) -> list[Ticket]:
     return []
 
 
+def _fitting(jobs: list[Ticket], *, arrived: bool) -> list[Ticket]:
+    """Of several jobs being worked on the one that is in the right state: 到了 is said of one not reached yet, 好了 of one that is.
+    All of them where several are, or none; of those not reached the one on the way comes first."""
+    fit = [one for one in jobs if one.status == "in_progress" and bool(one.arrived_at) == arrived]
+    under_way = [] if arrived else [one for one in fit if one.on_the_way_at]
+    return next((some for some in (under_way, fit) if len(some) == 1), jobs)
+
+
 def _done(ticket: Ticket) -> Reply:
     return Reply(say("staff.done", no=ticket.ticket_no))
 
@@ -482,6 +572,9 @@ def _accept(context: Context, command: Command) -> Reply:
 
 def _decline(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _offers(context) or _jobs(context))
+    if ticket.status not in ("assigned", "rework"):
+        # No reason is asked for what cannot be given back.
+        raise WrongStatus(status=ticket.status, action="decline")
     reason = command.values.get("reason", "")
     if not verbs.match_reason(reason, decline_reasons()) and re.search(_data()["away"], reason):
         reason = f"{decline_reasons()[0]} {reason}"
@@ -525,7 +618,7 @@ def _set_out(context: Context, command: Command) -> Reply:
 
 
 def _arrive(context: Context, command: Command) -> Reply:
-    ticket = _ticket(context, command, lambda: _jobs(context) or _offers(context))
+    ticket = _ticket(context, command, lambda: _fitting(_jobs(context), arrived=False) or _offers(context))
     _go_on(context, ticket)
     verbs.arrive(context.session, ticket, context.actor, context.now)
     said = Reply(say("staff.arrived", no=ticket.ticket_no, at=clock(ticket.arrived_at, context.now)))
@@ -553,7 +646,7 @@ def _go_on(context: Context, ticket: Ticket) -> None:
 
 
 def _finish(context: Context, command: Command) -> Reply:
-    ticket = _ticket(context, command, lambda: _jobs(context))
+    ticket = _ticket(context, command, lambda: _fitting(_jobs(context), arrived=True))
     _go_on(context, ticket)
     note = command.values.get("note", "")
     return _finish_with(context, ticket, note, checked=self_checked(note))
@@ -589,6 +682,8 @@ def _hold(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context))
     _go_on(context, ticket)
     rest = command.values.get("rest", "")
+    if re.search(_data()["resident_out"], rest) and parse_until(rest, context.now) is None:
+        return _not_home(context, replace(command, ticket_id=ticket.id))
     reason = verbs.match_reason(rest, hold_reasons()) or hold_reasons()[0]
     return _hold_until(context, ticket, reason, parse_until(rest, context.now), command.words)
 
@@ -604,6 +699,9 @@ def _hold_until(context: Context, ticket: Ticket, reason: str, wake: datetime | 
 def _not_home(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context))
     wake, reason = context.now + verbs.NOT_HOME_WAIT, hold_reasons()[1]
+    if back := parse_until(command.values.get("note", ""), context.now):
+        # 「人不在 晚上八点回来」: the job goes on then, and nobody is given up for lost.
+        return _hold_until(context, ticket, reason, back, command.words)
     verbs.hold(context.session, ticket, context.actor, reason, wake, context.now, note=command.words, nobody_home=True)
     return Reply(say("staff.hold_until", no=ticket.ticket_no, reason=reason, wake=clock(wake, context.now)))
 
@@ -702,12 +800,25 @@ def _leave(context: Context, command: Command) -> Reply:
         return Reply(say("staff.leave_when"))
     until = parse_until(command.values["when"], context.now) or window.end or window.start
     start, end = roster.span_of_leave(window.start, max(until, window.end or until))
-    jobs = roster.grant_leave(context.session, colleague, start, end, "", context.actor, context.now)
+    found = roster.grant_leave(context.session, colleague, start, end, "", context.actor, context.now)
     text = say("staff.leave_noted", name=colleague.name, start=clock(start, context.now), end=clock(end, context.now))
-    jobs = [one for one in jobs if not is_accused(one, context.staff)]
-    if jobs:
-        text += "\n" + say("staff.leave_jobs", count=len(jobs)) + "\n" + desk_lists.lines(jobs, context.now)
-    return Reply(text)
+    return Reply("\n".join([text, *_handed_over(context, found)]))
+
+
+def _handed_over(context: Context, found: roster.Handover) -> list[str]:
+    """Which jobs of somebody on leave went to whom, and which stay with him."""
+    lines = []
+    if found.moved:
+        facts_of = [{**facts(one, context.now), "name": one.handler.name if one.handler else ""} for one in found.moved]
+        lines += [say("staff.leave_moved", count=len(facts_of))]
+        lines += [say("staff.leave_moved_line", **one) for one in facts_of]
+    kept = [one for one in found.kept if not is_accused(one, context.staff)]
+    if kept:
+        lines += [say("staff.leave_jobs", count=len(kept)), desk_lists.lines(kept, context.now)]
+    if found.nobody:
+        numbers = say("list.comma").join(one.tail for one in found.nobody)
+        lines += [say("staff.leave_nobody", numbers=numbers)]
+    return lines
 
 
 def _leave_wish(context: Context, command: Command) -> Reply:
@@ -931,6 +1042,7 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "approve_hold": _approve_hold,
     "follow_up": _follow_up,
     "report_for": _report_for,
+    "several": _several,
     "help": _help,
     **leading.RUNNERS,
     **talking.RUNNERS,

@@ -27,7 +27,7 @@ from tickets.catalog import category
 from tickets.desk_lists import Page
 from tickets.errors import NotAllowed
 from tickets.ledger import scope_of
-from tickets.people import helps, staff_named
+from tickets.people import helps, is_accused, staff_named
 from tickets.periods import Period, period, read_period
 from tickets.texts import LOCAL, clock, say
 from tickets.wording import check_wording
@@ -168,6 +168,35 @@ def _nudge(context: Context, command: Command) -> Reply:
     ticket = find_ticket(context, command, list)
     asked = leading.nudge(context.session, ticket, context.actor, context.now)
     return Reply(say("lead.nudged", no=ticket.ticket_no, name=asked.name))
+
+
+NUDGED = 3
+"""So many jobs a colleague is asked about at once."""
+
+
+def _nudge_worker(context: Context, command: Command) -> Reply:
+    """催一下赵师傅: about what he is late with, else about what is due next."""
+    colleague = staff_named(context.session, context.staff.community_id, command.values["person"])
+    jobs = finding.jobs_of(context.session, colleague, "assigned", "in_progress", "rework", "survey")
+    jobs = sorted((one for one in jobs if not is_accused(one, context.staff)), key=due_next)
+    late = [one for one in jobs if due_next(one) < context.now]
+    asked = (late or jobs)[: NUDGED if late else 1]
+    for ticket in asked:
+        leading.nudge(context.session, verbs.load(context.session, ticket.id), context.actor, context.now)
+    if not asked:
+        return Reply(say("staff.nudged_none", name=colleague.name))
+    head = say("staff.nudged_late" if late else "staff.nudged_next", name=colleague.name, count=len(late))
+    return Reply(f"{head}\n{desk_lists.lines(asked, context.now)}")
+
+
+def due_next(ticket: Ticket) -> datetime:
+    """By when something about a job has to happen: to be taken, to be reached, to be finished."""
+    coming = ticket.accept_by if ticket.accepted_at is None else None
+    due = coming or (None if ticket.arrived_at else ticket.arrive_by) or ticket.finish_by
+    return due or ticket.created_at + NO_LIMIT
+
+
+NO_LIMIT = timedelta(days=365)
 
 
 def _level(context: Context, command: Command) -> Reply:
@@ -356,6 +385,7 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "why": _why,
     "preventive": _preventive,
     "nudge": _nudge,
+    "nudge_worker": _nudge_worker,
     "level": _level,
     "check_list": _check_list,
     "check_again": _check_again,

@@ -33,13 +33,14 @@ class Reply:
 @dataclass(frozen=True)
 class Command:
     """A recognised command with what its pattern caught; `ticket_id` is set when it came from a button or names one job, `among`
-    where it names several (or, empty, none that is known): then it is asked which."""
+    where it names several (or, empty, none that is known): then it is asked which. `each` are the commands of a list of tickets."""
 
     name: str
     values: dict[str, str]
     words: str
     ticket_id: int | None = None
     among: tuple[int, ...] | None = None
+    each: tuple[Command, ...] = ()
 
 
 @dataclass(frozen=True)

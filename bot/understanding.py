@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import Any
 
-from nlu.address import Levels, lent, levels_of, resolve, stated, within
+from nlu.address import Levels, lent, levels_of, only, resolve, stated, within
 from nlu.classifier import COMPLAINT, QUESTION, REPAIR, Model, Prediction
 from nlu.emergency import Emergency, detect, may_report, suspect
 from nlu.expected_time import Window, parse_window
@@ -186,7 +186,8 @@ class Reader:
         """Where each fault of a message is: what names no building stands in the one that the message names elsewhere, and a
         fault at home not in a place that everybody shares; and never where only a complaint beside it is."""
         if len(told) == 1:
-            return [self._place(beside_complaints(text, [one.text for one in complaints])) or self._place(text)]
+            alone, public = beside_complaints(text, [one.text for one in complaints]), category(told[0][0]).common
+            return [self._place(alone, public=public) or self._place(text, public=public)]
         pieces = [text[start:end] for _, start, end in told]
         own = [self._place(piece) for piece in pieces]
         building = lent(place["key"] for place in own if place)
@@ -201,13 +202,15 @@ class Reader:
             places.append(place)
         return places
 
-    def _place(self, text: str, draft: str = "", *, at_home: bool = False) -> Json | None:
+    def _place(self, text: str, draft: str = "", *, at_home: bool = False, public: bool | None = None) -> Json | None:
+        """`public`: which of a home and a shared place told together is meant, where that is known."""
         if self._register is None:
             place = stated(text, at_home=at_home)
             return _levels(within(place, draft) if place and draft else place)
         found = resolve(text, self._register, draft=draft or None, at_home=at_home)
         if found.action == "none":
             return None
+        found = found if public is None else only(found, self._register, public=public)
         if "/" in found.key:
             return _levels(levels_of(found.key, self._register))
         # 「隔壁」 of nobody knows whom, or a building that there is not: no more than the words say.

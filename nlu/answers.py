@@ -231,6 +231,20 @@ def _worded_scores(text: str, only: int | None = None) -> Scores:
     return NO_SCORES
 
 
+def _worded_of_each(text: str) -> Scores:
+    """「态度挺好 修得一般」: manner and work, each in words; none unless both are said."""
+    marks = [_worded_mark(text, aspect) for aspect in ("manner", "work")]
+    return Scores(*marks) if all(marks) else NO_SCORES
+
+
+def _worded_mark(text: str, aspect: str) -> int | None:
+    lex = _lex()
+    for index, entry in enumerate(lex.value(f"score.{aspect}")):
+        if lex.rx(f"score.{aspect}.{index}.pattern").search(text):
+            return int(entry["mark"])
+    return None
+
+
 def _signals(clause: str, about: str) -> _Signals:
     lex = _lex()
     if (_has("question", clause) and not _has("acceptance.rhetorical", clause)) or _has("acceptance.supposes", clause):
@@ -354,7 +368,7 @@ def _is_bare_verdict(clause: str) -> bool:
 
 def _score(question: _Question) -> Answer | None:
     body = question.body
-    scores = find_scores(question.raw) or _leading_mark(body) or _worded_scores(body)
+    scores = find_scores(question.raw) or _leading_mark(body) or _worded_of_each(body) or _worded_scores(body)
     clauses = question.clauses
     signals = [_signals(clause, question.about) for clause in clauses]
     fresh = [c for c, s in zip(clauses, signals, strict=True) if s.fresh]

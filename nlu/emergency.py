@@ -83,6 +83,8 @@ class Emergency:
     """These words are often harmless, so that they weigh less beside what the model says."""
     believed: bool = False
     """These words stand, whatever the model says."""
+    firm: bool = False
+    """Only asked about, whatever the model fears: the sender asks himself whether it is so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ class Trigger:
     soften: re.Pattern[str] | None
     loose: bool = False
     believed: bool = False
+    firm: bool = False
     beside: tuple[re.Pattern[str], ...] = ()
     """What must also be said nearby, in whatever order; `unless` then looks as far."""
 
@@ -149,6 +152,7 @@ class Guard:
     whole: re.Pattern[str] | None = None
     whole_unless: re.Pattern[str] | None = None
     calms: bool = False
+    firm: bool = False
 
     def applies_to(self, text: str) -> bool:
         """Whether the message as a whole leaves room for this doubt; asked once per message, so cost stays linear."""
@@ -311,6 +315,7 @@ class _Compiler:
             soften=self.optional(item.get("soften")),
             loose=bool(item.get("loose")),
             believed=bool(item.get("believed")),
+            firm=bool(item.get("firm")),
             beside=tuple(self.regex(pattern) for pattern in item.get("with", ())),
         )
 
@@ -320,8 +325,8 @@ class _Compiler:
             raise ValueError(f"guard {name}: outcome must be null, check or advise, not {outcome!r}")
         parts = {key: self.optional(item.get(key)) for key in _GUARD_CONDITIONS}
         # The part after a double underscore only tells variants of one guard apart.
-        question, calms = item.get("question", ""), item.get("calms", False)
-        return Guard(name=name.split("__")[0], outcome=outcome, question=question, calms=calms, **parts)
+        question, calms, firm = item.get("question", ""), item.get("calms", False), item.get("firm", False)
+        return Guard(name=name.split("__")[0], outcome=outcome, question=question, calms=calms, firm=firm, **parts)
 
 
 @cache
@@ -366,7 +371,10 @@ def _weighed(found: list[Emergency], dangers: Mapping[str, float], rules: Emerge
 
 
 def _together(hit: Emergency, dangers: Mapping[str, float], weighing: Weighing) -> Emergency | None:
-    """What the words and the model make of one danger together; None if it is none. Advice does no harm and stays."""
+    """What the words and the model make of one danger together; None if it is none. Advice does no harm and stays, and so does
+    the question to who asks himself (「听说8栋着火了真的假的」)."""
+    if hit.firm:
+        return hit
     chance = weighing.chance(dangers, hit.kind, hit)
     if chance >= SURE_TOLD:
         return replace(hit, verdict="alarm", question="")
@@ -570,7 +578,7 @@ def _judge(kind: Kind, trigger: Trigger, match: re.Match[str], message: _Message
     if trigger.unless is not None and trigger.unless.search(context.near):
         return None
     verdict: Verdict = trigger.verdict
-    name, question = trigger.guard, trigger.question
+    name, question, firm = trigger.guard, trigger.question, trigger.firm
     if trigger.soften is not None and trigger.soften.search(context.near):
         verdict = "check"
     guard = next((g for g in message.guards if g.fits(context)), None)
@@ -578,12 +586,14 @@ def _judge(kind: Kind, trigger: Trigger, match: re.Match[str], message: _Message
         # Doubt upon doubt: a weak trigger that a guard also refutes is not worth a question.
         if guard.outcome is None or trigger.verdict == "check":
             return None
-        verdict, name, question = guard.outcome, guard.name, guard.question or question
+        verdict, name, question, firm = guard.outcome, guard.name, guard.question or question, guard.firm
     code, level = _category(kind, trigger, context)
     if verdict == "alarm":
         question = ""
     words, believed = message.words(*match.span()), trigger.believed or kind.believed
-    return Emergency(kind.name, verdict, code, level, words, name, question, loose=trigger.loose, believed=believed)
+    return Emergency(
+        kind.name, verdict, code, level, words, name, question, loose=trigger.loose, believed=believed, firm=firm
+    )
 
 
 def _category(kind: Kind, trigger: Trigger, context: _Context) -> tuple[str, str]:
@@ -614,11 +624,21 @@ class FirstAid:
 @dataclass(frozen=True, slots=True)
 class OtherAdvice:
     """What is said instead to somebody to whom the usual lines do not apply (who threatens is no victim, who sees somebody on the
-    roof is not the one); `when`: how a clause of theirs begins, `unless`: words anywhere in what they say."""
+    roof is not the one); `when`: how a clause of theirs begins, `beside` and `unless`: words anywhere in what they say; `ask`: what
+    is then asked instead of the question of the playbook; `outside`: it is surely not in the home of who tells it."""
 
     when: re.Pattern[str]
     lines: tuple[AdviceLine, ...]
+    beside: re.Pattern[str] | None = None
     unless: re.Pattern[str] | None = None
+    ask: str = ""
+    outside: bool = False
+
+    def fits(self, said: str, clauses: Sequence[str]) -> bool:
+        """Whether it is for who `said` this; `clauses`: the same in pieces."""
+        if not any(map(self.when.match, clauses)) or (self.beside and not self.beside.search(said)):
+            return False
+        return not (self.unless and self.unless.search(said))
 
 
 @dataclass(frozen=True, slots=True)
@@ -662,10 +682,17 @@ class Playbook:
 
     def _instead(self, told: str) -> OtherAdvice | None:
         said, clauses = normalize(told).text, [normalize(clause).text for clause in _CLAUSES.split(told)]
-        for one in self.instead:
-            if any(map(one.when.match, clauses)) and not (one.unless and one.unless.search(said)):
-                return one
-        return None
+        return next((one for one in self.instead if one.fits(said, clauses)), None)
+
+    def is_outside(self, told: str) -> bool:
+        """Whether `told` is of something that is not in the teller's own home (a child found in the lobby)."""
+        other = self._instead(told)
+        return other is not None and other.outside
+
+    def question(self, told: str) -> str:
+        """The one question behind the advice to whoever `told` of it."""
+        other = self._instead(told)
+        return (other.ask if other else "") or self.ask
 
     @staticmethod
     def _render(line: AdviceLine, numbers: Mapping[str, str]) -> str:
@@ -677,19 +704,20 @@ class Playbook:
 def _messages(path: Path) -> tuple[dict[str, Playbook], dict[str, str]]:
     raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     version = str(raw["version"])
-    playbooks = {kind: _playbook(kind, version, item) for kind, item in raw["playbooks"].items()}
+    playbooks = {kind: _playbook(kind, version, item, raw["away"]) for kind, item in raw["playbooks"].items()}
     questions = {f"common.{name}": text for name, text in raw["common"].items()}
     for kind, book in playbooks.items():
         questions.update({f"{kind}.{name}": text for name, text in book.checks.items()})
     return playbooks, questions
 
 
-def _playbook(kind: str, version: str, item: Mapping[str, Any]) -> Playbook:
+def _playbook(kind: str, version: str, item: Mapping[str, Any], away: Mapping[str, str]) -> Playbook:
+    far = [{**away, **item["away"]}] if "away" in item else []
     return Playbook(
         kind=kind,
         version=version,
         lines=_lines(item["advice"]),
-        instead=tuple(_other_advice(one) for one in item.get("instead", ())),
+        instead=tuple(_other_advice(one) for one in (*far, *item.get("instead", ()))),
         aid=tuple(FirstAid(re.compile(one["when"]), one["text"]) for one in item.get("aid", ())),
         ask=item["ask"],
         checks=dict(item["check"]),
@@ -700,8 +728,10 @@ def _playbook(kind: str, version: str, item: Mapping[str, Any]) -> Playbook:
 
 
 def _other_advice(item: Mapping[str, Any]) -> OtherAdvice:
-    unless = re.compile(item["unless"]) if "unless" in item else None
-    return OtherAdvice(re.compile(item["when"]), _lines(item["lines"]), unless)
+    beside, unless = (re.compile(item[key]) if key in item else None for key in ("with", "unless"))
+    return OtherAdvice(
+        re.compile(item["when"]), _lines(item["lines"]), beside, unless, item.get("ask", ""), bool(item.get("outside"))
+    )
 
 
 def _lines(written: Sequence[str | Mapping[str, Any]]) -> tuple[AdviceLine, ...]:

@@ -41,6 +41,8 @@ NO_PROMISE = re.compile("24小时值班电话|请一分钟后再试")
 # Read by staff only.
 STAFF_GROUPS = {"staff", "caution", "trade", "why", "department", "actions", "assign", "resolve", "words", "role"}
 STAFF_GROUPS |= {"bind_desk", "rights_desk", "import", "community", "own", "grave", "group"}
+# What the advice is chosen by, and nobody reads.
+PATTERNS = (".when", ".with", ".unless", ".outside")
 # Parts that say() puts together, not sentences of their own.
 PIECES = {"clock", "list", "person", "demo"}
 
@@ -124,7 +126,7 @@ def advice_texts() -> dict[str, str]:
     """What emergency.yml says to a resident (its other parts are for staff, or are what must never be said)."""
     found = {}
     for key, text in flat(read("emergency")).items():
-        if ".must_not." not in key and not key.endswith((".staff_extra", ".when")) and key != "version":
+        if ".must_not." not in key and not key.endswith((".staff_extra", *PATTERNS)) and key != "version":
             found[f"emergency.{key}"] = text
     return found
 

@@ -68,6 +68,7 @@ from tickets.words import (
     resumes_draft,
     self_check_yes,
     shouts,
+    sounds_like,
     taken_back,
     things_in,
     told_beside,
@@ -131,11 +132,48 @@ def try_answer(turn: Turn) -> Outcome | None:
     left = _left_to_us(turn, waiting)
     if left is not None:
         return left
+    home = _home_again(turn, waiting)
+    if home is not None:
+        return home
     for question in waiting:
         outcome = _emergency(turn, question) if question.kind == "emergency" else _ordinary(turn, question)
         if outcome is not None:
             return outcome
     return _told_despite(turn, waiting) or _after_all(turn) or _visit_note(turn) or _after_answer(turn)
+
+
+def _home_again(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
+    """「我到家了 来吧」「晚上七点在家」 of somebody for whom work waits because nobody was at home: it goes on, now or at that time."""
+    if turn.actor.resident is None or any(one.kind in ("safety", "emergency", "call") for one in waiting):
+        return None
+    held = [one for one in finding.open_of(turn.session, turn.actor, kinds=("BX",)) if verbs.waits_for_resident(one)]
+    window = parse_window(turn.text, turn.now)
+    if not held or not _will_be_home(turn, window):
+        return None
+    meant = [verbs.load(turn.session, one.id) for one in finding.about(held, turn.text) or held]
+    for ticket in meant:
+        if window and window.is_visit and not _at_once(window, turn.now):
+            set_window(turn, ticket, window)
+        else:
+            verbs.home_again(turn.session, ticket, turn.actor, turn.text, turn.now)
+    known = "".join(finding.told_of(one) for one in meant)
+    # 「我到家了 马桶也堵了」 tells of something else as well; how to knock is for whoever comes.
+    told_more = (is_also(turn.text) or opens_another(turn.text)) and things_in(turn.text) - things_in(known)
+    return Outcome(resume=turn.text if told_more else "")
+
+
+AT_ONCE = timedelta(minutes=30)
+
+
+def _at_once(window: Window, now: datetime) -> bool:
+    """「十分钟到家」: soon, and no stretch of hours to choose from."""
+    return window.start <= now + AT_ONCE and (window.end is None or window.end - window.start <= 2 * AT_ONCE)
+
+
+def _will_be_home(turn: Turn, window: Window | None) -> bool:
+    if sounds_like("away", turn.text) or (window and window.avoid) or len(turn.text) > BRIEF:
+        return False
+    return sounds_like("home", turn.text) or bool(window and sounds_like("home_then", turn.text))
 
 
 def _after_all(turn: Turn) -> Outcome | None:
@@ -481,7 +519,7 @@ def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | Non
     if question.data.get("passed") and (answer.verdict == "unclear" or _gone_on(turn, question, answer)):
         return None
     questions.answered(question, turn.text, turn.now)
-    if answer.verdict != "no":
+    if not emergencies.denies(question.data, turn.text, answer.verdict):
         emergencies.confirmed(turn.session, turn.conversation, turn.actor, question.data, turn.text, turn.now)
         return Outcome()
     question.data = {**question.data, "denied": True}

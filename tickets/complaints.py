@@ -19,9 +19,10 @@ from tickets.catalog import complaint_rules
 from tickets.history import last_of
 from tickets.people import Actor
 from tickets.texts import clock, say
-from tickets.words import grave_reason, has_wish, hides_name, is_angry
+from tickets.words import grave_reason, has_wish, hides_name, is_angry, threatens
 
 CORE = 40
+SAID = ("urge", "comment")
 FAILED_REPAIR = "T02"
 _CLAUSES = re.compile(r"[\s，。！？；,.!?;~…]+")
 
@@ -140,6 +141,14 @@ def promise(ticket: Ticket, now: datetime) -> str:
         return say(key, no=ticket.ticket_no, who=call["name"], by=clock(_moment(call["by"]), now))
     by = ticket.accept_by or ticket.finish_by
     return say("reply.will_contact", by=clock(by, now), **notify.facts(ticket, now))
+
+
+def threatened_again(session: Session, ticket: Ticket, words: str) -> bool:
+    """Whether these words threaten with somebody outside, and those of the complaint or a chaser of it did before."""
+    if not threatens(words):
+        return False
+    query = select(TicketEvent.note).where(TicketEvent.ticket_id == ticket.id, TicketEvent.action.in_(SAID))
+    return threatens(ticket.symptom) or any(threatens(note) for note in session.scalars(query))
 
 
 def repeated(session: Session, ticket: Ticket, now: datetime, *, robot: bool) -> str:

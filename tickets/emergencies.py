@@ -5,6 +5,7 @@ Runs inside the transaction that stores the message, so the advice cannot get lo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -31,7 +32,9 @@ from tickets.words import (
     gets_worse,
     is_beside,
     is_in_hospital,
+    is_outdoors,
     next_door,
+    says_not_yet,
     says_smoke,
     speaks_of_other,
 )
@@ -46,6 +49,14 @@ DOUBT_WAIT = {"HELP": timedelta(seconds=60)}
 PUBLIC_KINDS = frozenset({"LIFT", "PIT", "FALL", "FLOOD", "OUTAGE"})
 # Who went outside must not go back in before somebody says so.
 EVACUATED = frozenset({"GAS", "FIRE", "CO"})
+# What may happen in sight of who tells it, in the water of the park or behind some window.
+OUTDOORS = frozenset({"MED", "SEC", "TRAPPED"})
+# The key of a place of which nothing is known yet.
+NOWHERE = "unknown"
+# They are asked whether somebody is found or has answered, so that a bare 没有 is the danger.
+MISSED = frozenset({"LOST", "CARE"})
+# A word that a question offers as its answer, in Chinese quotation marks.
+OFFERED = re.compile("\u201c([^\u201d]+)\u201d")
 # Whoever wants to die is met by a person, not by a form.
 NO_FORM = frozenset({"SELF"})
 # What is left to do once the people are safe: the category of the repair that follows.
@@ -92,7 +103,7 @@ def screen(
     question = question_text(found.question)
     if found.verdict == "advise":
         question = f"{_advice(session, actor, found.kind, text)}\n{question}"
-    _say(session, conversation, actor, question, f"{source_key}:safety", now, buttons=_yes_no())
+    _say(session, conversation, actor, question, f"{source_key}:safety", now, buttons=_answers_to(question))
     person = actor.resident or actor.staff
     if person is not None:
         questions.ask(
@@ -206,8 +217,15 @@ def taken_up(session: Session, actor: Actor, now: datetime) -> bool:
     return person is not None and bool(questions.asked_since(session, person, ("safety", "emergency"), now))
 
 
-def _yes_no() -> list[tuple[str, str]]:
-    return [("say:" + say(key), say(key)) for key in ("button.yes_now", "button.no_now")]
+def _answers_to(question: str) -> list[tuple[str, str]]:
+    """The answers that a safety question itself offers, as buttons: 有/没有, 关不上/关了."""
+    return [("say:" + word, word) for word in OFFERED.findall(question)]
+
+
+def denies(data: Mapping[str, str], text: str, verdict: str) -> bool:
+    """Whether an answer to a safety question says that there is no danger: 「没有」 of who is asked whether somebody was found, or
+    answered, says the contrary."""
+    return verdict == "no" and not (data["danger"] in MISSED and says_not_yet(text))
 
 
 def confirmed(
@@ -282,7 +300,8 @@ def _raise_alarm(
     told, running = _draft_place(draft), _running(session, actor, now)
     read = _place_in(session, community, actor, text, told[0], running)
     place = beside(session, community, read, found.kind, text)
-    where = _where(session, community, actor, place, text, now, running, told)
+    outside = playbook(found.kind).is_outside(text) or (found.kind in OUTDOORS and is_outdoors(text))
+    where = _where(session, community, actor, place, text, now, running, told, outside=outside)
     known = _known(session, community, actor, found, place, where[0], running, text, now)
     if known is not None:
         _join(session, known, conversation, actor, found, place, text, source_key, now)
@@ -309,11 +328,16 @@ def _place_in(session: Session, community: int, actor: Actor, text: str, told: s
 
 def beside(session: Session, community: int, place: Address, kind: str, text: str) -> Address:
     """「楼上在冒烟 我住2栋1单元1203」: the flat told is that of the teller, and is shown as what the danger is next to."""
-    where = next_door(text) if kind in NEXT_DOOR else ""
+    where = _next_to(kind, text)
     if not where or place.public or place.action not in ("ok", "echo", "confirm"):
         return place
     home = affected(session, community, place)
     return replace(home, display=say("reply.emergency_beside", place=home.display, where=where), source_key="")
+
+
+def _next_to(kind: str, text: str) -> str:
+    """楼上, 隔壁: where a danger of this kind is, seen from the flat of who tells it; "" where it is that flat."""
+    return next_door(text) if kind in NEXT_DOOR else ""
 
 
 def is_rescue(running: Ticket, found: Emergency, text: str) -> bool:
@@ -435,15 +459,25 @@ def _where(
     now: datetime,
     running: Ticket | None,
     told: tuple[str, str],
+    *,
+    outside: bool,
 ) -> tuple[str, str]:
     """Key and display of where the danger is; several candidates are kept, because all are searched."""
     if place.action == "none":
-        return _where_unsaid(session, community, actor, now, running, told)
+        found = _where_unsaid(session, community, actor, now, running, told)
+        # What is surely not at home is asked for, and not looked for there.
+        return ("", "") if outside and running is None and found[0] == home_key(session, actor.resident) else found
     if place.action in ("ok", "echo", "confirm"):
         return place.key, place.display
-    if place.options:
-        return place.key, say("place.candidates", places=say("list.or").join(label for label, _ in place.options))
-    return (place.key, place.display) if place.action == "ask" else ("", unchecked(place, text))
+    # 「5栋16楼」: the floor is where somebody looks, and no choice between its doors.
+    if place.options and (place.public or not place.display):
+        return _named(place), say("place.candidates", places=say("list.or").join(label for label, _ in place.options))
+    return (_named(place), place.display) if place.action == "ask" else ("", unchecked(place, text))
+
+
+def _named(place: Address) -> str:
+    """The key of a place that is still asked for; "" as long as it names nothing (「隔壁」 of nobody knows whom)."""
+    return "" if place.key == NOWHERE else place.key
 
 
 def _where_unsaid(
@@ -555,7 +589,7 @@ def where_question(ticket: Ticket) -> str:
     """The one question of its playbook; who sees somebody else in danger is asked where."""
     if danger(ticket) in NO_FORM and not is_formless(ticket):
         return say("reply.emergency_where_other")
-    return playbook(danger(ticket)).ask
+    return playbook(danger(ticket)).question(ticket.symptom)
 
 
 def advice_on(ticket: Ticket, text: str, *, asked: bool | None = None) -> str:
@@ -774,7 +808,10 @@ def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, te
         if place.action == "ask" and _vague(ticket) and place.spans and _told_by(ticket, actor):
             # 「8栋」, and 「12A」 in the next message: the pieces belong together.
             said = "".join(text[start:end] for start, end in place.spans)
-            ticket.place_key, ticket.place_text = place.key, place.display or ticket.place_text or said[:PLACE_WORDS]
+            ticket.place_key, ticket.place_text = (
+                _named(place),
+                place.display or ticket.place_text or said[:PLACE_WORDS],
+            )
     told = [*verbs.alarm_list(session, ticket.community_id, ticket.code, now)] if ticket.level == "U0" else []
     told += crew(session, ticket)
     for staff in each_once(told):

@@ -18,7 +18,7 @@ from tickets.notify import facts
 from tickets.people import Actor, home_key, is_accused, may_see
 from tickets.periods import words
 from tickets.texts import say
-from tickets.words import alike_among, named_among, things_in
+from tickets.words import alike_among, named_among, several_meant, things_in
 
 CHOICES = 6
 """So many are offered where it is not clear which is meant."""
@@ -208,7 +208,12 @@ def _key_fits(key: str, place: dict[str, str]) -> bool:
 
 def named(tickets: list[Ticket], text: str) -> list[Ticket]:
     """Those a text is `about`, else those that share most words with it: 「烧烤店的继续」. For who speaks of what is open."""
-    return about(tickets, text) or [tickets[index] for index in alike_among(text, [one.symptom for one in tickets])]
+    found = about(tickets, text)
+    if found and (len(found) == 1 or several_meant(text)):
+        return found
+    # Two lamps are told apart by what else was said of them: 「镜前灯我自己换了」.
+    pool = found or tickets
+    return [pool[index] for index in alike_among(text, [one.symptom for one in pool])] or found
 
 
 def followed(session: Session, actor: Actor) -> list[Ticket]:

@@ -20,6 +20,7 @@ from tickets.words import asks_on, leans
 TOLD = "told"
 LEANS_FOR = timedelta(minutes=10)
 UNSORTED = "Q99"
+MATTERS = ("TS", "BX", "JY")
 
 
 def record(
@@ -56,7 +57,7 @@ def note_told(
 
 
 def last_told(session: Session, resident: Resident | None, now: datetime) -> OpenQuestion | None:
-    """The written answer given in the last minutes, unless something without one was asked after it."""
+    """The written answer given in the last minutes, unless something without one was asked, or a matter told, after it."""
     asked = last_asked(session, resident, now)
     return asked if asked is not None and asked.data["entry"] else None
 
@@ -74,7 +75,28 @@ def leans_on_last(session: Session, resident: Resident | None, text: str, now: d
 
 
 def last_asked(session: Session, resident: Resident | None, now: datetime) -> OpenQuestion | None:
-    """What was asked in the last minutes, with or without a written answer."""
+    """What was asked in the last minutes, with or without a written answer, unless a complaint or a fault was told after it:
+    then a short question is about that (`matter_before`)."""
+    asked = last_noted(session, resident, now)
+    told = matter_before(session, resident, now) if asked is not None else None
+    return None if asked is not None and told is not None and told.created_at > asked.asked_at else asked
+
+
+def matter_before(session: Session, resident: Resident | None, now: datetime) -> Ticket | None:
+    """The complaint or fault this person has told in the last minutes, and that is not over."""
+    if resident is None:
+        return None
+    query = select(Ticket).where(
+        Ticket.reporter_id == resident.id,
+        Ticket.kind.in_(MATTERS),
+        Ticket.status.in_(OPEN),
+        Ticket.created_at >= now - LEANS_FOR,
+    )
+    return session.scalar(query.order_by(Ticket.id.desc()).limit(1))
+
+
+def last_noted(session: Session, resident: Resident | None, now: datetime) -> OpenQuestion | None:
+    """What was asked in the last minutes, whatever was told after it."""
     if resident is None:
         return None
     query = select(OpenQuestion).where(

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from nlu.address import Address, resolve
+from nlu.address import Address, in_the_open, only, resolve
 from nlu.register import Register
 from nlu.slots import mask_phone
 from storage.models import Community, Draft, Resident, Ticket
@@ -45,8 +45,10 @@ def read_place(
     draft: str | None = None,
     last: Ticket | None = None,
     at_home: bool = False,
+    about: str = "",
 ) -> Address:
-    """What `text` says about a place, or about homes only (`at_home`), with what is known about its sender (domain.md §4.1)."""
+    """What `text` says about a place, or about homes only (`at_home`), with what is known about its sender (domain.md §4.1).
+    `about`: the words of the fault that is there."""
     return resolve(
         text,
         register_of(session, community_id),
@@ -54,6 +56,7 @@ def read_place(
         draft=draft or None,
         last=last.place_key or None if last else None,
         at_home=at_home,
+        outdoors=in_the_open(about),
     )
 
 
@@ -63,6 +66,11 @@ def affected(session: Session, community_id: int, place: Address) -> Address:
         return place
     key = place.keys[0]
     return replace(place, key=key, display=place_display(session, community_id, key))
+
+
+def of_kind(session: Session, community_id: int, place: Address, *, public: bool) -> Address:
+    """Of a home and a shared place told together the shared one, or the home."""
+    return only(place, register_of(session, community_id), public=public)
 
 
 def is_exact(key: str) -> bool:

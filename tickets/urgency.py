@@ -8,7 +8,7 @@ from datetime import datetime
 from nlu.answers import read_answer
 from tickets.catalog import category
 from tickets.sla import raise_level
-from tickets.words import has_stopped, is_vulnerable, no_hurry, only_drips
+from tickets.words import apart_from_lamps, has_stopped, is_vulnerable, no_hurry, only_drips
 
 # Facts of an answer that raise a class by one, with the category families they say anything about ("" = all).
 RAISING = {
@@ -55,7 +55,7 @@ def is_danger(code: str) -> bool:
 
 def facts_in(text: str, now: datetime) -> dict[str, bool]:
     """What a message says that changes the class of its fault: overflowing, cannot_shut, vulnerable, no_hurry … (§3.5)."""
-    answer = read_answer("detail", text, now)
+    answer = read_answer("detail", apart_from_lamps(text), now)
     found = dict(answer.flags) if answer else {}
     if is_vulnerable(text):
         found["vulnerable"] = True

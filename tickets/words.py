@@ -10,10 +10,10 @@ from itertools import pairwise
 import yaml
 
 from nlu.normalize import normalize
-from nlu.slots import find_phone
+from nlu.slots import find_phone, read_number
 from nlu.words import find_concepts, pattern
 from tickets.catalog import causes
-from tickets.texts import DATA
+from tickets.texts import DATA, say
 
 _EDGES = " \t\r\n，。！？；、,.!?;:："
 _CLAUSE_ENDS = r"[\s，。！？；,.!?;]+"
@@ -150,6 +150,11 @@ def is_beside(text: str) -> bool:
     return _has("danger_beside", text)
 
 
+def is_outdoors(text: str) -> bool:
+    """「有人掉湖里了」「听到有人喊救命」: in sight or hearing of who tells it, and surely not in their own home."""
+    return _has("outdoors", text) and not _has("own_home_too", text)
+
+
 def next_door(text: str) -> str:
     """楼上, 隔壁 …: where the danger is, seen from the flat that is told; "" where it is that flat."""
     found = _patterns()["next_door"].search(normalize(text).text)
@@ -159,6 +164,11 @@ def next_door(text: str) -> str:
 def says_smoke(text: str) -> bool:
     """Smoke or flames, and not only a pan on the stove."""
     return _has("smoke_or_flame", text)
+
+
+def says_not_yet(text: str) -> bool:
+    """「没有」「还没」 and nothing else."""
+    return _whole("not_yet", text)
 
 
 def speaks_of_other(text: str) -> bool:
@@ -267,6 +277,50 @@ def doubts_person(text: str) -> bool:
 def hides_name(text: str) -> bool:
     """匿名, 别说是我: nobody shall know who complained (domain.md §9.3)."""
     return _has("hides_name", text)
+
+
+def asks_if_named(text: str) -> bool:
+    """「会不会说是我报的」: whether others hear who complained or reported."""
+    return _has("asks_if_named", text)
+
+
+def threatens(text: str) -> bool:
+    """「再不管我打12345」: to go to somebody outside."""
+    return _has("grave_threat", text)
+
+
+LEAST_POINT = 3
+
+
+def points_in(text: str) -> list[str]:
+    """The points of a letter that numbers them (「1. … 2. … 3. …」), without their numbers; none if it does not count from one."""
+    marks: list[re.Match[str]] = []
+    for mark in _patterns()["point_mark"].finditer(text):
+        if read_number(mark["digit"] or mark["word"]) == len(marks) + 1:
+            marks.append(mark)
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    points = [text[mark.end() : end].strip(_EDGES) for mark, end in zip(marks, ends, strict=True)] if marks else []
+    return points if len(points) > 1 and all(len(one) >= LEAST_POINT for one in points) else []
+
+
+def asks_cost(text: str) -> bool:
+    """「上门要钱吗」, 「换一个多少钱」 of somebody who has something to be repaired; 「物业费多少钱」 is about other money."""
+    return len(text) <= SHORT_QUESTION and _has("asks_cost", text) and not _has("costs_otherwise", text)
+
+
+def is_courtesy(text: str) -> bool:
+    """「麻烦喽」, 「辛苦师傅跑一趟」, and nothing else."""
+    return _whole("courtesy", text)
+
+
+def asks_how_long(text: str) -> bool:
+    """「多久」, 「要几天才有结果」, and nothing else: of what was told before."""
+    return _whole("asks_how_long", text)
+
+
+def asks_who_has_it(text: str) -> bool:
+    """「找谁」, 「谁负责」, and nothing else: of what was told before."""
+    return _whole("asks_who_has_it", text)
 
 
 def has_wish(clause: str) -> bool:
@@ -441,6 +495,7 @@ def leans(text: str) -> bool:
 
 
 MOST_ASKED_ON = 20
+SHORT_QUESTION = 14
 
 
 def asks_on(text: str) -> bool:
@@ -536,6 +591,11 @@ def all_meant(text: str) -> bool:
 def all_at_once(text: str) -> bool:
     """「两个一起弄」: what is said is for every open job."""
     return _has("all_at_once", text)
+
+
+def several_meant(text: str) -> bool:
+    """「厨房灯和镜前灯都不用了」: of more than one."""
+    return _has("several_meant", text)
 
 
 def all_of_them(text: str) -> bool:
@@ -759,3 +819,31 @@ def right_confirmed(text: str) -> bool | None:
     if _patterns()["right_no"].search(spoken):
         return False
     return True if _patterns()["right_yes"].search(spoken) else None
+
+
+def same_water(first: str, second: str) -> bool:
+    """Whether two clauses of one message tell of the same water: 「洗衣机管子冒水」 and 「地漏咕噜咕噜」, 「水龙头滴水」 and 「水池积水」."""
+    rooms = spots_in(first) | spots_in(second)
+    if _has("water_apart", second) or (spots_in(first) and spots_in(second) and len(rooms) > 1):
+        return False
+    both_ways = _has("water_drains", first) and _has("water_comes_up", second)
+    return both_ways or (_has("water_runs", first) and _has("water_stands", second))
+
+
+def listed_faults(text: str) -> list[tuple[str, str]]:
+    """Each of several things that a text lists with 、 as broken (「水龙头滴水、灯闪」), with the category of such a thing; none where
+    a piece names no such thing, or two the same."""
+    pieces = [piece.strip() for piece in text.split(say("list.comma")) if piece.strip()]
+    codes = [next((code for code in _LISTED_CODES if _has(f"listed_{code}", piece)), "") for piece in pieces]
+    short = all(len(piece) <= MOST_IN_LIST for piece in pieces[1:])
+    told = len(pieces) > 1 and short and all(codes) and len(set(codes)) == len(codes)
+    return list(zip(pieces, codes, strict=True)) if told else []
+
+
+MOST_IN_LIST = 8
+_LISTED_CODES = ("E04", "W02", "W04", "W12", "D03", "D04", "A02")
+
+
+def apart_from_lamps(text: str) -> str:
+    """A text without the words that announce another fault of lamps or sockets: 「马桶堵了 还有灯不亮」 has no water near a lamp."""
+    return _patterns()["adds_lamp"].sub(" ", text)

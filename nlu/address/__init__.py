@@ -9,7 +9,7 @@ ticket fill or correct (settling.py); word the outcome (rendering.py).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -17,11 +17,24 @@ from nlu.address.grammar import lexicon_of
 from nlu.address.keys import parse_key
 from nlu.address.model import MAX_PLACES, NONE, NOT_ADDRESS, PUBLIC, Address, Context, Levels, Parts
 from nlu.address.reading import read_places
-from nlu.address.rendering import combine
+from nlu.address.rendering import combine, display_key
 from nlu.address.settling import answer_denied, answer_place, states_home, stating
 from nlu.register import NO_LEVEL, UNKNOWN, Register, wording
 
-__all__ = ["NONE", "NOT_ADDRESS", "Address", "Levels", "lent", "levels_of", "resolve", "stated", "within"]
+__all__ = [
+    "NONE",
+    "NOT_ADDRESS",
+    "Address",
+    "Levels",
+    "in_the_open",
+    "lent",
+    "levels_of",
+    "of_other_home",
+    "only",
+    "resolve",
+    "stated",
+    "within",
+]
 
 
 def resolve(
@@ -32,25 +45,69 @@ def resolve(
     draft: str | None = None,
     last: str | None = None,
     at_home: bool = False,
+    outdoors: bool = False,
 ) -> Address:
     """The place a message names, completed from the sender's flat, the open draft or the last ticket. `at_home`: only the homes
-    in it, for what cannot be broken in a shared place (「对讲机没声音 另外单元门关不严 4栋1单元602」)."""
+    in it, for what cannot be broken in a shared place (「对讲机没声音 另外单元门关不严 4栋1单元602」). `outdoors`: what is told of
+    stands in the open, so that 7栋东边 is no flat."""
     lexicon = lexicon_of(register)
     open_parts = tuple(parse_key(draft, register)) if draft else ()
-    reading = read_places(text, lexicon, open_parts)
+    other = of_other_home(text)
+    text = lexicon.other_home.sub(lambda found: " " * len(found[0]), text)
+    reading = read_places(text, lexicon, open_parts, outdoors=outdoors)
     if at_home:
         reading = replace(reading, parts=_homes(reading.parts))
     if not reading.parts and not reading.denied:
         return NONE
-    home = register.places.get(bound or "")
+    home = None if other else register.places.get(bound or "")
     context = Context(register, home, open_parts, last or "", reading.corrects)
     if not reading.parts:
         return answer_denied(reading.denied, context)
-    answers = [answer_place(parts, context) for parts in reading.parts[:MAX_PLACES]]
-    answers = [answer for answer in answers if answer.action != "none"]
+    answers = _together(reading.parts[:MAX_PLACES], context)
     if not answers:
         return NONE
     return replace(combine(answers, register), spans=reading.spans, name=reading.name, phone=reading.phone)
+
+
+def _together(parts: Sequence[Parts], context: Context) -> list[Address]:
+    """The places of one message; what is shared and names no building is in that of the one home told with it: 「楼道堆满杂物
+    我家3栋2单元1203」."""
+    answers = [(one, answer_place(one, context)) for one in parts]
+    homes = [answer.key for _, answer in answers if answer.action in ("ok", "echo", "confirm") and not answer.public]
+    near = lent(homes)
+    if near and not context.draft:
+        context = replace(context, draft=tuple(parse_key(near, context.register)))
+        answers = [(one, answer_place(one, context) if _nowhere(answer) else answer) for one, answer in answers]
+    return [answer for _, answer in answers if answer.action != "none"]
+
+
+def _nowhere(answer: Address) -> bool:
+    return answer.public and answer.action == "ask" and answer.missing == "building"
+
+
+def only(place: Address, register: Register, *, public: bool) -> Address:
+    """Of a home and a shared place told together the one of them, where there is one: 「电梯坏了 我家3栋2单元1203」."""
+    keys = [key for key in place.keys if key.startswith(PUBLIC) == public]
+    if (
+        " + " not in place.key
+        or place.action not in ("ok", "echo", "confirm")
+        or len(keys) != 1
+        or len(place.keys) != 2
+    ):
+        return place
+    area = keys[0].split("/")[-1] if public else ""
+    shown = display_key(keys[0], register)
+    return replace(place, key=keys[0], keys=(keys[0],), display=shown, public=public, area=area)
+
+
+def of_other_home(text: str) -> bool:
+    """Whether words tell of the home of somebody else than who writes: 我妈家."""
+    return lexicon_of(_unregistered()).other_home.search(text) is not None
+
+
+def in_the_open(text: str) -> bool:
+    """Whether words tell of what stands outside a building: a tree, a bench, the lawn."""
+    return lexicon_of(_unregistered()).in_the_open.search(text) is not None
 
 
 def _homes(parts: Iterable[Parts]) -> tuple[Parts, ...]:

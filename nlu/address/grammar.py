@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -57,6 +57,8 @@ class Lexicon:
         self.room_texts = {p.room for p in register.places.values() if p.kind == "flat"}
         self.area = self._area_pattern()
         self.pattern = re.compile("|".join(f"(?P<{kind}>{regex})" for kind, regex in self._grammar()))
+        self.in_the_open = re.compile(self.relative["in_the_open"])
+        self.other_home = re.compile(self.relative["other_home"])
         self.struck = re.compile(self._struck())
         self.wrong = re.compile(either(folded_words(self.correction["wrong"])))
         self.politeness = re.compile(f"[{re.escape(self.noise['politeness'])}\x00\x01]*")
@@ -67,6 +69,12 @@ class Lexicon:
         self.readers: dict[str, Callable[[re.Match[str]], list[Token]]] = {
             name.removeprefix("_read_"): getattr(self, name) for name in dir(self) if name.startswith("_read_")
         }
+
+    @property
+    def garage(self) -> str:
+        """What the garage of the estate is called."""
+        named = (phase.name for phase in self.register.phases if phase.kind == "space")
+        return next(named, str(self.marks["garage"][0]))
 
     def _phase_names(self) -> dict[str, str]:
         flats = [phase for phase in self.register.phases if phase.kind == "flat"]
@@ -108,6 +116,7 @@ class Lexicon:
         yield from self._other_kinds()
         yield from self._chains()
         yield from self._levels()
+        yield "outside", self._outside(relative)
         for name in ("own_unit", "own_building", "own_floor", "self", "above", "below", "opposite", "beside"):
             # 我楼上 is above, and not 我楼
             yield name, f"(?:{relative[name]})" + ("(?![上下道梯])" if name == "own_building" else "")
@@ -118,6 +127,12 @@ class Lexicon:
         yield "side", relative["side"]
         yield "there", relative["there"]
         yield "more", relative["more"]
+
+    def _outside(self, relative: Mapping[str, str]) -> str:
+        """The ground at a side of a building; an area named behind it says more (8栋后面的草坪)."""
+        no_home, named = self.relative["not_outside"], self.area
+        sides = rf"(?P<os>{relative['outside']})|(?P<ot>{relative['toward']})"
+        return rf"的?(?:{sides})(?!{no_home})(?!(?:的|那|个|这|边)*(?:{named}))"
 
     def _skipped(self) -> str:
         names = either(folded_words((self.register.community, *self.register.aliases)))
@@ -144,9 +159,10 @@ class Lexicon:
         """A garage level; "-2" needs its 层, a bare "B2" is left to where it stands."""
         down, floor = either(self.marks["underground"]), either(self.marks["floor"])
         letter = rf"(?:{down})?B(?P<{name}b>\d)(?! ?(?:{self._lettered()}))(?:{floor})?"
-        words = rf"(?:{down})(?P<{name}w>\d)(?:{floor})?"
+        # 「地库3栋那边」 is near a building, and no level
+        words = rf"(?:{down})(?P<{name}w>\d)(?! ?(?:{either(self.marks['building'])}))(?:{floor})?"
         minus = rf"(?<![\dA-Z])-(?P<{name}m>\d)(?:{floor})"
-        return rf"(?<![A-Z0-9])(?:{letter}|{words}|{minus})" + ("" if bare else r"(?!\d)")
+        return rf"(?<![A-Z0-9])(?:{letter}|{words}|{minus})" + ("" if bare else r"(?:(?<=[^\dB])|(?!\d))")
 
     def _space(self) -> str:
         marks = self.marks
@@ -365,6 +381,11 @@ class Lexicon:
         flags = frozenset({"fuzzy"} if first in self.heard_areas else ())
         values = {"area": self.heard_areas[first] + match[0][len(first) :]} if flags else {}
         return [Token("area", match.start(), match.end(), values, flags, scope=self.scopes.get(first, "estate"))]
+
+    def _read_outside(self, match: re.Match[str]) -> list[Token]:
+        surely = match["os"] is not None
+        start = match.start("os" if surely else "ot")
+        return [Token("outside", start, match.end(), flags=frozenset({"surely"} if surely else ()))]
 
     def _read_attached(self, match: re.Match[str]) -> list[Token]:
         return [Token("attached", match.start(), match.end(), scope="ground")]

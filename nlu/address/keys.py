@@ -29,7 +29,9 @@ def _parts_of(levels: list[str], public: bool, register: Register) -> Parts:
     kind: Kind = known.kind if known else "flat"
     if public:
         low, _, high = home.partition("-")
-        scope = lexicon_of(register).scopes.get(fold(area).text, "estate" if not building else "unit")
+        lexicon = lexicon_of(register)
+        outside = not building or area in (*lexicon.relative["outside"], *lexicon.relative["toward"])
+        scope = lexicon.scopes.get(fold(area).text, "estate" if outside else "unit")
         between = building if "~" in building else ""
         return Parts(
             kind if not between else "flat",

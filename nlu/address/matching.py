@@ -43,6 +43,10 @@ def find_spots(parts: Parts, register: Register) -> Found:
     if not buildings:
         return Found((), no_building(parts, pool, register))
     sites = [(b, unit) for b in buildings for unit in _units(b, parts.unit)]
+    if not sites and _first_unit_of_none(parts, buildings):
+        found = find_spots(replace(parts, unit=""), register)
+        if found.spots:
+            return replace(found, by_existence=True)
     if not sites:
         bare = find_spots(replace(parts, unit=""), register) if not parts.area else Found(())
         guess = bare.spots[0].key if len(bare.spots) == 1 else ""
@@ -59,6 +63,15 @@ def _pool(parts: Parts, register: Register) -> list[Building]:
     pool = [b for b in of_kind if not parts.phase or b.phase == parts.phase]
     beside = parts.kind != "flat" and register.phase(parts.phase) is not None
     return pool or (of_kind if beside else [])
+
+
+def _first_unit_of_none(parts: Parts, buildings: Sequence[Building]) -> bool:
+    """「5栋1单元1104」 of a building without units: where more than the unit was told, it is the building that is meant."""
+    more = parts.room or parts.floor or parts.area
+    return bool(more) and parts.unit == FIRST_UNIT and not any(b.has_units for b in buildings)
+
+
+FIRST_UNIT = "1"
 
 
 def _units(building: Building, typed: str) -> tuple[str, ...]:

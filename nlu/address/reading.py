@@ -26,8 +26,8 @@ class _Reading:
     denied: tuple[Parts, ...] = ()
 
 
-def read_places(text: str, lexicon: Lexicon, draft: tuple[Parts, ...]) -> _Reading:
-    """The places of one message, whoever is named in it, and whether it corrects something."""
+def read_places(text: str, lexicon: Lexicon, draft: tuple[Parts, ...], *, outdoors: bool = False) -> _Reading:
+    """The places of one message, whoever is named in it, and whether it corrects something. `outdoors`: of what is told of."""
     text = typed(text)
     folded = fold(text)
     blanked, phone = noise().blank(folded.text)
@@ -35,7 +35,9 @@ def read_places(text: str, lexicon: Lexicon, draft: tuple[Parts, ...]) -> _Readi
     corrects = lexicon.corrects(struck)
     joined = _join_spaced(struck, lexicon)
     tokens = lexicon.tokens(joined, eager=corrects or bool(draft)) or _short_answer(joined, lexicon, draft)
-    parts, used = _Grouper(joined, folded, text, lexicon, draft).run(tokens)
+    grouper = _Grouper(joined, folded, text, lexicon, draft)
+    grouper.outdoors = outdoors or lexicon.in_the_open.search(joined) is not None
+    parts, used = grouper.run(tokens)
     denied = () if parts else _denied_parts(blanked, folded, text, lexicon)
     return _Reading(tuple(parts), _spans(folded, used), _name(text), phone, corrects, denied)
 
@@ -152,12 +154,14 @@ class _Grouper:
         self.waiting: list[Token] = []
         self.end = 0
         self.more = False
+        self.outdoors = False
 
     def run(self, tokens: list[Token]) -> tuple[list[Parts], list[Token]]:
         """The places, and the tokens that went into them."""
         for i, token in enumerate(tokens):
             if self._loose_building(token, tokens[i + 1] if i + 1 < len(tokens) else None):
                 token = replace(token, kind="building", values={"building": token.values["floor"]})
+            self._near_building(token, tokens[i + 1 : i + 3])
             handler = getattr(self, f"_on_{token.kind}", self._on_level)
             if handler(token):
                 self.used.append(token)
@@ -173,6 +177,9 @@ class _Grouper:
             self.now = replace(now, relation="")
         elif (now.relation == "own_floor" or now.floor_to) and not (now.area or now.private):
             self.now = replace(now, area=wording()["phrases"]["whole_floor"], scope="floor")
+        if self.now.kind == "flat" and self.now.floor.startswith("B") and not (self.now.area or self.now.private):
+            # 「6栋负二层」: a building has nothing down there but its part of the garage
+            self.now = replace(self.now, area=self.lexicon.garage, scope="garage")
         if self.now.between and not self.now.area:
             self.now = replace(self.now, area=wording()["phrases"]["between_area"])
         self.done.append(self.now)
@@ -191,14 +198,27 @@ class _Grouper:
             return not after.values["room"].startswith(token.values["floor"]) and not self.now.alts
         return after.kind in ("unit", "weak_unit")
 
+    def _near_building(self, token: Token, after: list[Token]) -> None:
+        """「地库B2 靠3栋」: the level of the garage is one below that building, unless a home in it is told."""
+        now = self.now
+        level_only = now.kind == "space" and now.building and not (now.unit or now.room)
+        if (
+            level_only
+            and token.kind == "building"
+            and self._near(token, 3)
+            and all(one.kind != "room" for one in after)
+        ):
+            self.now = replace(now, kind="flat", phase="", building="", floor=now.building)
+
     def _kind(self, token: Token) -> Kind:
         kinds: dict[str, Kind] = {"villa": "villa", "space": "space", "level": "space", "shop": "shop"}
         phase = self.lexicon.register.phase(token.values.get("phase", ""))
-        return kinds.get(token.kind) or (phase.kind if phase else self.now.kind)
+        told = "flat" if token.kind == "building" and self.now.kind == "space" else self.now.kind
+        return kinds.get(token.kind) or (phase.kind if phase else told)
 
     def _on_level(self, token: Token) -> bool:
         if token.kind == "level":
-            if self.now.kind == "flat" and self.now.building and "building" in token.values:
+            if self.now.kind == "flat" and self.now.building and not self.now.private and "building" in token.values:
                 token = replace(token, kind="floor", values={"floor": token.values["building"]}, flags=frozenset())
             elif "bare" in token.flags and not (self.in_garage or self.now.scope == "garage"):
                 return False
@@ -367,6 +387,17 @@ class _Grouper:
             self._close()
         self.now = self.now.flagged("reporter")
         return False
+
+    def _on_outside(self, token: Token) -> bool:
+        """「8栋东边那棵树」: no home, and no unit is missing; 8栋东边 alone may be a flat at that side."""
+        now = self.now
+        bare = now.building and not (now.floor or now.area or now.private or now.relation or now.alts)
+        told = self.outdoors or ("surely" in token.flags and not now.unit)
+        if not bare or not told or not self._near(token, 1):
+            return self._remark(token, "side")
+        start, end = self.folded.source(token.start, token.end)
+        self._share(replace(now, area=self.original[start:end], scope="estate"))
+        return True
 
     def _on_side(self, token: Token) -> bool:
         return self._remark(token, "side")

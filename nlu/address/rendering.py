@@ -167,7 +167,7 @@ def open_air_place(parts: Parts, register: Register) -> Address:
 def public_place(parts: Parts, found: Found, register: Register) -> Address:
     """The answer for a shared place of a building: the one, or the question which of them."""
     spots = found.spots
-    whole = parts.relation == "whole_building" or (parts.scope in ("whole", "estate") and not parts.unit)
+    whole = parts.relation == "whole_building" or (parts.scope in ("whole", "estate", "garage") and not parts.unit)
     buildings = dict.fromkeys(spot.building for spot in spots)
     named = bool(parts.building) or len(buildings) == 1
     if not named:

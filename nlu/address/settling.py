@@ -113,8 +113,12 @@ def _between(parts: Parts, context: Context) -> Address:
 
 def _with_draft(parts: Parts, context: Context) -> Address:
     """Complete an open draft, or correct a settled one; a full address stands for itself."""
-    readings = _readings(parts, context)
     draft = context.draft
+    if parts.relation == "self" and states_home(parts) and len(draft) == 1 and draft[0].area and draft[0].building:
+        # 「不是那边 是我家1004」: of the shared place only the building and its unit stay.
+        draft = (Parts(draft[0].kind, draft[0].phase, draft[0].building, draft[0].unit),)
+        context = replace(context, draft=draft, corrects=False)
+    readings = _readings(parts, context)
     if draft and draft[0].between:
         if parts.phase and parts.kind == "flat" and not (parts.building or parts.unit or parts.room or parts.area):
             return _between(replace(draft[0], phase=parts.phase), context)

@@ -60,7 +60,7 @@ def test_what_may_be_anywhere_is_asked_about(desk: Community) -> None:
 
 def test_a_building_is_enough_for_a_common_fault(desk: Community) -> None:
     fault = fault_of(desk, "V02", "5栋前面的树枝太密了")
-    assert (fault["place_text"], fault["settled"]) == ("一期5栋", True)
+    assert (fault["place_text"], fault["settled"]) == ("一期5栋·前面", True)
 
 
 def test_a_public_trouble_that_shows_at_home_is_asked_where_one_lives() -> None:

@@ -269,9 +269,17 @@ def test_an_answer_given_again_opens_no_second_inquiry(owner: Asker) -> None:
 
 def test_a_question_that_names_its_own_matter_stands_alone(owner: Asker) -> None:
     owner.ask("门禁卡丢了怎么补办")
-    for words in ("狗证怎么办", "物业几点上班", "那装修垃圾怎么扔"):
+    for words in ("狗证怎么办", "物业几点上班", "那装修垃圾怎么扔", "周日你们上班吗", "周末上班吗"):
         assert "来源：" in owner.ask(words)
     assert owner.tickets == []
+
+
+def test_when_the_desk_is_open_is_not_added_to_another_question(desk: Community, owner: Asker) -> None:
+    owner.ask("小区里能不能停直升机")
+    assert "办公时间" in owner.ask("周日你们上班吗")
+    [ticket] = owner.tickets
+    assert desk.history(ticket, "comment") == []
+    owner.ask("周末也能办吗")
 
 
 def test_asking_on_instead_of_choosing_goes_to_a_person_with_the_question(owner: Asker) -> None:
@@ -386,7 +394,11 @@ def test_what_asks_on_in_the_same_message_is_no_question_of_its_own(owner: Asker
 
 @pytest.mark.parametrize(
     ("fault", "then", "answered"),
-    [("家里有蟑螂 你们能来打药吗", "收费不", True), ("我家门铃不响了", "大概多少钱", False)],
+    [
+        ("家里有蟑螂 你们能来打药吗", "收费不", True),
+        ("我家门铃不响了", "大概多少钱", True),
+        ("我家门铃不响了", "要等几天", False),
+    ],
 )
 def test_what_is_asked_within_a_report_is_asked_about_it(owner: Asker, fault: str, then: str, answered: bool) -> None:
     told = Desk(owner.desk.session, owner.chat, owner.actor, NOW, "web:f", fault, {})

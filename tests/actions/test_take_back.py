@@ -102,7 +102,7 @@ def test_only_what_is_taken_back_goes(desk: Community, words: str, lamp: str, dr
 def test_what_is_not_registered_is_not_taken_back_for_what_is(desk: Community) -> None:
     lamp = desk.report("E04", symptom="客厅灯不亮")
     for words in ("马桶我自己通好了 就修灯吧", "吊扇那个先不用 灯修吧"):
-        assert hear(desk, words, "cancel", Cancel()) == [say("reply.nothing_to_cancel")]
+        assert hear(desk, words, "cancel", Cancel()) == [say("reply.nothing_changed")]
     assert lamp.status == "assigned"
 
 
@@ -243,3 +243,33 @@ def test_the_hours_of_a_noise_are_no_visit(desk: Community) -> None:
     ticket = desk.report("T09", kind="TS", symptom="楼上半夜拖椅子")
     hear(desk, "就1点多到3点", "inform", Inform())
     assert not ticket.wanted_label
+
+
+@pytest.mark.parametrize(
+    "words", ["算了不用看脚 把架子重新装好就行", "不用换新的 把它固定好就行了", "算了不追究了 重新装好就好"]
+)
+def test_who_still_wants_it_done_takes_nothing_back(desk: Community, words: str) -> None:
+    rack = desk.report("W12", symptom="花洒架掉下来砸我脚上了")
+    assert hear(desk, words, "cancel", Cancel()) == [say("reply.nothing_changed")]
+    assert rack.status == "assigned"
+
+
+def test_who_does_it_themselves_takes_it_back(desk: Community) -> None:
+    rack = desk.report("W12", symptom="花洒架掉下来了")
+    hear(desk, "不用来了 我自己装上了就行", "cancel", Cancel())
+    assert rack.status == "cancelled"
+
+
+def test_two_of_a_kind_are_told_apart_by_their_own_words(desk: Community) -> None:
+    kitchen = desk.report("E04", symptom="厨房灯一闪一闪的")
+    mirror = desk.report("E04", symptom="卫生间的镜前灯直接不亮了")
+    hear(desk, "镜前灯我自己换了 那个不用了", "cancel", Cancel())
+    assert (kitchen.status, mirror.status) == ("assigned", "cancelled")
+
+
+def test_two_lamps_named_together_are_both_meant(desk: Community) -> None:
+    kitchen = desk.report("E04", symptom="厨房灯一闪一闪的")
+    mirror = desk.report("E04", symptom="卫生间的镜前灯直接不亮了")
+    asked = "\n".join(hear(desk, "灯不用修了", "cancel", Cancel()))
+    assert "厨房灯" in asked and "镜前灯" in asked, "the names of both categories are the same"
+    assert (kitchen.status, mirror.status) == ("assigned", "assigned")

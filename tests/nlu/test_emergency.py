@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nlu.answers import read_answer
 from nlu.classifier import NO_DANGER, read_examples
 from nlu.data_check import DATA as DATA_DIR
 from nlu.emergency import (
@@ -45,6 +47,13 @@ def guard_rows() -> Iterator[Any]:
         for verdict, says in rows.items():
             for say in says:
                 yield pytest.param(say, verdict, id=f"{guard}: {say}")
+
+
+def every_question() -> Iterator[tuple[str, str]]:
+    """Key and text of every safety question."""
+    yield from ((f"common.{name}", text) for name, text in RAW_MESSAGES["common"].items())
+    for kind in RAW_MESSAGES["playbooks"]:
+        yield from ((f"{kind}.{name}", text) for name, text in playbook(kind).checks.items())
 
 
 def verdict_of(say: str) -> str:
@@ -408,6 +417,149 @@ def test_whoever_is_about_to_fight_is_asked_not_to(text: str, question: str) -> 
 def test_what_is_said_when_it_grows_keeps_to_the_bans_and_is_short(kind: str) -> None:
     book = playbook(kind)
     assert len(book.worse) <= 50 and not [word for word in book.must_not if word in book.worse]
+
+
+def fitting(kind: str) -> Iterator[tuple[str, ...]]:
+    """The lines of everybody whom the usual ones do not fit."""
+    for other in playbook(kind).instead:
+        yield tuple(line.text for line in other.lines)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_lines_of_others_are_as_short_and_keep_to_the_bans(kind: str) -> None:
+    for lines in fitting(kind):
+        assert 1 <= len(lines) <= 5
+        assert all(len(line) <= 50 for line in lines)
+        assert not [word for word in playbook(kind).must_not for line in lines if word in line]
+
+
+FAR = [
+    ("GAS", "我在上班 孩子一个人在家说闻到煤气味", "告诉家里的人"),
+    ("GAS", "我不在家 孩子打电话说家里有煤气味", "告诉家里的人"),
+    ("FIRE", "我在外地 老妈说家里冒烟", "告诉屋里的人"),
+    ("FIRE", "我在上班 家里没人 邻居说我家冒烟", "您马上打119"),
+    ("ELEC", "我妈在家说插座冒火花 我在外面", "告诉家里的人"),
+    ("MED", "我在外地 我爸电话里说胸口疼喘不上气", "您马上打120"),
+    ("SEC", "孩子打电话来说家里进贼了 我在单位", "您马上打110"),
+    ("LIFT", "孩子自己在家 说电梯困住了 我在上班", "告诉里面的人"),
+    ("TRAPPED", "我在单位 儿子说门打不开被锁屋里了", "您立刻打110"),
+]
+
+
+@pytest.mark.parametrize(("kind", "told", "part"), FAR)
+def test_who_is_far_away_is_told_what_to_tell_at_home(kind: str, told: str, part: str) -> None:
+    assert part in playbook(kind).advice(told)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("GAS", "我在家闻到煤气味"),
+        ("GAS", "我妈说闻到煤气味"),
+        ("FIRE", "我在外面看到3楼冒烟"),
+        ("FIRE", "我在上班 公司旁边那栋冒烟"),
+        ("FIRE", "我妈打电话说着火了 我在楼下"),
+        ("GAS", "我刚到家 孩子说闻到煤气味"),
+        ("TRAPPED", "我在门外 孩子反锁在家里了"),
+    ],
+)
+def test_who_is_there_is_told_what_to_do(kind: str, told: str) -> None:
+    assert playbook(kind).advice(told) == playbook(kind).advice()
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "捡到一个小孩 找不到大人",
+        "大厅有个小朋友在哭说找不到妈妈",
+        "有个小孩跟家里人走散了 在我这",
+        "门口有个走丢的老人 不知道家在哪",
+        "有个老奶奶迷路了在3栋门口坐着",
+        "看到一个小女孩自己在哭 没大人",
+        "谁家孩子在楼下哭 找不到大人",
+        "发现一个走失的小孩 在门岗这",
+    ],
+)
+def test_who_found_a_child_is_told_to_stay_with_it(told: str) -> None:
+    book = playbook("LOST")
+    assert "原地陪着" in book.advice(told) and "110" in book.advice(told)
+    assert "在几栋附近" in book.question(told) and book.is_outside(told)
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "我家孩子找不到了",
+        "孩子不见了 刚才还在楼下玩",
+        "我儿子找不到了 哭着找半天了",
+        "有没有人看到一个穿红衣服的小男孩 走丢了",
+        "我妈走丢了 有个红帽子",
+        "娃被一个女的带走了",
+        "帮我找孩子 走丢了",
+    ],
+)
+def test_who_misses_their_own_is_asked_how_they_look(told: str) -> None:
+    book = playbook("LOST")
+    assert book.advice(told) == book.advice() and book.question(told) == book.ask
+
+
+@pytest.mark.parametrize(
+    ("kind", "told", "part"),
+    [
+        ("FIRE", "电梯里冒烟", "最近的楼层"),
+        ("FIRE", "我在电梯里 有烟", "最近的楼层"),
+        ("ELEC", "电梯里一股糊味", "最近的楼层"),
+        ("LIFT", "电梯停了 里面有烟 出不来", "119"),
+        ("LIFT", "被困电梯里 闻到焦味", "捂住口鼻"),
+        ("FALL", "客厅吊灯要掉下来了", "那间屋"),
+        ("FALL", "家里吊顶塌了", "那间屋"),
+        ("TRAPPED", "小孩头卡栏杆里了", "不要硬拽"),
+        ("TRAPPED", "娃的手卡在门缝里拿不出来", "不要硬拽"),
+        ("MED", "轮椅翻了 老人压在下面", "抬开"),
+        ("MED", "小孩掉喷泉里", "不要贸然下水"),
+    ],
+)
+def test_the_advice_fits_what_was_told(kind: str, told: str, part: str) -> None:
+    assert part in playbook(kind).advice(told)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        ("FIRE", "楼道冒烟 电梯还能坐吗"),
+        ("FIRE", "电梯机房冒烟"),
+        ("FIRE", "着火了 我不敢坐电梯"),
+        ("ELEC", "插座有糊味"),
+        ("LIFT", "电梯卡住了出不来"),
+        ("LIFT", "电梯里有人抽烟 卡住了"),
+        ("FALL", "外墙砖掉下来砸车了"),
+        ("FALL", "楼上掉下来一个灯罩 砸到车"),
+        ("FALL", "外窗快掉了"),
+        ("TRAPPED", "孩子锁屋里了锅还烧着"),
+        ("TRAPPED", "卫生间门打不开人在里头"),
+    ],
+)
+def test_others_hear_the_usual_advice(kind: str, told: str) -> None:
+    assert playbook(kind).advice(told) == playbook(kind).advice()
+
+
+def test_who_asks_whether_it_is_so_is_asked_whatever_the_model_fears() -> None:
+    found = detect("听说8栋着火了真的假的", RULES, fear=lambda text: {"FIRE": 0.9})
+    assert found is not None and found.verdict == "check"
+    real = detect("听说8栋着火了 我这也闻到烟味", RULES, fear=lambda text: {"FIRE": 0.5})
+    assert real is not None and real.verdict == "alarm"
+
+
+OFFERS = {question: re.findall("“([^”]+)”", text) for question, text in every_question()}
+
+
+@pytest.mark.parametrize("question", sorted(set(OFFERS) - {"MED.welfare"}))
+def test_every_safety_question_offers_two_answers_that_are_understood(question: str) -> None:
+    yes, no = OFFERS[question]
+    now = datetime(2025, 6, 12, 9, 0)
+    confirmed, denied = read_answer("safety", yes, now), read_answer("safety", no, now)
+    assert confirmed is not None and confirmed.verdict != "no"
+    assert denied is not None and denied.verdict == "no"
 
 
 def test_a_known_place_is_not_asked() -> None:

@@ -8,6 +8,7 @@ import pytest
 from deskhelp import NOW, Desk, at, key_of
 
 from bot import commands
+from storage.models import Ticket
 from tickets import roster, verbs
 from tickets.errors import BadInput, NotAllowed
 from tickets.people import on_shift
@@ -15,9 +16,8 @@ from tickets.people import on_shift
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
 
-def leave(desk: Desk, start: datetime, end: datetime, *, by: str = "李工") -> list[str]:
-    jobs = roster.grant_leave(desk.session, desk.staff("王师傅"), start, end, "病假", desk.actor(by), NOW)
-    return [ticket.ticket_no for ticket in jobs]
+def leave(desk: Desk, start: datetime, end: datetime, *, by: str = "李工", now: datetime = NOW) -> roster.Handover:
+    return roster.grant_leave(desk.session, desk.staff("王师傅"), start, end, "病假", desk.actor(by), now)
 
 
 def test_on_leave_there_are_no_offers(desk: Desk) -> None:
@@ -27,11 +27,12 @@ def test_on_leave_there_are_no_offers(desk: Desk) -> None:
     assert desk.report("W02", by="李强", place_key="P1/4/1/302", now=at("09:00", 13)).handler == desk.staff("王师傅")
 
 
-def test_what_was_not_taken_goes_on_and_what_was_is_shown_to_the_leader(desk: Desk) -> None:
-    helper = desk.worker("钱师傅", ["plumber"])
+def test_what_was_not_taken_goes_on_when_the_leave_begins(desk: Desk) -> None:
     taken = desk.accepted("W02")
+    verbs.arrive(desk.session, taken, desk.handler(taken), NOW)
     offered = desk.report("W04", by="李强", place_key="P1/4/1/302")
-    assert leave(desk, at("09:05"), at("00:00", 13)) == [taken.ticket_no]
+    helper = desk.worker("钱师傅", ["plumber"])
+    assert leave(desk, at("09:05"), at("00:00", 13)) == roster.Handover(kept=(taken,))
     desk.sweep(at("09:01"))
     assert offered.handler == desk.staff("王师傅")
     desk.sweep(at("09:05"))
@@ -84,3 +85,55 @@ def test_a_transfer_is_still_possible(desk: Desk) -> None:
     leave(desk, at("10:00"), at("00:00", 13))
     verbs.assign(desk.session, taken, helper, desk.actor("李工"), at("09:10"))
     assert taken.handler == helper
+
+
+def fixed(desk: Desk, start: datetime, end: datetime) -> Ticket:
+    """A job of 王师傅 with an appointment."""
+    ticket = desk.accepted("W02")
+    verbs.propose_appointment(desk.session, ticket, desk.handler(ticket), start, end, NOW)
+    desk.seen()
+    return ticket
+
+
+def test_what_falls_into_the_leave_goes_to_a_colleague_at_the_agreed_time(desk: Desk) -> None:
+    ticket = fixed(desk, at("10:00", 13), at("11:00", 13))
+    helper = desk.worker("钱师傅", ["plumber"])
+    found = leave(desk, at("00:00", 13), at("00:00", 14))
+    assert found == roster.Handover(moved=(ticket,))
+    assert (ticket.handler, ticket.status, ticket.appointment_start_at) == (helper, "assigned", at("10:00", 13))
+    assert "王师傅请假" in desk.history(ticket, "reassign")[0].note
+    # The resident hears nothing: nothing has moved for her.
+    assert desk.told() == {"钱师傅": ["card"], "王师傅": [""]}
+    assert ticket.tail in desk.fresh("王师傅")[0].text
+
+
+def test_what_is_due_before_or_after_stays(desk: Desk) -> None:
+    ticket = fixed(desk, at("10:00", 16), at("11:00", 16))
+    desk.worker("钱师傅", ["plumber"])
+    assert leave(desk, at("00:00", 13), at("00:00", 14)) == roster.Handover(kept=(ticket,))
+    assert ticket.handler == desk.staff("王师傅")
+
+
+def test_work_begun_stays_and_what_nobody_else_can_take_is_named(desk: Desk) -> None:
+    ticket = fixed(desk, at("10:00", 13), at("11:00", 13))
+    assert leave(desk, at("00:00", 13), at("00:00", 14)) == roster.Handover(kept=(ticket,), nobody=(ticket,))
+    assert ticket.handler == desk.staff("王师傅")
+
+
+def test_nobody_is_offered_an_appointment_of_his_leave(desk: Desk) -> None:
+    leave(desk, at("00:00", 13), at("00:00", 14))
+    helper = desk.worker("钱师傅", ["plumber"])
+    fields = {"by": "李强", "place_key": "P1/4/1/302"}
+    wanted = {"wanted_label": "明天上午", "wanted_start_at": at("08:30", 13), "wanted_end_at": at("12:00", 13)}
+    assert desk.report("W02", **fields, **wanted).handler == helper
+
+
+def test_the_leader_reads_which_job_went_to_whom(desk: Desk) -> None:
+    ticket = fixed(desk, at("10:00", 13), at("11:00", 13))
+    desk.worker("钱师傅", ["plumber"])
+    command = commands.parse("王师傅请假 明天", "supervisor")
+    assert command is not None
+    context = commands.Context(desk.session, desk.chat("李工"), desk.actor("李工"), desk.staff("李工"), NOW, "k")
+    text = commands.RUNNERS[command.name](context, command).text
+    assert "已转派1单" in text
+    assert f"{ticket.tail} " in text and "→ 钱师傅" in text

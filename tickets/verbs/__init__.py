@@ -88,6 +88,7 @@ from tickets.verbs.reporting import (
     remind_draft,
     urge,
 )
+from tickets.verbs.returning import goes_on, home_again, waits_for_resident
 from tickets.verbs.steps import comment, escalate, load, move, open_question, record, require_reporter
 from tickets.verbs.visiting import (
     agree_appointment,
@@ -157,12 +158,14 @@ __all__ = [
     "fix_visit",
     "forward_praise",
     "give_cause",
+    "goes_on",
     "grab",
     "hand_on",
     "hand_over",
     "have_rung",
     "hide_name",
     "hold",
+    "home_again",
     "home_differs",
     "is_incident",
     "join",
@@ -212,6 +215,7 @@ __all__ = [
     "unit_named",
     "urge",
     "use_part",
+    "waits_for_resident",
     "wake",
     "wish",
 ]

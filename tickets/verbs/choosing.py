@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from storage.models import Assignment, Community, Staff, Ticket
 from tickets import dispatch, finding
 from tickets.catalog import category, dispatch_rules
-from tickets.people import next_duty, on_shift
+from tickets.people import next_duty, on_leave, on_shift
 
 URGENT = ("U0", "U1")
 
@@ -49,6 +49,8 @@ def _staff(session: Session, ticket: Ticket) -> list[Staff]:
 
 def _staff_rows(session: Session, ticket: Ticket, now: datetime) -> list[dispatch.Candidate]:
     open_jobs = finding.loads(session, ticket.community_id)
+    # Nobody is sent to an appointment that falls into his leave.
+    expected = ticket.appointment_start_at or ticket.wanted_start_at or now
     last: dict[int, datetime] = {}
     if mode_of(session, ticket) == dispatch.ROTATION:
         last.update((staff_id, at) for staff_id, at in session.execute(_last_offers(ticket)))
@@ -58,7 +60,7 @@ def _staff_rows(session: Session, ticket: Ticket, now: datetime) -> list[dispatc
             one.name,
             tuple(one.trades),
             tuple(one.licences),
-            on_shift(one, now),
+            on_shift(one, now) and not on_leave(one, expected),
             tuple(one.areas),
             one.cap,
             open_jobs.get(one.id, 0),

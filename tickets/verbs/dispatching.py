@@ -192,8 +192,18 @@ def staff_extra(ticket: Ticket) -> str:
     return str((ticket.detail or {}).get("staff_extra", ""))
 
 
-def assign(session: Session, ticket: Ticket, staff: Staff, actor: Actor, now: datetime, *, reason: str = "") -> None:
-    """A leader names the worker. Another trade or someone off duty needs a reason, which is kept (domain.md S18)."""
+def assign(
+    session: Session,
+    ticket: Ticket,
+    staff: Staff,
+    actor: Actor,
+    now: datetime,
+    *,
+    reason: str = "",
+    old_told: bool = True,
+) -> None:
+    """A leader names the worker. Another trade or someone off duty needs a reason, which is kept (domain.md S18). `old_told`: whoever
+    had it hears that he need not go."""
     if is_accused(ticket, staff):
         raise Accused(name=staff.name)
     if ticket.kind not in ("BX", "YH") and ticket.handler_id:
@@ -201,21 +211,26 @@ def assign(session: Session, ticket: Ticket, staff: Staff, actor: Actor, now: da
         return
     if staff.role not in ("worker", "desk", "supervisor"):
         raise BadInput(name=staff.name)
-    needed = category(ticket.code).trades
-    fits = not needed or dispatch.fits_trade(staff.trades, staff.licences, needed)
-    if "electrician" in needed[:1] and "electrician" not in staff.licences:
-        raise WrongTrade(name=staff.name, no=ticket.tail)
-    if not reason and not (fits and on_shift(staff, now)):
-        raise ReasonNeeded(name=staff.name, reasons=say("assign.reason_example", tail=ticket.tail, name=staff.name))
+    _must_fit(ticket, staff, reason, now)
     action = "assign" if ticket.status in ("new", "survey") else "reassign"
     old = ticket.handler if action == "reassign" else None
     lifecycle.next_status(ticket.status, action, relations(session, ticket, actor))
     end_assignments(session, ticket, "withdrawn", now)
     end_pause(session, ticket, now)
     offer(session, ticket, staff, actor, action, now, why=["by_hand"], note=reason or staff.name)
-    if old and old.id != staff.id:
+    if old and old.id != staff.id and old_told:
         event = record(session, ticket, actor, "withdrawn", now, note=old.name)
         notify.tell_staff(session, old, ticket, event, "push.withdrawn", now)
+
+
+def _must_fit(ticket: Ticket, staff: Staff, reason: str, now: datetime) -> None:
+    """Raises WrongTrade where the law asks for a licence, ReasonNeeded for another trade or somebody off duty."""
+    needed = category(ticket.code).trades
+    fits = not needed or dispatch.fits_trade(staff.trades, staff.licences, needed)
+    if "electrician" in needed[:1] and "electrician" not in staff.licences:
+        raise WrongTrade(name=staff.name, no=ticket.tail)
+    if not reason and not (fits and on_shift(staff, now)):
+        raise ReasonNeeded(name=staff.name, reasons=say("assign.reason_example", tail=ticket.tail, name=staff.name))
 
 
 def accept(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:

@@ -13,6 +13,7 @@ from tickets.errors import BadInput, WrongStatus
 from tickets.people import Actor, leaders, lives_at
 from tickets.texts import say, span
 from tickets.verbs.dispatching import accept
+from tickets.verbs.returning import goes_on, waits_for_resident
 from tickets.verbs.steps import (
     record,
     require_handler,
@@ -84,8 +85,7 @@ def change_appointment(
     old = notify.window_text(ticket, now)
     first = not ticket.appointment_start_at and not ticket.wanted_label
     if start and end:
-        _set_appointment(ticket, start, end)
-        ticket.wanted_label, ticket.wanted_start_at, ticket.wanted_end_at = label, start, end
+        _set_wished(session, ticket, start, end, label, now)
     else:
         ticket.wanted_label = label
     event = record(
@@ -98,6 +98,14 @@ def change_appointment(
     tell_housemate(session, ticket, actor, event, key, now)
     if ticket.accepted_at:
         tell_household(session, ticket, now)
+
+
+def _set_wished(session: Session, ticket: Ticket, start: datetime, end: datetime, label: str, now: datetime) -> None:
+    """The resident's own window. Who names a time will be at home: nothing waits for them any more."""
+    if waits_for_resident(ticket):
+        goes_on(session, ticket, label, now)
+    _set_appointment(ticket, start, end)
+    ticket.wanted_label, ticket.wanted_start_at, ticket.wanted_end_at = label, start, end
 
 
 def set_out(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
