@@ -812,6 +812,8 @@ def _handed_over(context: Context, found: roster.Handover) -> list[str]:
         facts_of = [{**facts(one, context.now), "name": one.handler.name if one.handler else ""} for one in found.moved]
         lines += [say("staff.leave_moved", count=len(facts_of))]
         lines += [say("staff.leave_moved_line", **one) for one in facts_of]
+    if offered := [one for one in found.offered if not is_accused(one, context.staff)]:
+        lines += [say("staff.leave_offered", numbers=say("list.comma").join(one.tail for one in offered))]
     kept = [one for one in found.kept if not is_accused(one, context.staff)]
     if kept:
         lines += [say("staff.leave_jobs", count=len(kept)), desk_lists.lines(kept, context.now)]

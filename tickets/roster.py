@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import select
@@ -35,6 +35,8 @@ class Handover:
     moved: tuple[Ticket, ...] = ()
     kept: tuple[Ticket, ...] = ()
     nobody: tuple[Ticket, ...] = ()
+    offered: tuple[Ticket, ...] = ()
+    """Not taken yet: they go on by themselves when the leave begins (tickets/clocks.py)."""
 
 
 def grant_leave(
@@ -56,7 +58,9 @@ def grant_leave(
     for ticket in jobs:
         # Their clocks have to find out that the duty ends earlier.
         ticket.look_at = now
-    found = _hand_over(session, [one for one in jobs if not _clocks_see_to(one, start)], staff, leave, actor, now)
+    offered = tuple(one for one in jobs if _clocks_see_to(one, start))
+    taken = [one for one in jobs if one not in offered]
+    found = replace(_hand_over(session, taken, staff, leave, actor, now), offered=offered)
     text = say("push.leave_noted", start=clock(start, now), end=clock(end, now))
     notify.push(
         session, staff, "\n".join([text, *told_of(found)]), now=now,

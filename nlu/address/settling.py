@@ -178,12 +178,20 @@ def _correct(readings: list[list[Parts]], old: Parts, context: Context) -> Addre
     if spots and (spots[0].key or old.area):
         return _settle([_merge(old, new)], context)
     if new.area:
-        return alone
+        return _in_same_building(new, old, alone, context)
     rebuilt = _overlay(old, new, context.register)
     answer = _settle([rebuilt], replace(context, home=None, corrects=False))
     sure = context.corrects and not (new.building or (new.floor and not new.room))
     action: Action = answer.action if answer.action not in ("ok", "echo") else "echo" if sure else "confirm"
     return replace(answer, action=action, corrected=answer.action not in ("invalid", "none"))
+
+
+def _in_same_building(new: Parts, old: Parts, alone: Address, context: Context) -> Address:
+    """「走廊的鞋柜是904的」 of somebody in 6栋1单元903: what names a room but no building is in that of the place told before."""
+    if alone.action != "ask" or new.building or new.phase or not (old.building and (new.room or new.door)):
+        return alone
+    near = _settle([replace(new, phase=old.phase, building=old.building, unit=new.unit or old.unit)], context)
+    return replace(near, action="echo") if near.action in ("ok", "echo") else alone
 
 
 def _overlay(old: Parts, new: Parts, register: Register) -> Parts:

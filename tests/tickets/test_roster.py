@@ -12,6 +12,7 @@ from storage.models import Ticket
 from tickets import roster, verbs
 from tickets.errors import BadInput, NotAllowed
 from tickets.people import on_shift
+from tickets.texts import say
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 
@@ -32,7 +33,7 @@ def test_what_was_not_taken_goes_on_when_the_leave_begins(desk: Desk) -> None:
     verbs.arrive(desk.session, taken, desk.handler(taken), NOW)
     offered = desk.report("W04", by="李强", place_key="P1/4/1/302")
     helper = desk.worker("钱师傅", ["plumber"])
-    assert leave(desk, at("09:05"), at("00:00", 13)) == roster.Handover(kept=(taken,))
+    assert leave(desk, at("09:05"), at("00:00", 13)) == roster.Handover(kept=(taken,), offered=(offered,))
     desk.sweep(at("09:01"))
     assert offered.handler == desk.staff("王师傅")
     desk.sweep(at("09:05"))
@@ -137,3 +138,11 @@ def test_the_leader_reads_which_job_went_to_whom(desk: Desk) -> None:
     text = commands.RUNNERS[command.name](context, command).text
     assert "已转派1单" in text
     assert f"{ticket.tail} " in text and "→ 钱师傅" in text
+
+
+def test_the_leader_reads_what_goes_on_by_itself(desk: Desk) -> None:
+    offered = desk.report("W02")
+    command = commands.parse("王师傅请假 今天", "supervisor")
+    assert command is not None
+    context = commands.Context(desk.session, desk.chat("李工"), desk.actor("李工"), desk.staff("李工"), NOW, "k")
+    assert say("staff.leave_offered", numbers=offered.tail) in commands.RUNNERS[command.name](context, command).text
