@@ -28,6 +28,7 @@ from tickets.words import (
     corrects,
     form_asked_for,
     hesitates,
+    is_courtesy,
     keeps_job,
     no_cancel,
     not_wanted,
@@ -347,15 +348,16 @@ def _retimed(desk: Desk) -> bool:
 
 
 def time_for_latest(desk: Desk) -> bool:
-    """Nothing but a time: when the visit for the newest matter shall be; whether the message held one."""
-    ticket = _correctable(desk)
-    if ticket is None or ticket.kind != "BX" or desk.actor.resident is None:
+    """Nothing but a time: when the visit for the newest matter shall be, in a home before what all share (for that nobody has to be
+    there); whether the message held one."""
+    newest = _correctable(desk)
+    if newest is None or newest.kind != "BX" or desk.actor.resident is None:
         # 「就1点多到3点」 behind a complaint is when the noise is, and no visit.
         return False
     window = parse_window(desk.text, desk.now, asked=True)
     if window is None or not window.is_visit:
         return False
-    set_window(details.turn_of(desk), ticket, window)
+    set_window(details.turn_of(desk), _correctable(desk, at_home=True) or newest, window)
     desk.done()
     return True
 
@@ -367,10 +369,10 @@ def _add_detail(desk: Desk, ticket: Ticket) -> None:
         desk.say(notify.detail_thanks(ticket))
 
 
-def _correctable(desk: Desk) -> Ticket | None:
+def _correctable(desk: Desk, *, at_home: bool = False) -> Ticket | None:
     staff = desk.actor.staff
     told = finding.reported_by(desk.session, staff) if staff else finding.open_of(desk.session, desk.actor)
-    mine = [one for one in told if one.kind in ("BX", "TS")]
+    mine = [one for one in told if one.kind in ("BX", "TS") and not (at_home and (one.public_area or one.kind == "TS"))]
     mine = [one for one in mine if desk.now - one.created_at < CORRECTABLE and one.status != "done"]
     return verbs.load(desk.session, mine[0].id) if mine else None
 
@@ -443,6 +445,8 @@ class Inform(DeskAction):
         return "action_inform"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if is_courtesy(desk.text):
+            return [FollowupAction("utter_thanks")]
         if _times_apart(desk) or about_worker(desk) or (not _just_reported(desk) and details.taken(desk)):
             return []
         if more_told(desk) or _more_of_praise(desk) or correct_latest(desk) or time_for_latest(desk):

@@ -11,7 +11,7 @@ from deskhelp import Desk as Community
 from sqlalchemy import select
 
 from actions import drafts
-from actions.changes import Reschedule
+from actions.changes import Inform, Reschedule
 from actions.complaint import AskDetail, OpenComplaint, ValidateComplaintForm
 from actions.context import Desk
 from actions.inquiry import AnswerQuestion
@@ -310,3 +310,16 @@ def test_a_wish_for_another_time_behind_a_question_is_about_that(desk: Community
 def test_without_a_question_there_is_nothing_to_move(desk: Community) -> None:
     with pytest.raises(NoTicket):
         hear(desk, "能不能晚点来", "reschedule", Reschedule())
+
+
+def test_a_courtesy_read_as_a_piece_of_information_adds_none(desk: Community) -> None:
+    ticket = desk.report("W02")
+    assert hear(desk, "麻烦喽", "inform", Inform()) == []
+    assert desk.history(ticket, "comment") == []
+
+
+def test_a_time_is_for_the_job_in_the_home_and_not_for_the_corridor(desk: Community) -> None:
+    hood = desk.report("Z01", symptom="抽油烟机止回阀响")
+    desk.report("F05", symptom="走廊鞋柜绊了我", place_key="PUB:P1/3/2/F15/走廊", public_area=True)
+    hear(desk, "后天上午", "inform", Inform())
+    assert hood.wanted_start_at is not None
