@@ -362,6 +362,15 @@ def time_for_latest(desk: Desk) -> bool:
     return True
 
 
+def more_of_complaint(desk: Desk) -> bool:
+    """「都空了两年了 凭啥」, not understood by itself, right behind a complaint: more of that. Whether there was one."""
+    told = inquiries.matter_before(desk.session, desk.actor.resident, desk.now)
+    if told is None or told.kind != "TS":
+        return False
+    _add_detail(desk, verbs.load(desk.session, told.id))
+    return True
+
+
 def _add_detail(desk: Desk, ticket: Ticket) -> None:
     if details.add(desk, ticket, desk.text):
         desk.say("reply.detail_raised", **notify.facts(ticket, desk.now))

@@ -32,6 +32,7 @@ from tickets.words import (
     corrects,
     listed_faults,
     named_among,
+    names_lift,
     same_water,
     says_urgent,
     taken_back,
@@ -43,7 +44,7 @@ THIS_TALK = timedelta(minutes=30)
 CHASED = 2
 REPAIR = "report_repair"
 SURE = 0.6
-WATER = "W"
+WATER, LIFTS = "W", "L"
 GUESS = 0.3
 SETTLED = ("ok", "echo", "confirm")
 
@@ -203,7 +204,7 @@ def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
     if (desk.intent != "report_repair" and not told) or bare_request(desk.text):
         return []
     clauses = told or [{"text": desk.text, "category": desk.category or "X00", "confidence": 1.0}]
-    clauses = [piece for one in clauses for piece in _pieces(one)]
+    clauses = [piece for one in _without_lifts(desk, clauses) for piece in _pieces(one)]
     sure = 0.5 if continuing else 0.0 if _names_something(desk) else GUESS
     return [
         {
@@ -213,6 +214,15 @@ def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
         for one in clauses
         if float(one.get("confidence", 1.0)) >= sure and not bare_request(str(one["text"]))
     ]
+
+
+def _without_lifts(desk: Desk, clauses: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """「单元门的闭门器坏了 一关门咣当一声」: beside other faults a lift that nobody speaks of is none."""
+    if names_lift(desk.text):
+        return clauses
+    codes = [str(one["category"] or "X00") for one in clauses]
+    told = [one for one, code in zip(clauses, codes, strict=True) if is_danger(code) or not code.startswith(LIFTS)]
+    return told or clauses
 
 
 def _pieces(clause: dict[str, Any]) -> list[dict[str, Any]]:

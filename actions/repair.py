@@ -13,9 +13,9 @@ from rasa_sdk.events import FollowupAction, SlotSet
 from actions import details, drafts
 from actions.changes import correct_latest
 from actions.context import Desk, DeskAction, Events
-from actions.inquiry import answer_beside
+from actions.inquiry import answer_beside, answer_question
 from storage.models import Draft, Ticket
-from tickets import emergencies, finding, notify, questions, talks, verbs
+from tickets import emergencies, finding, inquiries, notify, questions, talks, verbs
 from tickets.answering import FRESH_DETAIL
 from tickets.catalog import category
 from tickets.people import follows
@@ -23,7 +23,18 @@ from tickets.places import is_exact, of_kind, part_of, problem_text, read_place
 from tickets.texts import has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
-from tickets.words import adds, at_home, drops_draft, gives_up, is_also, is_angry, no_hurry, same_things, spots_in
+from tickets.words import (
+    adds,
+    at_home,
+    drops_draft,
+    gives_up,
+    is_also,
+    is_angry,
+    no_hurry,
+    same_things,
+    spots_in,
+    what_of,
+)
 
 GRIEVANCE = "T02"
 # The question about a fault of which a yes is a danger.
@@ -110,7 +121,7 @@ def _parting(desk: Desk, draft: Draft) -> bool:
 
 def _told_more(desk: Desk) -> bool:
     """Nothing new: more about what was just reported, or where it is. The form ends and opens nothing for this message."""
-    if not details.taken(desk) and not _only_where(desk) and not _can_wait(desk):
+    if not (details.taken(desk) or _only_where(desk) or _can_wait(desk) or _what_of(desk)):
         return False
     drafts.save(desk, drafts.begin(desk, "BX"), {"told": desk.key})
     return True
@@ -123,6 +134,15 @@ def _only_where(desk: Desk) -> bool:
     own = finding.open_of(desk.session, desk.actor, kinds=("BX",))
     fresh = [one for one in own[:1] if one.code == desk.category and desk.now - one.created_at <= FRESH_DETAIL]
     return bool(fresh) and correct_latest(desk)
+
+
+def _what_of(desk: Desk) -> bool:
+    """「那地锁呢」 right behind an answer asks on, and reports no lock. Whether it was so."""
+    asked = inquiries.last_asked(desk.session, desk.actor.resident, desk.now) if what_of(desk.text) else None
+    if asked is None or drafts.find(desk, "BX") is not None:
+        return False
+    answer_question(desk, desk.text)
+    return True
 
 
 def _can_wait(desk: Desk) -> bool:

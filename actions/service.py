@@ -6,7 +6,7 @@ from rasa_sdk import Tracker
 from rasa_sdk.events import FollowupAction
 
 from actions import details, drafts
-from actions.changes import correct_latest, time_for_latest
+from actions.changes import correct_latest, more_of_complaint, time_for_latest
 from actions.complaint import open_complaint, still_goes_on
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_question, answered_surely
@@ -25,6 +25,7 @@ WAITS = frozenset({"urge", "ask_progress"})
 ASKED = frozenset({"out_of_scope", "ask_question"})
 # Not sure of it, but likely one of these: a piece of information about what was just reported, if something was.
 MORE = frozenset({"inform", "affirm", "deny", "report_repair", "reschedule"})
+COMPLAINS = "file_complaint"
 
 
 class Handoff(DeskAction):
@@ -164,7 +165,7 @@ class Unsure(DeskAction):
             return []
         if readings[:1] and readings[0] in MORE and details.taken(desk):
             return []
-        if correct_latest(desk) or time_for_latest(desk):
+        if (readings[:1] == [COMPLAINS] and more_of_complaint(desk)) or correct_latest(desk) or time_for_latest(desk):
             return []
         draft = drafts.begin(desk, "BX")
         if draft.data.get("unsure"):

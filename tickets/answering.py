@@ -147,7 +147,7 @@ def _home_again(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
     if turn.actor.resident is None or any(one.kind in ("safety", "emergency", "call") for one in waiting):
         return None
     held = [one for one in finding.open_of(turn.session, turn.actor, kinds=("BX",)) if verbs.waits_for_resident(one)]
-    window = parse_window(turn.text, turn.now)
+    window = parse_window(turn.text, turn.now) if held else None
     if not held or not _will_be_home(turn, window):
         return None
     meant = [verbs.load(turn.session, one.id) for one in finding.about(held, turn.text) or held]

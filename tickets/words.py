@@ -558,6 +558,16 @@ def supposes(text: str) -> bool:
     return _has("supposes", text)
 
 
+def names_lift(text: str) -> bool:
+    """Whether a lift is spoken of at all."""
+    return _has("names_lift", text)
+
+
+def what_of(text: str) -> bool:
+    """「那地锁呢」, and nothing else."""
+    return _whole("what_of", text.strip().rstrip("?？"))
+
+
 def about_visit(text: str) -> bool:
     """「来之前给我打个电话」「让我妈在家等」: what whoever comes has to know."""
     return _has("about_visit", text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from actionhelp import hear
@@ -17,12 +18,22 @@ from actions.context import Desk
 from actions.inquiry import AnswerQuestion
 from actions.progress import Urge
 from actions.rating import Rate
+from actions.repair import ValidateRepairForm
 from actions.service import Unsure
 from storage.models import Draft, Ticket
 from tickets import inquiries, notify
 from tickets.errors import NoTicket
 from tickets.texts import say
-from tickets.words import asks_cost, asks_how_long, asks_if_named, asks_who_has_it, is_courtesy, points_in
+from tickets.words import (
+    about_visit,
+    asks_cost,
+    asks_how_long,
+    asks_if_named,
+    asks_who_has_it,
+    is_courtesy,
+    points_in,
+    what_of,
+)
 
 DEPOSIT, NOISE = "装修押金咋还不退", "楼上天天半夜蹦"
 
@@ -323,3 +334,65 @@ def test_a_time_is_for_the_job_in_the_home_and_not_for_the_corridor(desk: Commun
     desk.report("F05", symptom="走廊鞋柜绊了我", place_key="PUB:P1/3/2/F15/走廊", public_area=True)
     hear(desk, "后天上午", "inform", Inform())
     assert hood.wanted_start_at is not None
+
+
+# --- found by talking to it -------------------------------------------------------------------------------------------
+
+
+def unsure(desk: Community, text: str, ranking: list[dict[str, Any]]) -> list[str]:
+    """What is said to words that were not understood; `ranking`: the likeliest readings."""
+    heard = Desk(
+        desk.session, desk.chat("王芳"), desk.actor("王芳"), NOW, f"web:{text}", text, {"intent_ranking": ranking}
+    )
+    Unsure().act(heard, None)  # type: ignore[arg-type]
+    return [words for words, *_ in heard.answers]
+
+
+def faults_in(desk: Community) -> list[str]:
+    draft = desk.session.scalars(select(Draft).where(Draft.kind == "BX")).one()
+    return [fault["code"] for fault in draft.data["faults"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "faults", "codes"),
+    [
+        ("闭门器坏了 一关门咣当一声 感应灯也不亮", {"闭门器坏了": "D06", "一关门咣当一声": "L02", "感应灯也不亮": "E07"}, ["D06", "E07"]),
+        ("单元门坏了 电梯也咣当响", {"单元门坏了": "D06", "电梯也咣当响": "L02"}, ["D06", "L02"]),
+        ("一关门就咣当一声", {"一关门就咣当一声": "L02"}, ["L02"]),
+    ],
+)  # fmt: skip
+def test_beside_other_faults_a_lift_that_nobody_names_is_none(
+    desk: Community, text: str, faults: dict[str, str], codes: list[str]
+) -> None:
+    hear(desk, text, "report_repair", ValidateRepairForm(), faults=faults)
+    assert faults_in(desk) == codes
+
+
+def test_what_of_another_thing_asks_on_and_reports_nothing(desk: Community) -> None:
+    asked(desk, "装宽带要物业同意吗")
+    hear(desk, "那地锁呢", "report_repair", ValidateRepairForm(), category="P03")
+    told = desk.session.scalars(select(Draft).where(Draft.kind == "BX")).all()
+    assert not [one for one in told if one.data.get("faults")], "no lock is reported"
+
+
+@pytest.mark.parametrize("text", ["那地锁坏了", "那个灯呢 还是不亮", "那我家漏水呢 什么时候来人啊"])
+def test_other_words_report_all_the_same(text: str) -> None:
+    assert not what_of(text)
+
+
+def test_not_understood_behind_a_complaint_it_is_more_of_that(desk: Community) -> None:
+    ticket = desk.report("T03", kind="TS", symptom="我要退物业费 空置房")
+    read = [{"name": "file_complaint", "confidence": 0.34}, {"name": "inform", "confidence": 0.2}]
+    said = unsure(desk, "都空了两年了 一分没少交 凭啥", read)
+    assert [one.note for one in desk.history(ticket, "comment")] == ["都空了两年了 一分没少交 凭啥"]
+    assert say("reply.unsure") not in said
+
+
+def test_without_a_complaint_before_it_is_asked_what_is_meant(desk: Community) -> None:
+    read = [{"name": "file_complaint", "confidence": 0.34}, {"name": "inform", "confidence": 0.2}]
+    assert say("reply.unsure") in unsure(desk, "都空了两年了 凭啥", read)
+
+
+@pytest.mark.parametrize("text", ["我耳朵背啊你们打电话大点声", "敲门大声点 我听力不好"])
+def test_how_to_be_heard_is_for_whoever_comes(text: str) -> None:
+    assert about_visit(text)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from deskhelp import Desk, at
-from leaderhelp import ask
 from openpyxl import load_workbook
 from PIL import Image
 from sqlalchemy import Engine, select, update
+from staffhelp import ask
 
 from bot import bulletins, commands, making
 from bot.app import TYPES, Bot

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import pytest
 from deskhelp import Desk, at
+from staffhelp import TEN, hall, kitchen, listening, told
 
 from bot import commands
-from bot.commands import Context, Reply
 from storage.models import Ticket
 from tickets import verbs
 
 pytestmark = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-
-TEN = at("10:00")
-
-
-def listening(desk: Desk, name: str, now: datetime = TEN) -> Context:
-    return Context(desk.session, desk.chat("王芳"), desk.actor(name), desk.staff(name), now, "test:1")
-
-
-def told(desk: Desk, name: str, text: str, now: datetime = TEN) -> Reply:
-    """What a colleague reads, through everything that reads his words."""
-    context = listening(desk, name, now)
-    command = commands.understood(context, text)
-    assert command is not None, text
-    return commands.run(context, command)
-
-
-def kitchen(desk: Desk, *, accepted: bool = False) -> Ticket:
-    make = desk.accepted if accepted else desk.report
-    return make("W03", symptom="厨房水槽滴水")
-
-
-def hall(desk: Desk) -> Ticket:
-    return desk.accepted("W03", symptom="楼道水管漏水", place_key="PUB:P1/3/1/F8/楼道", public_area=True)
 
 
 def two(desk: Desk) -> tuple[Ticket, Ticket]:

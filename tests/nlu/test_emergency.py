@@ -443,6 +443,8 @@ FAR = [
     ("SEC", "孩子打电话来说家里进贼了 我在单位", "您马上打110"),
     ("LIFT", "孩子自己在家 说电梯困住了 我在上班", "告诉里面的人"),
     ("TRAPPED", "我在单位 儿子说门打不开被锁屋里了", "您立刻打110"),
+    ("BURST", "我在外地 我妈说家里水管爆了", "告诉家里的人"),
+    ("BURST", "我在上班 家里没人 邻居说我家水往外流", "我们关楼栋总阀"),
 ]
 
 
@@ -461,6 +463,7 @@ def test_who_is_far_away_is_told_what_to_tell_at_home(kind: str, told: str, part
         ("FIRE", "我妈打电话说着火了 我在楼下"),
         ("GAS", "我刚到家 孩子说闻到煤气味"),
         ("TRAPPED", "我在门外 孩子反锁在家里了"),
+        ("BURST", "水管爆了 我妈在拿盆接"),
     ],
 )
 def test_who_is_there_is_told_what_to_do(kind: str, told: str) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pypdfium2
 import pytest
 from deskhelp import Desk, at
-from leaderhelp import ask
 from PIL import Image
 from sqlalchemy import select
+from staffhelp import ask
 
 from bot import commands
 from storage.files import save_photo

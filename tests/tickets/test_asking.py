@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import leaderhelp
 import month
 import pytest
+import staffhelp
 from deskhelp import Desk, at
 from sqlalchemy import text
 from sqlalchemy.orm import Session
@@ -28,7 +28,7 @@ COUNTED = "t.status not in ('cancelled','merged','referred') and not exists (sel
 
 
 def ask(desk: Desk, words: str, by: str = "马经理", now: datetime = NOW) -> Reply:
-    return leaderhelp.ask(desk, words, by, now)
+    return staffhelp.ask(desk, words, by, now)
 
 
 def sql(session: Session, question: str, **values: object) -> Any:

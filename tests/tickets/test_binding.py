@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 from deskhelp import HOME, Desk, at
-from leaderhelp import ask
 from sqlalchemy import select
+from staffhelp import ask
 
 from bot import commands, logins
 from storage.models import AccessLog, Identity, LoginCode, Residency, Resident

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 import pytest
 from deskhelp import Desk, at
-from leaderhelp import ask
 from sqlalchemy import select
+from staffhelp import ask
 
 from bot import logins
 from storage.models import AccessLog, Identity, Rectification

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from datetime import UTC, datetime, timedelta
 
-import leaderhelp
 import pytest
+import staffhelp
 from deskhelp import Desk, at
 from sqlalchemy import text
 
@@ -185,7 +185,7 @@ def test_the_same_numbers_in_report_and_chat(week: Desk) -> None:
         ("上周关怀触达率", known.care_reached),
         ("上周整改按期率", known.rectified),
     ):
-        said = leaderhelp.ask(week, words, "马经理", NOW).text
+        said = staffhelp.ask(week, words, "马经理", NOW).text
         assert f"{shown}" in said, (words, said)
 
 
