@@ -30,6 +30,7 @@ from tickets.words import (
     asks_how_long,
     asks_if_named,
     asks_who_has_it,
+    hides_name,
     is_courtesy,
     points_in,
     what_of,
@@ -396,3 +397,12 @@ def test_without_a_complaint_before_it_is_asked_what_is_meant(desk: Community) -
 @pytest.mark.parametrize("text", ["我耳朵背啊你们打电话大点声", "敲门大声点 我听力不好"])
 def test_how_to_be_heard_is_for_whoever_comes(text: str) -> None:
     assert about_visit(text)
+
+
+@pytest.mark.parametrize("text", ["烧烤那个莫说是我讲的哈", "甭告诉他是我报的", "别跟楼上说是我投诉的"])
+def test_who_does_not_want_to_be_named_says_so_in_every_region(text: str) -> None:
+    assert hides_name(text)
+
+
+def test_what_nobody_shall_tell_the_teller_hides_no_name() -> None:
+    assert not hides_name("别跟我说是我弄坏的")
