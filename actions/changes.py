@@ -381,7 +381,8 @@ def _add_detail(desk: Desk, ticket: Ticket) -> None:
 def _correctable(desk: Desk, *, at_home: bool = False) -> Ticket | None:
     staff = desk.actor.staff
     told = finding.reported_by(desk.session, staff) if staff else finding.open_of(desk.session, desk.actor)
-    mine = [one for one in told if one.kind in ("BX", "TS") and not (at_home and (one.public_area or one.kind == "TS"))]
+    mine = [one for one in told if one.kind == "BX" or (one.kind == "TS" and not at_home)]
+    mine = [one for one in mine if not (at_home and one.public_area)]
     mine = [one for one in mine if desk.now - one.created_at < CORRECTABLE and one.status != "done"]
     return verbs.load(desk.session, mine[0].id) if mine else None
 

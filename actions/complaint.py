@@ -198,7 +198,7 @@ class OpenComplaint(DeskAction):
         _answer(desk, ticket, angry=angry)
         if faults:
             # 「垃圾物业，电梯又坏了」: the complaint is for the leader, but somebody must also mend the lift.
-            drafts.begin_with(*_point_by_point(desk, faults))
+            drafts.begin_with(*_point_by_point(desk, faults), ticket if desk.actor.resident else None)
             return [*cleared, FollowupAction("repair_form")]
         if not angry:
             ask_phone(desk, ticket)

@@ -264,23 +264,16 @@ def _names_something(desk: Desk) -> bool:
     return desk.confidence >= SURE or bool(things_in(desk.text))
 
 
-def begin_with(desk: Desk, faults: list[dict[str, Any]]) -> None:
-    """A repair draft of faults that were told inside something else, a complaint for example."""
+def begin_with(desk: Desk, faults: list[dict[str, Any]], complaint: Ticket | None) -> None:
+    """A repair draft of faults that were told inside something else: of a resident's `complaint` that this turn has registered."""
     draft = begin(desk, "BX")
     told = [{"code": str(one["category"] or "X00"), "words": str(one["text"]).strip("，,。 ")} for one in faults]
     data: dict[str, Any] = {"seen": [desk.key], "words": "，".join(one["words"] for one in told)}
-    complaint = _just_complained(desk)
     said = complaint.symptom if complaint and any(one["words"] not in desk.text for one in told) else desk.text
     data["faults"] = _all_placed(desk, told, data, said=said, apart=True)
     if complaint and not places.is_exact(complaint.place_key):
         data["complaint"] = complaint.id
     save(desk, draft, data)
-
-
-def _just_complained(desk: Desk) -> Ticket | None:
-    """The complaint that this turn has registered."""
-    own = finding.open_of(desk.session, desk.actor, kinds=("TS",)) if desk.actor.resident else []
-    return next((one for one in own if one.source_key == f"{desk.key}:c"), None)
 
 
 def _all_placed(

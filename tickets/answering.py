@@ -146,6 +146,8 @@ def _home_again(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
     """「我到家了 来吧」「晚上七点在家」 of somebody for whom work waits because nobody was at home: it goes on, now or at that time."""
     if turn.actor.resident is None or any(one.kind in ("safety", "emergency", "call") for one in waiting):
         return None
+    if not (sounds_like("home", turn.text) or sounds_like("home_then", turn.text)):
+        return None
     held = [one for one in finding.open_of(turn.session, turn.actor, kinds=("BX",)) if verbs.waits_for_resident(one)]
     window = parse_window(turn.text, turn.now) if held else None
     if not held or not _will_be_home(turn, window):

@@ -844,14 +844,15 @@ def listed_faults(text: str) -> list[tuple[str, str]]:
     """Each of several things that a text lists with 、 as broken (「水龙头滴水、灯闪」), with the category of such a thing; none where
     a piece names no such thing, or two the same."""
     pieces = [piece.strip() for piece in text.split(say("list.comma")) if piece.strip()]
-    codes = [next((code for code in _LISTED_CODES if _has(f"listed_{code}", piece)), "") for piece in pieces]
+    known = [name for name in _patterns() if name.startswith(_LISTED)]
+    codes = [next((name.removeprefix(_LISTED) for name in known if _has(name, piece)), "") for piece in pieces]
     short = all(len(piece) <= MOST_IN_LIST for piece in pieces[1:])
     told = len(pieces) > 1 and short and all(codes) and len(set(codes)) == len(codes)
     return list(zip(pieces, codes, strict=True)) if told else []
 
 
 MOST_IN_LIST = 8
-_LISTED_CODES = ("E04", "W02", "W04", "W12", "D03", "D04", "A02")
+_LISTED = "listed_"
 
 
 def apart_from_lamps(text: str) -> str:
