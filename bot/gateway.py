@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot import commands, logins, making, talking
+from bot import commands, logins, making, media, talking
 from bot.channels.base import Inbound, Media
 from bot.clock import Clock, system_clock
 from bot.making import Made
@@ -31,8 +31,8 @@ from nlu.slots import mask_identity, mentions_id_number
 from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, NotAVoice, PhotoTooLarge, StoredVoice, save_photo, save_voice
-from storage.models import Attachment, Community, Conversation, Draft, InboxMessage, Staff, Ticket
-from tickets import audit, binding, emergencies, notify, questions, rights, talks, verbs
+from storage.models import Attachment, Community, Conversation, InboxMessage, Staff, Ticket
+from tickets import audit, binding, emergencies, notify, questions, rights, talks
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError, NotAllowed
 from tickets.people import Actor, actor_of, prefer
@@ -150,14 +150,14 @@ class Gateway:
     def _payload(self, inbound: Inbound) -> dict[str, Any]:
         payload: dict[str, Any] = {}
         photos = []
-        for media in inbound.media:
-            if media.kind != "image":
-                payload["other_media"] = media.kind
-                if voice := self._voice(media):
+        for sent in inbound.media:
+            if sent.kind != "image":
+                payload["other_media"] = sent.kind
+                if voice := self._voice(sent):
                     payload.setdefault("voices", []).append([voice.key, voice.mime, voice.size])
                 continue
             try:
-                photo = save_photo(self._files, media.data, self._max_photo_bytes)
+                photo = save_photo(self._files, sent.data, self._max_photo_bytes)
             except (NotAPhoto, PhotoTooLarge):
                 payload["bad_photo"] = True
                 continue
@@ -173,10 +173,10 @@ class Gateway:
         payload |= {name: inbound.extra[name] for name in ("card", "card_text") if inbound.extra.get(name)}
         return payload
 
-    def _voice(self, media: Media) -> StoredVoice | None:
+    def _voice(self, sent: Media) -> StoredVoice | None:
         """A voice note nobody could turn into words is kept for the desk to listen to."""
         try:
-            return save_voice(self._files, media.data, self._max_photo_bytes) if media.kind == "voice" else None
+            return save_voice(self._files, sent.data, self._max_photo_bytes) if sent.kind == "voice" else None
         except (NotAVoice, PhotoTooLarge):
             return None
 
@@ -395,8 +395,16 @@ class Gateway:
             chat = session.get_one(Conversation, conversation_id)
             if said.text:
                 self._say(session, chat, said.text, f"turn:{task.rows[-1]}", said.buttons)
-            self._close_rows(session, task.rows)
+            self._finish(session, chat, session.scalars(select(InboxMessage).where(InboxMessage.id.in_(task.rows))))
             return True
+
+    def _finish(
+        self, session: Session, chat: Conversation, rows: Iterable[InboxMessage], matter: Ticket | None = None
+    ) -> None:
+        """Messages that are answered: what they brought and no new matter took belongs to the one that was open."""
+        for row in rows:
+            media.file(session, actor_of(chat.identity), row, self._clock(), matter)
+            row.done_at = self._clock()
 
     def _postpone(self, conversation_id: int, row_ids: list[int], why: str) -> None:
         """Keep the messages, tell the resident honestly once, try again.
@@ -473,11 +481,15 @@ class Gateway:
             waiting = mailbox.waiting_inbound(session, conversation_id, now)
             rows = self._finish_cut_off(session, chat, waiting)
             left: list[tuple[InboxMessage, str]] = []
+            matter = media.on_hand(session, actor_of(chat.identity), rows)
             # After a turn that was cut off, the dialogue engine may believe in a form that has been filled.
-            restart = len(rows) < len(waiting) and not self._has_draft(session, chat)
+            restart = len(rows) < len(waiting) and media.open_draft(session, conversation_id) is None
             if self._screen_together(session, chat, rows):
                 return ForDialogue(sender_of(chat), "", [], {}, 0, True)
             for row in rows:
+                if media.goes_with_words(actor_of(chat.identity), row, rows):
+                    left.append((row, ""))
+                    continue
                 if row.payload.get("id_number"):
                     self._say(session, chat, say("reply.id_not_needed"), f"id:{row.id}")
                 outcome = self._handle_once(session, chat, row)
@@ -488,6 +500,9 @@ class Gateway:
                     left.append((row, outcome.resume))
                 else:
                     row.done_at = now
+            if not any(text for _, text in left):
+                self._finish(session, chat, [row for row, _ in left], matter)
+                left = []
             return self._for_dialogue(session, chat, left, restart)
 
     def _finish_cut_off(self, session: Session, chat: Conversation, rows: list[InboxMessage]) -> list[InboxMessage]:
@@ -503,10 +518,6 @@ class Gateway:
         last = acted[-1].id
         self._close_rows(session, [row.id for row in rows if row.id <= last])
         return [row for row in rows if row.id > last]
-
-    def _has_draft(self, session: Session, chat: Conversation) -> bool:
-        query = select(Draft.id).where(Draft.conversation_id == chat.id, Draft.parked.is_(False))
-        return session.scalar(query) is not None
 
     def _handle_once(self, session: Session, chat: Conversation, row: InboxMessage) -> Outcome:
         """A message that waits for the dialogue engine is not read as an answer a second time."""
@@ -537,7 +548,7 @@ class Gateway:
     ) -> ForDialogue | None:
         if not left:
             return ForDialogue(sender_of(chat), "", [], {}, 0, True) if restart else None
-        texts = [text for _, text in left]
+        texts = [text for _, text in left if text]
         spoken = [text for text in texts if not is_greeting(text)] or texts[-1:]
         row = left[-1][0]
         metadata = {
@@ -576,7 +587,7 @@ class Gateway:
             return outcome
         turn = Turn(session, chat, actor, row.text, now, f"{row.channel}:{row.message_id}")
         if not row.text:
-            return self._in_talk(session, chat, actor, row, turn) or self._no_text(session, chat, actor, row)
+            return self._in_talk(session, chat, actor, row, turn) or media.without_words(turn, row)
         return self._account(session, chat, actor, row) or self._words(session, chat, actor, row, turn)
 
     def _account(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Outcome | None:
@@ -607,9 +618,11 @@ class Gateway:
             return own
         if action := commands.beyond(row.text, actor.role):
             raise NotAllowed(action=action)
-        if row.payload.get("photos"):
-            self._files_to_ticket(session, actor, row, "photos")
+        matter = media.on_hand(session, actor, [row])
+        if actor.staff:
+            media.file(session, actor, row, turn.now)
         if answered := try_answer(turn):
+            media.file(session, actor, row, turn.now, matter)
             return answered
         if context is not None and (hint := commands.misunderstood(context, row.text)):
             return Outcome(hint.text, hint.buttons)
@@ -674,7 +687,7 @@ class Gateway:
         return Outcome(reply.text, reply.buttons, resume=reply.forward, restart_dialogue=ended)
 
     def _end_draft(self, session: Session, chat: Conversation) -> bool:
-        draft = session.scalar(select(Draft).where(Draft.conversation_id == chat.id, Draft.parked.is_(False)))
+        draft = media.open_draft(session, chat.id)
         if draft is not None:
             session.delete(draft)
         return draft is not None
@@ -684,31 +697,6 @@ class Gateway:
         key = f"{row.channel}:{row.message_id}"
         made = self._made.get(chat.id, {}).get(row.id)
         return Context(session, chat, actor, actor.staff, self._clock(), key, self._files, self._address, made)
-
-    def _no_text(self, session: Session, chat: Conversation, actor: Actor, row: InboxMessage) -> Outcome:
-        """A picture, voice note, place or contact card without words."""
-        if row.payload.get("phone") and actor.resident:
-            turn = Turn(session, chat, actor, row.payload["phone"], self._clock(), row.message_id)
-            return try_answer(turn) or Outcome(resume=row.payload["phone"])
-        if row.payload.get("photos"):
-            ticket = self._files_to_ticket(session, actor, row, "photos")
-            if ticket:
-                return Outcome(say("staff.photo_saved", no=ticket.ticket_no))
-            if actor.resident:
-                verbs.begin_with_photo(session, chat, self._clock())
-            return Outcome(say("staff.photo_kept" if actor.staff else "reply.photo_only"))
-        if row.payload.get("location"):
-            label = row.payload["location"][2]
-            return Outcome(resume=label) if label else Outcome(say("reply.location_only"))
-        if row.payload.get("other_media") == "voice":
-            ticket = self._files_to_ticket(session, actor, row, "voices") if row.payload.get("voices") else None
-            kept = "staff.voice_saved" if actor.staff else "reply.voice_saved"
-            return Outcome(say(kept, no=ticket.ticket_no) if ticket else say("reply.voice_only"))
-        return Outcome(say("reply.unreadable"))
-
-    def _files_to_ticket(self, session: Session, actor: Actor, row: InboxMessage, kind: str) -> Ticket | None:
-        keys = [file[0] for file in row.payload[kind]]
-        return verbs.take_in(session, actor, keys, row.conversation_id, self._clock())
 
 
 def sender_of(chat: Conversation) -> str:

@@ -288,8 +288,8 @@ class Model:
         if said.intent != REPAIR:
             return replace(said, faults=tuple(segments.faults(None)))
         faults = tuple(segments.faults(said.category_ranking[0] if said.category_ranking else None))
-        if len(faults) > 1 and faults[0].confidence >= _SURE_FIRST:
-            # With several faults the category of a message is that of the first (docs/labelling.md).
+        if faults and faults[0].confidence >= _SURE_FIRST:
+            # The category of a message is that of its first fault (docs/labelling.md), whatever stands beside it.
             said = _of_first(said, faults[0])
         return replace(said, faults=faults, grievance=segments.blame(), complaints=tuple(segments.complaints()))
 

@@ -41,6 +41,7 @@ _ANOTHER = 0.5
 _UNNAMED = "X00"
 
 _SPACE = "\x06"
+_JOINED = "，"
 _TRIM = " \t\r\n，。！？；,.!?;、"
 
 
@@ -98,6 +99,13 @@ class _Segment:
     @property
     def accuses(self) -> bool:
         return self.said.complaint >= _SURE_BLAME and self.said.blame[0] in lists()["blame_codes"]
+
+    @property
+    def is_another_matter(self) -> bool:
+        """Whether these words open something else, a complaint or a question. Without such an opening they may tell what
+        caused the fault."""
+        asks_or_blames = self.said.complaint >= OPENED_BLAME or self.said.question >= SURE_QUESTION
+        return self.opened and asks_or_blames and self.said.repair < SURE_REPAIR
 
     @property
     def is_sure(self) -> bool:
@@ -204,6 +212,7 @@ class Segments:
 
     def faults(self, whole: tuple[str, float] | None) -> list[Clause]:
         """One clause per fault. `whole` is what the message means as one repair; None asks for sure faults only."""
+        whole = whole and self._without_others(whole)
         if whole and sum(one.said.repair >= SURE_REPAIR for one in self._all) < 2:
             return [self._clause(0, len(self._done.text), *whole)]
         heads = [*self._heads(whole)]
@@ -212,6 +221,15 @@ class Segments:
         if whole and len(heads) < 2:
             return [self._clause(0, len(self._done.text), *whole)]
         return [*self._clauses(heads[:_MAX_FAULTS], from_start=whole is not None)]
+
+    def _without_others(self, whole: tuple[str, float]) -> tuple[str, float]:
+        """What the message means as a repair without its complaints and questions, which would colour the fault beside them
+        (「洗手盆堵了，对了楼道里有人养鸡，臭」 is a blocked basin and no smell)."""
+        rest = [one for one in self._all if not one.is_another_matter]
+        if len(rest) in (0, len(self._all)):
+            return whole
+        (said,) = self._reader.judge([_JOINED.join(one.text for one in rest)])
+        return said.fault if said.fault[1] >= _SURE_CATEGORY else whole
 
     def _heads(self, whole: tuple[str, float] | None) -> Iterator[_Segment]:
         """The clauses with which another fault begins."""
@@ -267,17 +285,23 @@ def _cut(done: Normalized) -> list[_Segment]:
     inside = {at for one in listed.values() for at in range(one.start + 1, one.end)}
     borders = (borders - inside) | {at for one in listed.values() for at in (one.start, one.end)}
     found: list[_Segment] = []
+    opened = False
     for start, end in pairwise(sorted(borders)):
+        # 「对了，楼道里有人养鸡」: what opens may stand alone.
+        opened = opened or start in openers
         body = text[openers.get(start, start) : end].strip(_TRIM)
+        if not body:
+            continue
         if start in listed:
             found.append(listed[start])
         elif found and found[-1].listed and re.fullmatch(f"(?:{lists()['listed_join']})+", body):
             continue
-        elif found and len(body) < _MIN_SEGMENT and start not in openers:
+        elif found and len(body) < _MIN_SEGMENT and not opened:
             # 「门把手 松了」: too short to say anything by itself.
             found[-1] = replace(found[-1], end=end, text=found[-1].text + body)
-        elif body:
-            found.append(_Segment(start, end, body, start in openers))
+        else:
+            found.append(_Segment(start, end, body, opened))
+        opened = False
     return found
 
 

@@ -2,94 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-import io
-import itertools
-from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
-
 import pytest
-from deskhelp import Desk, at
-from PIL import Image
-from sqlalchemy import Engine, select
+from deskhelp import at
+from doorhelp import Door
+from sqlalchemy import select
 
-from bot.channels.base import Inbound, Media
-from bot.gateway import ForDialogue, Gateway
-from bot.rasa_client import RasaClient
-from storage.database import sessions
-from storage.models import Community, Conversation, Draft, Identity, OutboxMessage, Talk, TalkLine, Ticket
-from tickets import clocks, verbs
+from storage.models import Draft, OutboxMessage, Talk, TalkLine, Ticket
+from tickets import verbs
 from tickets.texts import say
-
-PICTURE = io.BytesIO()
-Image.new("RGB", (8, 8), "red").save(PICTURE, "PNG")
-
-
-class Door:
-    """The gateway with a clock that stands where it is put, and everybody's chat behind it."""
-
-    def __init__(self, engine: Engine, files: Path, rasa: RasaClient) -> None:
-        self.sessions, self.now = sessions(engine), at("10:00")
-        self._numbers = itertools.count(1)
-        with self.sessions() as session:
-            self.community = session.scalars(select(Community.id)).one()
-        self.gateway = Gateway(
-            self.sessions, lambda: self.now, rasa, community_id=self.community, files=files, max_photo_bytes=10**6,
-            quiet_seconds=0, max_seconds=0, on_outbox=lambda: None, on_typing=lambda _chat, _on: None,
-        )  # fmt: skip
-
-    def desk(self, session: object) -> Desk:
-        community = session.get_one(Community, self.community)  # type: ignore[attr-defined]
-        return Desk(session, community)  # type: ignore[arg-type]
-
-    def account(self, name: str) -> tuple[str, str]:
-        with self.sessions() as session:
-            if name.startswith("stranger"):
-                return "telegram", name
-            chat = self.desk(session).chat(name)
-            return chat.channel, chat.identity.external_id
-
-    def say(self, name: str, text: str = "", *, button: str = "", photo: bool = False, voice: bytes = b"") -> list[str]:
-        """Send one message and return what its sender reads at once; what is left for the dialogue is in `left`."""
-        channel, sender = self.account(name)
-        media = (Media("image", PICTURE.getvalue(), "image/png"),) if photo else ()
-        media += (Media("voice", voice, "audio/ogg"),) if voice else ()
-        number, before = f"m{next(self._numbers)}", self.last()
-        self.gateway._store(Inbound(channel, number, sender, sender, text=text, button=button, media=media))
-        with self.sessions() as session:
-            query = select(Conversation.id).join(Identity).where(Identity.external_id == sender)
-            chat = session.scalars(query.where(Conversation.channel == channel)).one()
-        self.left: ForDialogue | None = self.gateway._local(chat)
-        with self.sessions() as session:
-            query = select(OutboxMessage.text).where(OutboxMessage.conversation_id == chat, OutboxMessage.id > before)
-            return list(session.scalars(query.order_by(OutboxMessage.id)))
-
-    def last(self) -> int:
-        with self.sessions() as session:
-            return max(session.scalars(select(OutboxMessage.id)), default=0)
-
-    def heard(self, name: str, after: int = 0) -> list[str]:
-        with self.sessions() as session:
-            person = self.desk(session).chat(name).id
-            query = select(OutboxMessage.text).where(OutboxMessage.conversation_id == person, OutboxMessage.id > after)
-            return list(session.scalars(query.order_by(OutboxMessage.id)))
-
-    def sweep(self, now: datetime) -> None:
-        self.now = now
-        with self.sessions.begin() as session:
-            clocks.sweep(session, now)
-
-    def talk(self) -> Talk:
-        with self.sessions() as session:
-            return session.scalars(select(Talk).order_by(Talk.id.desc())).first()  # type: ignore[return-value]
-
-
-@pytest.fixture
-def door(engine: Engine, tmp_path: Path) -> Iterator[Door]:
-    rasa = RasaClient("http://127.0.0.1:9", "secret", "http://127.0.0.1:9")
-    yield Door(engine, tmp_path, rasa)
-    asyncio.run(rasa.close())
 
 
 def talking(door: Door, resident: str = "王芳", staff: str = "客服小周") -> None:

@@ -62,7 +62,7 @@ from tickets.verbs.dispatching import (
     try_again,
 )
 from tickets.verbs.ending import cancel, false_alarm, have_rung, refer, referral_answered, resolve, unit_named
-from tickets.verbs.filing import PAPERS, file_paper, pictures, take_in
+from tickets.verbs.filing import PAPERS, file_paper, matter_on_hand, pictures, take_in
 from tickets.verbs.grave import call_by, tell_grave
 from tickets.verbs.linking import broadcast, count_of, is_incident, join, merge, running_like
 from tickets.verbs.planning import (
@@ -172,6 +172,7 @@ __all__ = [
     "load",
     "make_grave",
     "match_reason",
+    "matter_on_hand",
     "merge",
     "missing",
     "missing_text",

@@ -20,7 +20,7 @@ from tickets.texts import LOCAL, say
 from tickets.verbs.choosing import candidates
 from tickets.verbs.complaining import close_ready, only_helps, settle, tell_others
 from tickets.verbs.dispatching import accept, held_by
-from tickets.verbs.filing import PHOTOS
+from tickets.verbs.filing import PHOTOS, belong
 from tickets.verbs.linking import ask_restored, is_incident
 from tickets.verbs.planning import consent_missing, part_text, parts_of
 from tickets.verbs.registering import Report
@@ -126,8 +126,8 @@ def _attach_recent(session: Session, ticket: Ticket, actor: Actor, now: datetime
         Attachment.ticket_id.is_(None),
         Attachment.created_at >= ticket.accepted_at,
     )
-    for photo in session.scalars(query):
-        photo.ticket_id, photo.purpose = ticket.id, photo.purpose or "after"
+    for photo in session.scalars(query.order_by(Attachment.id)).all():
+        belong(session, photo, ticket, "after")
 
 
 def ask_acceptance(session: Session, ticket: Ticket, event: TicketEvent, note: str, now: datetime) -> None:

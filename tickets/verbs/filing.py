@@ -25,25 +25,41 @@ JUST_SENT = timedelta(minutes=5)
 NEXT_PAGE = timedelta(minutes=2)
 
 
-def take_in(session: Session, actor: Actor, keys: Sequence[str], chat: int, now: datetime) -> Ticket | None:
+def take_in(
+    session: Session, actor: Actor, keys: Sequence[str], chat: int, now: datetime, matter: Ticket | None = None
+) -> Ticket | None:
     """Files of a chat belong to the one open matter of their sender (of a colleague: the paper or part just asked for, else
-    the one job on hand); with several or none they wait in the chat. Whoever works on it sees what a resident sent."""
+    the one job on hand); with several or none they wait in the chat. Whoever works on it sees what a resident sent.
+    `matter`: the one that was open when they came, if it may have been closed since."""
     wanted = _wanted(session, actor, now)
-    ticket = wanted.ticket if wanted else _matter(session, actor)
+    ticket = wanted.ticket if wanted else matter or matter_on_hand(session, actor)
     if ticket is None:
         return None
     query = select(Attachment).where(
         Attachment.key.in_(keys), Attachment.conversation_id == chat, Attachment.ticket_id.is_(None)
     )
-    files = list(session.scalars(query))
+    files = list(session.scalars(query.order_by(Attachment.id)))
     for file in files:
-        file.ticket_id = ticket.id
-        file.purpose = file.purpose or _purpose(ticket, actor, wanted)
-        if actor.resident:
+        if belong(session, file, ticket, _purpose(ticket, actor, wanted)) is file and actor.resident:
             _show(session, ticket, actor, file, now)
     if wanted and any(file.purpose != "voice" for file in files):
         _came(wanted, now)
     return ticket
+
+
+def belong(session: Session, file: Attachment, ticket: Ticket, purpose: str) -> Attachment:
+    """Make a waiting file part of a ticket. The same one sent twice is kept once: the first is returned, the second goes."""
+    same = select(Attachment).where(
+        Attachment.key == file.key,
+        Attachment.conversation_id == file.conversation_id,
+        Attachment.ticket_id == ticket.id,
+        Attachment.id != file.id,
+    )
+    if kept := session.scalar(same):
+        session.delete(file)
+        return kept
+    file.ticket_id, file.purpose = ticket.id, file.purpose or purpose
+    return file
 
 
 def _came(wanted: OpenQuestion, now: datetime) -> None:
@@ -59,7 +75,8 @@ def _wanted(session: Session, actor: Actor, now: datetime) -> OpenQuestion | Non
     return next((one for one in waiting if one.kind in ("part_photo", "paper")), None)
 
 
-def _matter(session: Session, actor: Actor) -> Ticket | None:
+def matter_on_hand(session: Session, actor: Actor) -> Ticket | None:
+    """The job a colleague works on, if it is one; the open matter a resident spoke of last."""
     if actor.staff:
         jobs = finding.jobs_of(session, actor.staff, "in_progress")
         return jobs[0] if len(jobs) == 1 else None
@@ -106,7 +123,7 @@ def file_paper(session: Session, ticket: Ticket, actor: Actor, paper: str, chat:
         .limit(1)
     )
     if last is not None and last.purpose not in PAPERS:
-        last.ticket_id, last.purpose = ticket.id, paper
+        belong(session, last, ticket, paper).purpose = paper
     record(session, ticket, actor, "paper", now, note=say(f"paper.{paper}"))
     _ask_for_pages(session, ticket, staff, paper, now)
     return len(pictures(session, ticket, paper))

@@ -17,6 +17,7 @@ from tickets.people import SYSTEM, Actor, each_once, leaders, lives_at, managers
 from tickets.texts import say
 from tickets.urgency import level_for
 from tickets.verbs.complaining import chased, prepared, watch_complaint, watch_group
+from tickets.verbs.filing import belong
 from tickets.verbs.linking import watch
 from tickets.verbs.registering import (
     EMERGENCY_CONTACT,
@@ -69,8 +70,8 @@ def _take_photos(session: Session, ticket: Ticket, chat: Conversation | None, no
         Attachment.ticket_id.is_(None),
         Attachment.created_at > now - PHOTO_WAITS,
     )
-    for photo in session.scalars(query):
-        photo.ticket_id, photo.purpose = ticket.id, photo.purpose or "before"
+    for photo in session.scalars(query.order_by(Attachment.id)).all():
+        belong(session, photo, ticket, "before")
 
 
 def begin_with_photo(session: Session, chat: Conversation, now: datetime) -> None:
