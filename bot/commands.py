@@ -13,6 +13,7 @@ from functools import cache, partial
 from typing import Any
 
 import yaml
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from bot import leading, matters, papers, talking
@@ -24,10 +25,10 @@ from nlu.normalize import normalize
 from nlu.slots import find_money_fen
 from nlu.words import pattern as word_pattern
 from storage import mailbox
-from storage.models import OpenQuestion, Ticket
+from storage.models import InboxMessage, OpenQuestion, Ticket
 from tickets import asking, audit, desk_lists, emergencies, finding, notify, questions, roster, verbs, working
-from tickets.catalog import decline_reasons, hold_reasons, outside_units, survey_fields
-from tickets.errors import DeskError, NoTicket, ReasonNeeded, SelfCheckNeeded, WhichTicket, WrongStatus
+from tickets.catalog import decline_reasons, hold_reason, hold_reasons, outside_units, survey_fields
+from tickets.errors import DeskError, NotAllowed, NoTicket, ReasonNeeded, SelfCheckNeeded, WhichTicket, WrongStatus
 from tickets.notify import facts, has_accepted
 from tickets.people import is_accused, leaders, staff_named
 from tickets.texts import DATA, clock, has_text, say, span
@@ -684,8 +685,7 @@ def _hold(context: Context, command: Command) -> Reply:
     rest = command.values.get("rest", "")
     if re.search(_data()["resident_out"], rest) and parse_until(rest, context.now) is None:
         return _not_home(context, replace(command, ticket_id=ticket.id))
-    reason = verbs.match_reason(rest, hold_reasons()) or hold_reasons()[0]
-    return _hold_until(context, ticket, reason, parse_until(rest, context.now), command.words)
+    return _hold_until(context, ticket, hold_reason(command.words), parse_until(rest, context.now), command.words)
 
 
 def _hold_until(context: Context, ticket: Ticket, reason: str, wake: datetime | None, note: str) -> Reply:
@@ -727,6 +727,32 @@ def _help_wanted(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context))
     verbs.ask_help(context.session, ticket, context.actor, command.words, context.now)
     return _done(ticket)
+
+
+def _card(context: Context, command: Command) -> Reply:
+    """What a worker has to know of a job again; the number only when it is his (domain.md §9.3)."""
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    if not desk_lists.visible(context.session, ticket, context.actor):
+        raise NotAllowed(action="status")
+    full = has_accepted(ticket, context.staff)
+    phone = ticket.contact_phone or say("phone.missing") if full else say("phone.after_accept")
+    return Reply(say("staff.job_card", **{**facts(ticket, context.now), "phone": phone}))
+
+
+def _remark(context: Context, command: Command) -> Reply:
+    ticket = _ticket(context, command, lambda: _jobs(context))
+    words = command.values.get("note", "") or _said_before(context)
+    if not words:
+        return Reply(say("staff.remark_empty", no=ticket.tail))
+    verbs.remark(context.session, ticket, context.actor, words, context.now)
+    return Reply(say("staff.remarked", no=ticket.ticket_no))
+
+
+def _said_before(context: Context) -> str:
+    """What was typed before the button of the question what it means was pressed."""
+    query = select(InboxMessage.text).where(InboxMessage.conversation_id == context.conversation.id)
+    newest = context.session.scalars(query.order_by(InboxMessage.id.desc()).limit(2)).all()
+    return newest[1] if len(newest) > 1 else ""
 
 
 def _photo_word(context: Context, command: Command) -> Reply:
@@ -1019,6 +1045,8 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "not_home": _not_home,
     "resume": _resume,
     "help_wanted": _help_wanted,
+    "card": _card,
+    "remark": _remark,
     "photo_word": _photo_word,
     "quote": _quote,
     "change": _change,

@@ -210,6 +210,18 @@ def hold_reasons() -> tuple[str, ...]:
 
 
 @cache
+def _hold_words() -> dict[str, re.Pattern[str]]:
+    return {reason: re.compile(words) for reason, words in _load("reasons")["hold_words"].items()}
+
+
+def hold_reason(words: str) -> str:
+    """The listed reason for a pause that a worker's words tell: by name, else by what they speak of, else 待配件."""
+    named = (reason for reason in hold_reasons() if reason in words)
+    told = (reason for reason, spoken_of in _hold_words().items() if spoken_of.search(words))
+    return next(named, None) or next(told, hold_reasons()[0])
+
+
+@cache
 def decline_reasons() -> tuple[str, ...]:
     return tuple(_load("reasons")["decline"])
 

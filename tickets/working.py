@@ -19,6 +19,7 @@ from tickets.words import sounds_like
 BUTTON_BYTES = 60
 """What every messenger carries behind a button."""
 JOBS_SHOWN = 4
+WITH_WORDS = ("finish", "wait", "remark")
 
 Asked = tuple[str, tuple[tuple[str, str], ...]]
 
@@ -49,7 +50,7 @@ def _of_place(jobs: Sequence[Ticket], words: str, now: datetime) -> Asked | None
 
 def about(ticket: Ticket, words: str, now: datetime) -> Asked:
     """Asks what was meant about this job, the likeliest act first; `words` become the note of the act where they fit."""
-    acts = [_act(name, ticket, words) for name in _likely(ticket, words)]
+    acts = [_act(name, ticket, words) for name in (*_likely(ticket, words), "remark")]
     return say("staff.meant", **notify.facts(ticket, now)), tuple(acts)
 
 
@@ -68,7 +69,7 @@ def _likely(ticket: Ticket, words: str) -> list[str]:
 
 def _act(name: str, ticket: Ticket, words: str) -> tuple[str, str]:
     command = say(f"words.act_{name}", no=ticket.ticket_no)
-    return (_button(command, words) if name in ("finish", "wait") else f"say:{command}"), say(f"button.act_{name}")
+    return (_button(command, words) if name in WITH_WORDS else f"say:{command}"), say(f"button.act_{name}")
 
 
 def _button(command: str, words: str) -> str:

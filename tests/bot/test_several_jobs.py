@@ -258,7 +258,7 @@ def test_free_words_of_a_worker(desk: Desk, words: str, name: str) -> None:
     [
         "业主不同意收费",
         "业主自己买的龙头 装上了",
-        "业主电话多少",
+        "业主电话换了",
         "业主不让进门",
         "没反应 主板烧了",
         "没问题吗 明天还要去",

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from bot import commands
 from bot.commands import Context, Reply
 from storage.models import InboxMessage, Leave, OutboxMessage, Ticket, TicketEvent
-from tickets import verbs
+from tickets import verbs, working
 from tickets.errors import DeskError, NotFound, PhotoNeeded, WrongStatus
 from tickets.texts import say
 
@@ -565,3 +565,77 @@ def test_a_question_again_about_something_else(desk: Desk, questions: tuple[str,
 
 def test_a_free_question_again_goes_to_the_dialogue(desk: Desk) -> None:
     assert asked(desk, "有没有哪家被催了好几回的", "上周呢").forward == "上周有没有哪家被催了好几回的"
+
+
+# --- the job once more, and what is told of it without a step ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", ["业主电话多少", "地址发我", "几号楼来着", "这单什么问题", "业主有没有说几点"])
+def test_a_worker_reads_his_job_again_with_the_number_only_when_it_is_his(desk: Desk, words: str) -> None:
+    ticket = desk.report(contact_phone="13800005678")
+    worker = ticket.handler.name  # type: ignore[union-attr]
+    offered = type_(desk, worker, words).text
+    assert ticket.place_text in offered and ticket.symptom in offered
+    assert "13800005678" not in offered
+    verbs.accept(desk.session, ticket, desk.actor(worker), TEN)
+    assert "13800005678" in type_(desk, worker, words).text
+
+
+def test_nobody_reads_the_job_of_another_by_its_number(desk: Desk) -> None:
+    ticket = desk.accepted()
+    other = "赵师傅" if ticket.handler.name != "赵师傅" else "王师傅"  # type: ignore[union-attr]
+    with pytest.raises(DeskError):
+        type_(desk, other, f"{ticket.tail}业主电话多少")
+
+
+def test_a_remark_is_kept_and_read_by_the_leaders(desk: Desk) -> None:
+    ticket = desk.accepted()
+    desk.seen()
+    reply = type_(desk, ticket.handler.name, f"备注 {ticket.tail} 业主不同意砸墙")  # type: ignore[union-attr]
+    assert ticket.ticket_no in reply.text and ticket.status == "in_progress"
+    assert desk.history(ticket, "comment")[-1].note == "业主不同意砸墙"
+    told = [row.text for row in desk.fresh() if "业主不同意砸墙" in row.text]
+    assert told and not [row for row in desk.fresh() if row.resident_id]
+
+
+def test_what_is_no_command_can_be_kept_by_one_tap(desk: Desk) -> None:
+    """The button holds no long words: they are those typed before it."""
+    ticket = desk.accepted()
+    worker = ticket.handler.name  # type: ignore[union-attr]
+    words = "墙里头的管子也锈穿了 业主说什么都不同意砸墙"
+    asked = working.asked_back(desk.session, desk.staff(worker), words, TEN)
+    assert asked is not None
+    button = next(key for key, label in asked[1] if label == say("button.act_remark"))
+    for number, text in enumerate((words, button.removeprefix("say:"))):
+        chat = desk.chat("王芳")  # where `type_` types
+        row = InboxMessage(
+            channel=chat.channel, message_id=f"r{number}", conversation_id=chat.id, text=text, received_at=TEN
+        )
+        desk.session.add(row)
+    desk.session.flush()
+    type_(desk, worker, button.removeprefix("say:"))
+    assert desk.history(ticket, "comment")[-1].note == words
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("弄不了 要叫厂家", "待第三方"),
+        ("得等燃气公司的人", "待第三方"),
+        ("缺主板 厂家周五发货", "待配件"),
+        ("挂起 下雨干不了 等明天", "待天气"),
+        ("暂缓 业主要考虑一下", "待业主"),
+        ("等配件 周五到", "待配件"),
+        ("没梯子", "待配件"),
+    ],
+)
+def test_why_a_job_waits_is_told_by_the_words(desk: Desk, words: str, reason: str) -> None:
+    ticket = desk.accepted()
+    type_(desk, ticket.handler.name, words)  # type: ignore[union-attr]
+    assert (ticket.status, ticket.hold_reason) == ("on_hold", reason)
+
+
+@pytest.mark.parametrize("words", ["水关了 明天再来", "料不够 明天接着干", "胶没干 明天再装", "明天接着干"])
+def test_who_comes_again_tomorrow_proposes_it(words: str) -> None:
+    command = commands.parse(words, "worker")
+    assert command is not None and command.name == "appointment"

@@ -74,6 +74,27 @@ def test_which_clauses_may_be_another_fault(text: str, codes: list[str]) -> None
     assert [code for code, _ in always(text)] == codes
 
 
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("洗手盆堵了 对了 楼道里有人养鸡 臭", "W04"),
+        ("阳台推拉门轮子卡死了 推都推不动 另外楼下烧烤店的烟全灌到我家来了", "D04"),
+        ("浴霸坏了一个灯，顺便，问下停车月卡多少钱", "E04"),
+        # What caused the fault is no other matter.
+        ("隔壁装修把燃气管打断了！！！呼呼往外喷", "G01"),
+    ],
+)
+def test_another_matter_does_not_colour_the_fault_beside_it(text: str, first: str) -> None:
+    model, _ = load_trained(model_path(trained_models()))
+    said = model.predict(text)
+    assert [said.category, *(one.category for one in said.faults)] == [first, first]
+
+
+@pytest.mark.parametrize("text", ["灯不亮，另外马桶堵了", "灯不亮 另外，马桶堵了", "灯不亮 对了 马桶堵了"])
+def test_what_opens_another_matter_may_stand_alone(text: str) -> None:
+    assert [one.opened for one in Segments(ByHeart(), normalize(text))._all] == [False, True]
+
+
 def test_a_danger_nobody_fears_is_the_next_likely_fault() -> None:
     model, _ = load_trained(model_path(trained_models()))
     feared, lamp, pipe = model.judge(["插座冒火花了", "书房吊灯嗞嗞响", "厨房水管爆了水喷到顶"])

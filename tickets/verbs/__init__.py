@@ -96,6 +96,7 @@ from tickets.verbs.visiting import (
     ask_help,
     change_appointment,
     propose_appointment,
+    remark,
     set_out,
     wish,
 )
@@ -194,6 +195,7 @@ __all__ = [
     "record",
     "refer",
     "referral_answered",
+    "remark",
     "remind_draft",
     "reopen",
     "require_reporter",

@@ -15,6 +15,7 @@ from tickets.texts import say, span
 from tickets.verbs.dispatching import accept
 from tickets.verbs.returning import goes_on, waits_for_resident
 from tickets.verbs.steps import (
+    comment,
     record,
     require_handler,
     require_reporter,
@@ -163,3 +164,11 @@ def ask_help(session: Session, ticket: Ticket, actor: Actor, words: str, now: da
     event = record(session, ticket, actor, "help_asked", now, note=words)
     for leader in leaders(session, ticket.community_id, ticket.department):
         notify.tell_staff(session, leader, ticket, event, "push.help", now, words=words)
+
+
+def remark(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> None:
+    """备注: what a worker tells of the job without any step taken stays in its history, and the leaders of the trade read it."""
+    require_handler(session, ticket, actor, "assigned", "in_progress", "rework", "on_hold")
+    event = comment(session, ticket, actor, words, now)
+    for leader in leaders(session, ticket.community_id, ticket.department):
+        notify.tell_staff(session, leader, ticket, event, "push.worker_says", now, words=words)
