@@ -8,7 +8,7 @@ from zlib import crc32
 
 from rasa_sdk import Tracker
 
-from actions import drafts
+from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
 from actions.progress import about_worker, progress_line, when_it_comes
 from nlu.knowledge import FOLDER, Entry, Hit, KnowledgeBase, answer
@@ -112,8 +112,9 @@ def answer_question(desk: Desk, question: str) -> None:
         inquiries.note_told(desk.session, desk.actor.resident, question, "", _category(desk), desk.now)
         return
     if desk.actor.staff:
-        # A colleague is no resident whose question waits for an answer.
-        desk.say("staff.unknown")
+        # A colleague is no resident whose question waits for an answer; the fault beside it is asked back by its form.
+        if not desk.faults:
+            details.unknown(desk)
         return
     desk.say("reply.question_recorded", **notify.facts(_record(desk, question), desk.now))
 

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from actions.changes import Inform
 from actions.complaint import OpenComplaint, ValidateComplaintForm
 from actions.context import DeskAction
+from actions.inquiry import AnswerQuestion
 from actions.repair import OpenRepair, ValidateRepairForm
 from actions.service import OptOut, Praise, Suggest, Unsure
 from bot import commands
@@ -137,3 +138,13 @@ def test_a_colleague_without_a_job_praises_complains_and_opts_out_of_nothing(
     before = drafts_and_tickets(desk)
     assert hear(desk, "王师傅手脚快，活都归他", intent, *actions, by="李工") == [say("staff.unknown")]
     assert drafts_and_tickets(desk) == before
+
+
+def test_a_question_of_a_worker_is_asked_back_once(desk: Desk) -> None:
+    """「墙里的管子漏 要砸墙 业主不同意」 taken for a question that also names a fault: its form asks, the answer does not."""
+    ticket = desk.accepted()
+    worker = ticket.handler.name  # type: ignore[union-attr]
+    words = "墙里的管子漏 要砸墙 业主不同意"
+    assert hear(desk, words, "ask_question", AnswerQuestion(), by=worker, faults={words: "W06"}) == []
+    (asked,) = hear(desk, "那块砖要撬不", "ask_question", AnswerQuestion(), by=worker)
+    assert ticket.ticket_no in asked
