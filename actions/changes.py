@@ -40,6 +40,7 @@ from tickets.words import (
     things_in,
     too_late,
     wanted_still,
+    wonders,
 )
 
 CORRECTABLE = timedelta(days=2)
@@ -281,7 +282,8 @@ class Correct(DeskAction):
         desk.note_for_review("corrected", ticket.symptom, str(ticket.source_key or desk.key))
         # 「不是马桶 是地漏」: nothing the register or a phone could hold, so the worker reads it as it was said.
         verbs.add_detail(desk.session, ticket, desk.actor, desk.text, desk.now)
-        desk.say("reply.words_corrected" if ticket.handler and ticket.kind == "BX" else notify.detail_thanks(ticket))
+        changed = ticket.handler and ticket.kind == "BX" and not wonders(desk.text)
+        desk.say("reply.words_corrected" if changed else notify.detail_thanks(ticket))
         return []
 
 

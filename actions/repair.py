@@ -32,6 +32,7 @@ from tickets.words import (
     is_angry,
     no_hurry,
     same_things,
+    smells_nothing,
     spots_in,
     what_of,
 )
@@ -502,11 +503,11 @@ def _phone_wanted(desk: Desk, ticket: Ticket) -> list[str]:
 
 def _question(desk: Desk, draft: Draft, ticket: Ticket) -> str:
     """The category's question, unless it was asked or the message told too much for one; whether it smells of gas is left out only
-    where the resident has just said that there is no danger."""
+    where the resident has just said that there is no danger, or no smell."""
     key = category(ticket.code).question(ticket.symptom)
     already = draft.data.get("fault_asked") or draft.data.get("flags") or draft.data.get("asked", 0) > 1
     if category(ticket.code).ask == GAS_SMELL and desk.actor.resident:
-        already = drafts.just_denied(desk, "GAS")
+        already = drafts.just_denied(desk, "GAS") or smells_nothing(draft.data.get("words", ""))
     return key if has_text(key) and not already and ticket.level != "U0" else ""
 
 

@@ -15,9 +15,10 @@ from storage.models import Draft
 from tickets import hearing, inquiries, notify, questions, talks, verbs
 from tickets.texts import has_text, say
 from tickets.verbs import Report
-from tickets.words import asks_who_pays, form_asked_for, is_courtesy, mocks
+from tickets.words import asks_who_pays, form_asked_for, is_courtesy, mocks, things_in
 
 LIKELY = 0.08
+SHORT_WISH = 12
 SURELY_TALK = 0.8
 # Whether asked calmly or not: how far their matter is.
 WAITS = frozenset({"urge", "ask_progress"})
@@ -86,11 +87,23 @@ class Suggest(DeskAction):
         if desk.actor.staff:
             details.unknown(desk)
             return []
+        if _wish_of_complaint(desk):
+            return []
         ticket = open_complaint(desk, desk.text, "J01", kind="JY")
         desk.say("reply.suggestion", **notify.facts(ticket, desk.now))
         if (ticket.detail or {}).get("hidden"):
             desk.say("reply.name_hidden")
         return []
+
+
+def _wish_of_complaint(desk: Desk) -> bool:
+    """「能不能关小点」 right behind a complaint is what is wished for it."""
+    matter = inquiries.matter_before(desk.session, desk.actor.resident, desk.now)
+    if matter is None or matter.kind != "TS" or len(desk.text) > SHORT_WISH or things_in(desk.text):
+        return False
+    details.add(desk, matter, desk.text)
+    desk.say(notify.detail_thanks(matter))
+    return True
 
 
 class OptOut(DeskAction):

@@ -35,7 +35,7 @@ SURE_QUESTION = 0.8
 FEARED_FAULT = 0.1
 """Below this chance of any danger a clause tells of none."""
 _SURE_CATEGORY = 0.5
-_BESIDE_COMPLAINT = 0.75
+_BESIDE_COMPLAINT, _OPENED_FAULT = 0.75, 0.5
 _BESIDE_TALK, _LIKELY_CATEGORY = 0.6, 0.4
 _ANOTHER = 0.5
 _UNNAMED = "X00"
@@ -109,8 +109,9 @@ class _Segment:
 
     @property
     def is_sure(self) -> bool:
-        """Whether these words report a fault even out of a complaint."""
-        return self.said.repair >= _BESIDE_COMPLAINT and self.said.fault[1] >= _SURE_CATEGORY and not self.supposed
+        """Whether these words report a fault even out of a complaint or a question."""
+        floor = _OPENED_FAULT if self.opened else _BESIDE_COMPLAINT
+        return self.said.repair >= floor and self.said.fault[1] >= _SURE_CATEGORY and not self.supposed
 
     def says_again(self, heads: Sequence[_Segment]) -> bool:
         """Whether the words are of the kind of a fault already told and name neither another thing nor another place."""

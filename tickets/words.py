@@ -540,6 +540,16 @@ def corrects(text: str) -> bool:
     return _has("corrects", text)
 
 
+def wonders(text: str) -> bool:
+    """「是不是漏到楼下去了」: asks himself about what he told, and takes nothing back."""
+    return _has("wonders", text)
+
+
+def smells_nothing(text: str) -> bool:
+    """「没得味道」: has smelled for gas and found none."""
+    return _has("smells_nothing", text)
+
+
 def begins_with_yes(text: str) -> bool:
     """A clear yes in front, whatever follows; 对了 is none."""
     return _has("begins_with_yes", text)

@@ -13,6 +13,7 @@ from actions.changes import Inform
 from actions.complaint import OpenComplaint, ValidateComplaintForm
 from actions.context import Desk
 from actions.repair import OpenRepair, ValidateRepairForm
+from actions.service import Suggest
 from storage.models import Draft, Ticket
 from tickets import inquiries, notify, questions
 from tickets.texts import say
@@ -65,3 +66,11 @@ def test_scolding_right_behind_a_complaint_presses_it(desk: Community, text: str
     ticket = desk.report("T09", kind="TS", symptom="楼上天天半夜蹦")
     hear(desk, text, "file_complaint", ValidateComplaintForm(), OpenComplaint(), category="T18")
     assert bool(desk.history(ticket, "urge")) is pressed
+
+
+@pytest.mark.parametrize(("words", "more"), [("能不能关小点", True), ("建议在西门装个车棚", False)])
+def test_a_wish_right_behind_a_complaint_is_for_it(desk: Community, words: str, more: bool) -> None:
+    complaint = desk.report("T99", kind="TS", symptom="电梯里广告太吵")
+    hear(desk, words, "suggest", Suggest())
+    assert [one.note for one in desk.history(complaint, "comment")] == ([words] if more else [])
+    assert len(list(desk.session.scalars(select(Ticket).where(Ticket.kind == "JY")))) == (not more)

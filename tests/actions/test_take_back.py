@@ -273,3 +273,31 @@ def test_two_lamps_named_together_are_both_meant(desk: Community) -> None:
     asked = "\n".join(hear(desk, "灯不用修了", "cancel", Cancel()))
     assert "厨房灯" in asked and "镜前灯" in asked, "the names of both categories are the same"
     assert (kitchen.status, mirror.status) == ("assigned", "assigned")
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("没得味道", False),
+        ("没闻到", False),
+        ("冇味", False),
+        ("没气 味道好大", True),
+        ("闻得到一点", True),
+        ("没味道吧？", True),
+    ],
+)
+def test_whoever_smells_nothing_is_not_asked_whether_it_smells(desk: Community, words: str, asked: bool) -> None:
+    hear(desk, "灶台打不着火", "report_repair", ValidateRepairForm(), by="李强", faults={"灶台打不着火": "G02"})
+    hear(desk, words, "inform", ValidateRepairForm(), by="李强")
+    found = hear(desk, "3栋2单元1502", "inform", ValidateRepairForm(), OpenRepair(), by="李强")
+    assert any(say("ask.gas_smell") in text for text in found) is asked
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [("不是马桶 是地漏", "reply.words_corrected"), ("是不是漏到楼下去了", "reply.detail_thanks")],
+)
+def test_who_wonders_takes_nothing_back(desk: Community, words: str, answer: str) -> None:
+    ticket = desk.accepted()
+    assert hear(desk, words, "correct", Correct()) == [say(answer)]
+    assert desk.history(ticket, "comment")[-1].note == words
