@@ -18,7 +18,7 @@ from rasa.nlu.extractors.extractor import EntityExtractorMixin
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from nlu import classifier, faults, normalize, slots, spans, vectors, words
+from nlu import classifier, faults, graph_runner, normalize, slots, spans, vectors, words
 from nlu.classifier import Example, Model, Prediction
 from nlu.faults import Clause
 from nlu.spans import Tagger
@@ -34,6 +34,8 @@ LEARNED_FROM = ("concepts.yml", "homophones.yml", "messenger.yml", "slots.yml", 
 _CODE = (classifier, faults, spans, normalize, slots, vectors, words)
 _DIGITS = 4
 _WORTH_SAYING = 0.001
+
+graph_runner.install()
 
 
 @DefaultV1Recipe.register(

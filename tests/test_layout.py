@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "storage": set(),
     "nlu": set(),
 }
-INSIDE_RASA = {"nlu/components.py", "nlu/tracker_store.py"}
+INSIDE_RASA = {"nlu/components.py", "nlu/graph_runner.py", "nlu/tracker_store.py"}
 # Training calls Rasa's own function, inside the one function that trains.
 ALSO_IMPORTS_RASA = {"bot/training.py"}
 

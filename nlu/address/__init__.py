@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from nlu.address.grammar import lexicon_of
 from nlu.address.keys import parse_key
@@ -20,6 +21,10 @@ from nlu.address.reading import read_places
 from nlu.address.rendering import combine, display_key
 from nlu.address.settling import answer_denied, answer_place, states_home, stating
 from nlu.register import NO_LEVEL, UNKNOWN, Register, wording
+
+PLACES_JOIN = " + "
+_ASIDE = 5
+"""How many characters may stand between a place and the word that takes it back."""
 
 __all__ = [
     "NONE",
@@ -51,6 +56,9 @@ def resolve(
     in it, for what cannot be broken in a shared place (「对讲机没声音 另外单元门关不严 4栋1单元602」). `outdoors`: what is told of
     stands in the open, so that 7栋东边 is no flat."""
     lexicon = lexicon_of(register)
+    context_of = {"bound": bound, "last": last, "at_home": at_home, "outdoors": outdoors}
+    if corrected := _said_again(text, register, draft, context_of):
+        return corrected
     open_parts = tuple(parse_key(draft, register)) if draft else ()
     other = of_other_home(text)
     text = lexicon.other_home.sub(lambda found: " " * len(found[0]), text)
@@ -67,6 +75,27 @@ def resolve(
     if not answers:
         return NONE
     return replace(combine(answers, register), spans=reading.spans, name=reading.name, phone=reading.phone)
+
+
+def _said_again(text: str, register: Register, draft: str | None, context_of: dict[str, Any]) -> Address | None:
+    """「5单元 不对 7号楼1单元」: what stands behind is meant, and completed by what it leaves of the place before it."""
+    wrong = lexicon_of(register).said_wrong.search(text)
+    if wrong is None:
+        return None
+    first = resolve(text[: wrong.start()], register, draft=draft, **context_of)
+    if (
+        not first.spans
+        or len(first.keys) > 1
+        and PLACES_JOIN in first.key
+        or wrong.start() - first.spans[-1][1] > _ASIDE
+    ):
+        return None
+    left = first.partial if first.action == "invalid" else first.key
+    then = resolve(text[wrong.start() :], register, draft=left or draft, **context_of)
+    if not then.spans or then.spans[0][0] > wrong.end() - wrong.start() + _ASIDE:
+        return None
+    spans = tuple((start + wrong.start(), end + wrong.start()) for start, end in then.spans)
+    return replace(then, spans=spans, corrected=then.corrected and draft is not None)
 
 
 def _together(parts: Sequence[Parts], context: Context) -> list[Address]:
@@ -89,7 +118,7 @@ def only(place: Address, register: Register, *, public: bool) -> Address:
     """Of a home and a shared place told together the one of them, where there is one: 「电梯坏了 我家3栋2单元1203」."""
     keys = [key for key in place.keys if key.startswith(PUBLIC) == public]
     if (
-        " + " not in place.key
+        PLACES_JOIN not in place.key
         or place.action not in ("ok", "echo", "confirm")
         or len(keys) != 1
         or len(place.keys) != 2

@@ -61,6 +61,8 @@ class Lexicon:
         self.other_home = re.compile(self.relative["other_home"])
         self.struck = re.compile(self._struck())
         self.wrong = re.compile(either(folded_words(self.correction["wrong"])))
+        self.said_wrong = re.compile(self.correction["said_wrong"])
+        self.landmark = re.compile(self.areas["landmark"])
         self.politeness = re.compile(f"[{re.escape(self.noise['politeness'])}\x00\x01]*")
         self.denied = re.compile(f"(?:{either(folded_words(self.noise['before']))})[号:是 ]{{0,2}}$")
         self.allowed = re.compile(f"(?:^|[ ,.。!！?？;；:\x01]|{either(folded_words(self.noise['allowed_before']))})$")

@@ -74,6 +74,15 @@ def _first_unit_of_none(parts: Parts, buildings: Sequence[Building]) -> bool:
 FIRST_UNIT = "1"
 
 
+def known_zone(parts: Parts, register: Register) -> Parts:
+    """「地库B2靠近C区」 of a garage level that has no such zone: a lamp is on that level all the same, unlike a car's space."""
+    levels = [one for one in register.of_kind(parts.kind) if one.code == parts.building]
+    shared = parts.kind == "space" and parts.unit and not (parts.room or parts.door)
+    if not shared or not levels or any(_units(one, parts.unit) for one in levels):
+        return parts
+    return replace(parts, unit="")
+
+
 def _units(building: Building, typed: str) -> tuple[str, ...]:
     if not typed:
         return tuple(unit.code for unit in building.units)

@@ -29,6 +29,7 @@ class _Noise:
             words["wondered"],
             words["rows_of"],
             words["facing"],
+            words["likened"],
             words["passed"],
             self._codes(words),
             self._dates(words, to),

@@ -311,11 +311,14 @@ class _Grouper:
         return self._on_area(token)
 
     def _thing_in(self, token: Token) -> bool:
-        """「路灯不亮 中心花园那边」: what stands in many places is where the second word says."""
+        """「路灯不亮 中心花园那边」: what stands in many places is where the second word says; 「滑梯那边的垃圾桶」 stands by the first."""
         start, end = self.folded.source(token.start, token.end)
         known = self.now.area in _things() and self.now.scope == token.scope == "estate" and not self.now.private
         if known:
-            self.now = replace(self.now, area=self.original[start:end] + self.now.area)
+            said, before = self.original[start:end], self.now.area
+            beside = self.lexicon.landmark.search(self.original[:start])
+            area = wording()["phrases"]["beside"].format(before, said) if beside else said + before
+            self.now = replace(self.now, area=area)
         return known
 
     def _on_attached(self, token: Token) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from nlu.address.grammar import lexicon_of
 from nlu.address.keys import parse_key
-from nlu.address.matching import Found, find_spots, joined_words, no_building
+from nlu.address.matching import Found, find_spots, joined_words, known_zone, no_building
 from nlu.address.model import LEVELS, MAX_OPTIONS, NONE, PUBLIC, Action, Address, Context, Parts, Values
 from nlu.address.reading import levels_in
 from nlu.address.rendering import (
@@ -25,6 +25,7 @@ from nlu.register import NO_LEVEL, Place, Register, wording
 
 def answer_place(parts: Parts, context: Context) -> Address:
     """The answer for one stated place."""
+    parts = known_zone(parts, context.register)
     if parts.relation == "last":
         return _last(context)
     if parts.between:
