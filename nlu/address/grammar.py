@@ -61,8 +61,6 @@ class Lexicon:
         self.other_home = re.compile(self.relative["other_home"])
         self.struck = re.compile(self._struck())
         self.wrong = re.compile(either(folded_words(self.correction["wrong"])))
-        self.said_wrong = re.compile(self.correction["said_wrong"])
-        self.landmark = re.compile(self.areas["landmark"])
         self.politeness = re.compile(f"[{re.escape(self.noise['politeness'])}\x00\x01]*")
         self.denied = re.compile(f"(?:{either(folded_words(self.noise['before']))})[号:是 ]{{0,2}}$")
         self.allowed = re.compile(f"(?:^|[ ,.。!！?？;；:\x01]|{either(folded_words(self.noise['allowed_before']))})$")
@@ -71,6 +69,16 @@ class Lexicon:
         self.readers: dict[str, Callable[[re.Match[str]], list[Token]]] = {
             name.removeprefix("_read_"): getattr(self, name) for name in dir(self) if name.startswith("_read_")
         }
+
+    @cached_property
+    def said_wrong(self) -> re.Pattern[str]:
+        """What takes back the place right in front of it, for the one behind it."""
+        return re.compile(self.correction["said_wrong"])
+
+    @cached_property
+    def landmark(self) -> re.Pattern[str]:
+        """What stands behind a thing by which another one is: 滑梯那边的."""
+        return re.compile(self.areas["landmark"])
 
     @property
     def garage(self) -> str:
