@@ -83,12 +83,7 @@ def _said_again(text: str, register: Register, draft: str | None, context_of: di
     if wrong is None:
         return None
     first = resolve(text[: wrong.start()], register, draft=draft, **context_of)
-    if (
-        not first.spans
-        or len(first.keys) > 1
-        and PLACES_JOIN in first.key
-        or wrong.start() - first.spans[-1][1] > _ASIDE
-    ):
+    if not first.spans or PLACES_JOIN in first.key or wrong.start() - first.spans[-1][1] > _ASIDE:
         return None
     left = first.partial if first.action == "invalid" else first.key
     then = resolve(text[wrong.start() :], register, draft=left or draft, **context_of)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from nlu.address.folding import either, fold, folded_words
 from nlu.address.model import LEVELS, MAX_PLACES, ROOF, Values
