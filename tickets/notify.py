@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -42,6 +42,11 @@ def conversation_of(session: Session, person: Resident | Staff) -> Conversation 
         )
     )
     return session.scalars(query).first()
+
+
+# 「师傅手上都有活」 before 「已登记」 reads as if there were another ticket.
+ANSWER_FIRST = frozenset({"push.nobody_yet", "push.nobody_free"})
+BEHIND_ANSWER = timedelta(seconds=4)
 
 
 def push(
@@ -98,7 +103,8 @@ def _just_said(session: Session, conversation_id: int | None, text: str, now: da
 def tell_reporter(
     session: Session, ticket: Ticket, event: TicketEvent, key: str, now: datetime, **more: object
 ) -> None:
-    """Push the text `key` about `ticket` to whoever reported it, in the chat it came from."""
+    """Push the text `key` about `ticket` to whoever reported it, in the chat it came from. Of a report made this moment the
+    answer to it goes out first."""
     buttons = more.pop("buttons", ())
     image_key = str(more.pop("image_key", ""))
     text = say(key, **facts(ticket, now), **more)
@@ -118,7 +124,7 @@ def tell_reporter(
         conversation_id=chat.id if chat else None,
         buttons=buttons,  # type: ignore[arg-type]
         priority=URGENT if ticket.level in ("U0", "U1") else NORMAL,
-        due_at=_resident_hour(ticket, chat, key, now),
+        due_at=_resident_hour(ticket, chat, key, now) + (BEHIND_ANSWER if key in ANSWER_FIRST else timedelta(0)),
         image_key=image_key,
     )
     if ticket.level != "U0":
