@@ -20,14 +20,17 @@ from tickets import finding, inquiries, lifecycle, notify, questions, verbs
 from tickets.answering import FRESH_DETAIL, set_window, told_together
 from tickets.errors import NoTicket
 from tickets.people import homes_of
-from tickets.places import is_exact, read_place
+from tickets.places import is_exact, part_of, read_place
 from tickets.texts import say
 from tickets.words import (
     all_at_once,
+    asked_instead,
     clauses_about,
     corrects,
+    denies_place,
     form_asked_for,
     hesitates,
+    hours_told,
     is_courtesy,
     keeps_job,
     no_cancel,
@@ -35,12 +38,15 @@ from tickets.words import (
     only_asked,
     only_correcting,
     plainly_cancels,
+    points_at,
+    put_right,
     says_cancel,
+    states_room,
     taken_back,
+    telling_where,
     things_in,
     too_late,
     wanted_still,
-    wonders,
 )
 
 CORRECTABLE = timedelta(days=2)
@@ -98,7 +104,7 @@ def _half_told(desk: Desk) -> bool:
 
 def _names_a_day(desk: Desk) -> bool:
     """「那算了周一吧」: another day, and no cancellation."""
-    window = parse_window(desk.text, desk.now)
+    window = parse_window(hours_told(desk.text), desk.now)
     return window is not None and window.is_visit and not plainly_cancels(desk.text)
 
 
@@ -182,13 +188,12 @@ class Reschedule(DeskAction):
         if all_at_once(desk.text) and _timed_together(desk, tickets):
             return []
         if not tickets:
-            _of_what_was_asked(desk)
-            return []
+            return _of_no_job(desk)
         if len(tickets) > 1:
             desk.which(tickets)
             return []
         ticket = verbs.load(desk.session, tickets[0].id)
-        window = parse_window(desk.text, desk.now, asked=True)
+        window = parse_window(hours_told(desk.text), desk.now, asked=True)
         if window is None and too_late(desk.text):
             return [FollowupAction("action_urge")]
         if window is None or window.avoid:
@@ -206,11 +211,15 @@ class Reschedule(DeskAction):
         return []
 
 
-def _of_what_was_asked(desk: Desk) -> None:
-    """「我家老人要洗澡 能不能晚点停」, behind a question about the water: of that, and of no visit. Raises NoTicket where nothing was asked."""
+def _of_no_job(desk: Desk) -> Events:
+    """A fault told with its time; or 「我家老人要洗澡 能不能晚点停」, behind a question about the water: of that, and of no visit. Raises
+    NoTicket where nothing was asked either."""
+    if drafts.begin_untold(desk):
+        return [FollowupAction("repair_form")]
     if not inquiries.last_asked(desk.session, desk.actor.resident, desk.now):
         raise NoTicket
     answer_question(desk, desk.text)
+    return []
 
 
 def _times_apart(desk: Desk) -> bool:
@@ -234,7 +243,7 @@ def _visits(desk: Desk) -> list[Ticket]:
 
 def _timed_together(desk: Desk, tickets: list[Ticket]) -> bool:
     """「后天晚上七点 两个一起弄」: the same time for all; whether a time was named."""
-    window = parse_window(desk.text, desk.now, asked=True)
+    window = parse_window(hours_told(desk.text), desk.now, asked=True)
     if window is None or window.avoid or desk.actor.resident is None:
         return False
     for one in tickets:
@@ -253,9 +262,45 @@ class Deny(DeskAction):
         if only_asked(desk.text) and _just_told(desk):
             # 「不用登记 我就问问」, a moment after it was registered.
             return Cancel().act(desk, tracker)
-        if not details.taken(desk) and not correct_latest(desk):
+        if details.taken(desk) or correct_latest(desk):
+            return []
+        if place := _told_before(desk):
+            desk.say("reply.place_noted", place=place)
+        elif _only_photo(desk):
+            desk.say("reply.photo_only")
+        elif wanted := _asked_instead(desk):
+            answer_question(desk, wanted)
+        else:
             desk.say("reply.denied")
         return []
+
+
+def _told_before(desk: Desk) -> str:
+    """「不是说过了吗 7-1-902」: where the newest matter is, or will be if its fault is still to be told; "" if no place is
+    spelt out, as in 「不用来我家了」."""
+    if not any(char.isnumeric() for char in desk.text):
+        return ""
+    place = read_place(desk.session, desk.community_id, telling_where(desk.text), resident=desk.actor.resident)
+    if place.action not in drafts.SETTLED or denies_place(desk.text):
+        return ""
+    ticket = _correctable(desk)
+    if ticket is None:
+        drafts.keep_place(desk)
+    return place.display if ticket is None or ticket.place_key == place.key else ""
+
+
+def _only_photo(desk: Desk) -> bool:
+    """「这个」 behind a picture, of which nothing else is told: no refusal."""
+    draft = drafts.find(desk, "BX")
+    shown = draft is not None and draft.data.get("photo") and not draft.data.get("faults")
+    return bool(shown) and points_at(desk.text)
+
+
+def _asked_instead(desk: Desk) -> str:
+    """「都不是，我问你多少钱一个」: the question in a message that refuses something, with what was asked before it; "" if none."""
+    wanted = asked_instead(desk.text) if desk.actor.resident else ""
+    before = inquiries.last_asked(desk.session, desk.actor.resident, desk.now) if wanted else None
+    return inquiries.joined(str(before.data["text"]), wanted) if before else wanted
 
 
 def _just_told(desk: Desk) -> bool:
@@ -282,9 +327,18 @@ class Correct(DeskAction):
         desk.note_for_review("corrected", ticket.symptom, str(ticket.source_key or desk.key))
         # 「不是马桶 是地漏」: nothing the register or a phone could hold, so the worker reads it as it was said.
         verbs.add_detail(desk.session, ticket, desk.actor, desk.text, desk.now)
-        changed = ticket.handler and ticket.kind == "BX" and not wonders(desk.text)
-        desk.say("reply.words_corrected" if changed else notify.detail_thanks(ticket))
+        desk.say(notify.detail_thanks(ticket))
+        if _not_there(desk, ticket):
+            desk.say("reply.place_again")
         return []
+
+
+def _not_there(desk: Desk, ticket: Ticket) -> bool:
+    """「是露台 不是泳池」 where the ticket has the pool: where it is instead the register does not know."""
+    if not denies_place(desk.text) or ticket.status == "done":
+        return False
+    said = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
+    return said.action in drafts.SETTLED and said.key == ticket.place_key
 
 
 def correct_latest(desk: Desk) -> bool:
@@ -305,7 +359,8 @@ def correct_latest(desk: Desk) -> bool:
 
         desk.tell(place_question({"problem": dict(place.problem), "options": [list(one) for one in place.options]}))
         return True
-    if place.action not in drafts.SETTLED or place.key == ticket.place_key:
+    known = place.action in drafts.SETTLED or (corrects(desk.text) and _building_will_do(ticket, place))
+    if not known or place.key == ticket.place_key:
         return False
     if place.display in ticket.place_text and not corrects(desk.text):
         # 「就是岗亭顶上那个」 after 东门岗亭 says less than is known.
@@ -314,15 +369,27 @@ def correct_latest(desk: Desk) -> bool:
     return True
 
 
+def _building_will_do(ticket: Ticket, place: Address) -> bool:
+    """「说错了 是6栋」 of a corridor known by its building alone: the other building is all there is to know."""
+    same_depth = ticket.public_area and not part_of(ticket.place_key, "unit").count("/") > 1
+    return same_depth and place.public and drafts.enough_for(ticket.code, place)
+
+
 def _place_named(desk: Desk, ticket: Ticket) -> Address:
     """The place a message names for a matter; 「不是那边 是我家」 takes nothing over from the shared place it was said to be."""
-    own = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
+    own = read_place(desk.session, desk.community_id, telling_where(desk.text), resident=desk.actor.resident)
     if corrects(desk.text) and ticket.public_area and own.action in drafts.SETTLED and not own.public:
         return own
+    behind = _in_place_of(desk, ticket, put_right(desk.text))
+    return behind if behind.action in drafts.SETTLED else _in_place_of(desk, ticket, telling_where(desk.text))
+
+
+def _in_place_of(desk: Desk, ticket: Ticket, words: str) -> Address:
+    """The place that words name, completed from what is known of the ticket's."""
     return read_place(
         desk.session,
         desk.community_id,
-        desk.text,
+        words,
         resident=desk.actor.resident,
         draft=ticket.place_key,
         about=ticket.symptom,
@@ -337,7 +404,7 @@ def _lives_there(ticket: Ticket, place: Address) -> bool:
 
 def _retimed(desk: Desk) -> bool:
     """「不是 后天上午」: another visit time for what was told last and everything told with it; whether the message held one."""
-    ticket, window = _correctable(desk), parse_window(desk.text, desk.now)
+    ticket, window = _correctable(desk), parse_window(hours_told(desk.text), desk.now)
     if ticket is None or not ticket.wanted_label or window is None or not window.is_visit:
         return False
     if desk.actor.resident is None or things_in(desk.text):
@@ -356,7 +423,7 @@ def time_for_latest(desk: Desk) -> bool:
     if newest is None or newest.kind != "BX" or desk.actor.resident is None:
         # 「就1点多到3点」 behind a complaint is when the noise is, and no visit.
         return False
-    window = parse_window(desk.text, desk.now, asked=True)
+    window = parse_window(hours_told(desk.text), desk.now, asked=True)
     if window is None or not window.is_visit:
         return False
     set_window(details.turn_of(desk), _correctable(desk, at_home=True) or newest, window)
@@ -459,6 +526,9 @@ class Inform(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         if is_courtesy(desk.text):
             return [FollowupAction("utter_thanks")]
+        if states_room(desk.text) and correct_latest(desk):
+            # Also while something else is asked, of which a room is no answer.
+            return []
         if _times_apart(desk) or about_worker(desk) or (not _just_reported(desk) and details.taken(desk)):
             return []
         if more_told(desk) or _more_of_praise(desk) or correct_latest(desk) or time_for_latest(desk):

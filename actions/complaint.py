@@ -12,7 +12,7 @@ from rasa_sdk.events import FollowupAction, SlotSet
 from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_beside
-from actions.progress import pressed_again
+from actions.progress import about_complaint, complaint_spoken_of, pressed_again
 from storage.models import Draft, Ticket
 from tickets import complaints, emergencies, finding, hearing, notify, questions, verbs
 from tickets.catalog import category
@@ -24,6 +24,7 @@ from tickets.words import (
     failed_repair,
     gives_up,
     goes_on,
+    hurt_by_animal,
     is_angry,
     is_grave,
     only_presses,
@@ -39,6 +40,8 @@ INTERRUPTIONS = frozenset({"greet", "ask_question", "ask_progress", "bot_challen
 LEAK_QUARREL, LEAK = "T18", "W03"
 MAX_QUESTIONS = 2
 SURE = 0.8
+# Their names are the desk's own and say nothing to whoever complains.
+NAMED_NOTHING = frozenset({"T22", "T26", "T27", "T29", "T99"})
 ENOUGH_WORDS = 26
 GOES_ON = timedelta(days=14)
 
@@ -55,6 +58,8 @@ class ValidateComplaintForm(DeskAction):
         if desk.actor.staff:
             # 「这家业主素质太差了 骂人」 of a worker is a word about the job on hand; for residents there is 代报.
             details.unknown(desk)
+            return self.give_way(desk)
+        if drafts.find(desk, "TS") is None and about_complaint(desk):
             return self.give_way(desk)
         draft = drafts.begin(desk, "TS")
         data = dict(draft.data)
@@ -131,13 +136,30 @@ def _next_slot(desk: Desk, draft: Draft) -> str | None:
         return None
     if _place_problem(desk, data["words"]):
         return "detail"
+    if hurt_by_animal(data["words"]) or _lacks_place(desk, data):
+        return "detail"
     short = len(data["words"]) < ENOUGH_WORDS
-    return "detail" if short and _question(data.get("code", ""), data["words"]) else None
+    return "detail" if short and _question(desk, data) else None
 
 
-def _question(code: str, words: str) -> str:
-    """What is still worth knowing about a complaint in these words: where and when, where its category asks nothing of its own."""
-    about = category(code)
+def _lacks_place(desk: Desk, data: dict[str, Any]) -> bool:
+    """Whether a complaint of this kind is of no use without a place, and these words name none."""
+    code, words = str(data.get("code", "")), str(data["words"])
+    if code not in complaints.NEEDS_PLACE:
+        return False
+    found = complaints.place_of_complaint(desk.session, desk.actor, desk.community_id, words, code=code)
+    return not found[1]
+
+
+def _question(desk: Desk, data: dict[str, Any]) -> str:
+    """What is still worth knowing about a complaint in these words: how somebody hurt is, before anything that is wished; where it
+    is; where and when, where its category asks nothing of its own."""
+    words = str(data.get("words", ""))
+    if hurt_by_animal(words):
+        return say("ask.hurt")
+    if _lacks_place(desk, data):
+        return say("ask.complaint_place")
+    about = category(str(data.get("code") or "T99"))
     if not has_text(f"ask.{about.ask}"):
         about = replace(about, ask="when_where", ask_if="")
     key = about.question(words)
@@ -163,10 +185,9 @@ class AskDetail(DeskAction):
         draft = drafts.begin(desk, "TS")
         drafts.save(desk, draft, {**draft.data, "asked": draft.data.get("asked", 0) + 1, "detail_asked": True})
         row = category(draft.data.get("code", "T99"))
-        words = str(draft.data.get("words", ""))
-        desk.say(
-            "reply.complaint_heard", what=row.name, question=_place_problem(desk, words) or _question(row.code, words)
-        )
+        question = _place_problem(desk, str(draft.data.get("words", ""))) or _question(desk, draft.data)
+        key = "reply.complaint_heard_plain" if row.code in NAMED_NOTHING else "reply.complaint_heard"
+        desk.say(key, what=row.name, question=question)
         return []
 
 
@@ -177,8 +198,8 @@ class OpenComplaint(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         draft = drafts.find(desk, "TS")
         cleared: Events = [SlotSet("matter", None), SlotSet("detail", None)]
-        if draft is None and (desk.actor.staff or emergencies.taken_up(desk.session, desk.actor, desk.now)):
-            # Answered already: as a danger, or as a worker's word about a job.
+        if draft is None and (desk.actor.staff or complaint_spoken_of(desk) or _taken_up(desk)):
+            # Answered already: as a danger, a worker's word about a job, or a word about the complaint told before.
             desk.done()
             return cleared
         words = draft.data.get("words", "") if draft else ""
@@ -195,7 +216,8 @@ class OpenComplaint(DeskAction):
         ticket = open_complaint(desk, words, draft.data.get("code") or "T99")
         faults = _unregistered(desk, _faults_beside(draft, words))
         drafts.drop(desk)
-        _answer(desk, ticket, angry=angry)
+        # The form of the fault beside it asks for the place as well.
+        tell_opened(desk, ticket, angry=angry, asked=bool(draft.data.get("detail_asked") or faults))
         if faults:
             # 「垃圾物业，电梯又坏了」: the complaint is for the leader, but somebody must also mend the lift.
             drafts.begin_with(*_point_by_point(desk, faults), ticket if desk.actor.resident else None)
@@ -203,6 +225,10 @@ class OpenComplaint(DeskAction):
         if not angry:
             ask_phone(desk, ticket)
         return cleared
+
+
+def _taken_up(desk: Desk) -> bool:
+    return emergencies.taken_up(desk.session, desk.actor, desk.now)
 
 
 def _pressed(desk: Desk, data: dict[str, Any]) -> Ticket | None:
@@ -254,8 +280,9 @@ def _press(desk: Desk, ticket: Ticket, words: str, *, angry: bool) -> None:
         desk.say("reply.complaint_goes_on", **notify.facts(ticket, desk.now))
 
 
-def _answer(desk: Desk, ticket: Ticket, *, angry: bool) -> None:
-    """An angry resident hears what the desk knows and who speaks to them by when; everybody else reads it back once."""
+def tell_opened(desk: Desk, ticket: Ticket, *, angry: bool, asked: bool = False) -> None:
+    """An angry resident hears what the desk knows and who speaks to them by when; everybody else reads it back once. What was
+    `asked` before is not asked again."""
     if angry or ticket.level == "C1":
         desk.tell(hearing.answer_anger(desk.session, ticket, desk.now))
     else:
@@ -263,8 +290,12 @@ def _answer(desk: Desk, ticket: Ticket, *, angry: bool) -> None:
         detail = ticket.detail or {}
         wish = say("complaint.wish", wish=detail["wish"]) if detail.get("wish") else ""
         desk.say(key, core=detail.get("core", ""), wish=wish, **notify.facts(ticket, desk.now))
+    if hurt_by_animal(ticket.symptom) and not asked:
+        desk.say("ask.hurt")
     if problem := _place_problem(desk, ticket.symptom):
         desk.tell(problem)
+    elif complaints.lacks_place(ticket) and not (angry or asked or ticket.level == "C1"):
+        desk.say("reply.complaint_place")
     if (ticket.detail or {}).get("hidden"):
         desk.say("reply.name_hidden")
 
@@ -277,13 +308,14 @@ class NoteComplaint(DeskAction):
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         code = desk.category if desk.category.startswith("T") else "T99"
-        _answer(desk, open_complaint(desk, desk.text, code), angry=is_angry(desk.text))
+        tell_opened(desk, open_complaint(desk, desk.text, code), angry=is_angry(desk.text), asked=True)
         return []
 
 
 def ask_phone(desk: Desk, ticket: Ticket) -> None:
     """A stranger without a number is asked for one, so that somebody can call."""
-    if desk.actor.resident and not ticket.contact_phone:
+    hidden = (ticket.detail or {}).get("hidden")
+    if desk.actor.resident and not ticket.contact_phone and not hidden:
         desk.say("reply.phone_wanted_call")
         questions.ask(desk.session, desk.actor.resident, "phone", desk.now, ticket=ticket)
 

@@ -30,12 +30,15 @@ from tickets.words import (
     bare_request,
     beside_complaints,
     corrects,
+    hours_told,
+    is_broken,
     listed_faults,
     named_among,
     names_lift,
     same_water,
     says_urgent,
     taken_back,
+    thing_code,
     things_in,
 )
 
@@ -276,6 +279,21 @@ def begin_with(desk: Desk, faults: list[dict[str, Any]], complaint: Ticket | Non
     save(desk, draft, data)
 
 
+def begin_untold(desk: Desk) -> bool:
+    """「我门铃不响了，7-1-902，明早来得及吗」, read as a wish for another time by somebody who has nothing registered: the fault it
+    tells is one, with its place and time. Whether there was any."""
+    if desk.actor.resident is None or find(desk, "BX") is not None or not (desk.faults or is_broken(desk.text)):
+        return False
+    if not desk.faults:
+        draft = begin(desk, "BX")
+        data: dict[str, Any] = {"seen": [desk.key], "words": desk.text}
+        told = [{"code": thing_code(desk.text), "words": desk.text.strip("，,。 ")}]
+        data["faults"] = _all_placed(desk, told, data)
+        _merge_wishes(desk, data)
+        save(desk, draft, data)
+    return True
+
+
 def _all_placed(
     desk: Desk, faults: list[dict[str, Any]], data: dict[str, Any], *, said: str = "", apart: bool = False
 ) -> list[dict[str, Any]]:
@@ -419,7 +437,7 @@ def just_reported(desk: Desk, within: timedelta = THIS_TALK) -> list[Ticket]:
 
 
 def _merge_wishes(desk: Desk, data: dict[str, Any]) -> None:
-    window = parse_window(desk.text, desk.now)
+    window = parse_window(hours_told(desk.text), desk.now)
     if window and not window.avoid and window.end:
         data["wanted"] = [format_window(window, desk.now), window.start.isoformat(), window.end.isoformat()]
     phone = find_phone(desk.text)

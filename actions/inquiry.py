@@ -10,7 +10,7 @@ from rasa_sdk import Tracker
 
 from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
-from actions.progress import about_worker, progress_line, when_it_comes
+from actions.progress import about_complaint, about_worker, progress_line, when_it_comes
 from nlu.knowledge import FOLDER, Entry, Hit, KnowledgeBase, answer
 from storage.models import Draft, OpenQuestion, Ticket
 from tickets import finding, inquiries, notify, questions, verbs
@@ -67,7 +67,7 @@ class AnswerQuestion(DeskAction):
             drafts.drop(desk)
             answer_question(desk, words)
             return []
-        if not about_worker(desk) and not when_it_comes(desk):
+        if not about_complaint(desk) and not about_worker(desk) and not when_it_comes(desk):
             answer_question(desk, _asked(desk))
         return []
 
@@ -94,7 +94,7 @@ def answer_question(desk: Desk, question: str) -> None:
     asked = inquiries.last_asked(desk.session, desk.actor.resident, desk.now)
     if who_hears(desk, question) or (asked is not None and _answer_leaning(desk, asked, question)):
         return
-    if asked is None and answered_of_matter(desk, question):
+    if asked is None and (answered_of_matter(desk, question) or _asks_complaint_pays(desk, question)):
         return
     own, question = question, _of_what_is_open(desk, question)
     hit = _believed(_base().find(question, _category(desk), desk.settings), own, question)
@@ -155,6 +155,16 @@ def answered_of_matter(desk: Desk, text: str) -> bool:
         # Whoever mends it answers no questions before the visit: the desk does.
         words = inquiries.joined(matter.symptom, text)
         desk.say("reply.question_recorded", **notify.facts(_record(desk, words), desk.now))
+    return True
+
+
+def _asks_complaint_pays(desk: Desk, text: str) -> bool:
+    """「这算谁的」 right behind a complaint: nobody but who has it can say so, and they hear the question."""
+    matter = inquiries.matter_before(desk.session, desk.actor.resident, desk.now)
+    if matter is None or matter.kind != "TS" or not asks_who_pays(text):
+        return False
+    verbs.add_detail(desk.session, verbs.load(desk.session, matter.id), desk.actor, text, desk.now)
+    desk.say("reply.matter_asked", **notify.facts(matter, desk.now))
     return True
 
 

@@ -16,16 +16,21 @@ from tickets.history import count_of
 from tickets.people import each_once, leaders, managers, staff_named
 from tickets.texts import clock, has_text, say
 from tickets.words import (
+    adds_to_complaint,
     asks_about_worker,
     asks_day_totals,
     asks_most,
+    asks_what_is_in_it,
     asks_when_it_comes,
     asks_who_is_on_duty,
     asks_who_waits,
     bare_threat,
+    disputes_visit,
     list_named,
     speaks_of_visit,
+    things_in,
     wants_complaint,
+    wants_it_now,
 )
 
 SHOWN = 4
@@ -76,6 +81,46 @@ def _half_told(desk: Desk) -> bool:
     return False
 
 
+NOW_WANTED = timedelta(hours=12)
+
+
+def complaint_spoken_of(desk: Desk) -> Ticket | None:
+    """The complaint told before that a message is about: that somebody go now, that something be written into it, or what stands in
+    it; None for any other message."""
+    mine = finding.open_of(desk.session, desk.actor) if desk.actor.resident else []
+    told = next((one for one in mine if one.kind == "TS"), None)
+    if told is None or drafts.find(desk, "BX") or drafts.find(desk, "TS"):
+        return None
+    now = mine[0] is told and wants_it_now(desk.text) and desk.now - told.created_at <= NOW_WANTED
+    meant = now or asks_what_is_in_it(desk.text) or adds_to_complaint(desk.text)
+    return verbs.load(desk.session, told.id) if meant else None
+
+
+def about_complaint(desk: Desk) -> bool:
+    """Do and say what a message wants of the complaint told before; whether it was about that."""
+    ticket = complaint_spoken_of(desk)
+    if ticket is None:
+        return False
+    if asks_what_is_in_it(desk.text):
+        said = complaints.said_so_far(desk.session, ticket)
+        desk.say("reply.complaint_holds", words=say("list.pause").join(said), no=ticket.ticket_no)
+    elif adds_to_complaint(desk.text):
+        verbs.add_detail(desk.session, ticket, desk.actor, desk.text, desk.now)
+        desk.say("reply.complaint_added", **notify.facts(ticket, desk.now))
+    else:
+        _now_wanted(desk, ticket)
+    return True
+
+
+def _now_wanted(desk: Desk, ticket: Ticket) -> None:
+    """「你们现在就上去敲门」: who has it hears it at once; who must have somebody there now is told whom to ring."""
+    if pressed_again(desk, ticket, desk.text):
+        return
+    phone = desk.settings.get("duty_phone") or say("reply.no_duty_phone")
+    line = progress_line(desk, ticket)
+    desk.say("reply.now_wanted", line=line, duty_phone=phone, **notify.facts(ticket, desk.now))
+
+
 class Progress(DeskAction):
     faults_beside = True
 
@@ -87,6 +132,8 @@ class Progress(DeskAction):
             return [FollowupAction("complaint_form")]
         if inquiries.leans_on_last(desk.session, desk.actor.resident, desk.text, desk.now):
             return [FollowupAction("action_answer_question")]
+        if about_complaint(desk):
+            return []
         if desk.actor.staff and desk.actor.staff.role != "worker":
             desk.tell(desk_lists.about(desk.session, desk.actor.staff, desk.text, desk.now))
             return []
@@ -98,13 +145,22 @@ class Progress(DeskAction):
             if _half_told(desk):
                 return []
             last = finding.last_of(desk.session, desk.actor)
-            if last is None:
+            if last is None and desk.actor.resident and things_in(desk.text) and not desk.faults:
+                _ask_where(desk)
+            elif last is None:
                 desk.say("reply.no_ticket")
             else:
                 desk.say("reply.last_closed", **notify.facts(last, desk.now))
             return []
         _tell_progress(desk, tickets)
         return []
+
+
+def _ask_where(desk: Desk) -> None:
+    """「上礼拜报的楼道灯到底啥时候修」 of somebody with nothing registered: where it is, so that it is registered now."""
+    draft = drafts.begin(desk, "BX")
+    drafts.save(desk, draft, {**draft.data, "unsure": desk.text, "unsure_key": desk.key})
+    desk.say("reply.no_ticket_of_thing")
 
 
 def progress_line(desk: Desk, ticket: Ticket) -> str:
@@ -167,7 +223,7 @@ def pressed_again(desk: Desk, ticket: Ticket, words: str) -> bool:
         told += managers(desk.session, ticket.community_id) if before <= 1 else []
         # From the second chaser on the supervisor has just been told, from the third on the manager too.
         count = ticket.urge_count
-        verbs.escalate(desk.session, ticket, desk.now, THREAT_AGAIN, each_once(told), count=count)
+        verbs.escalate(desk.session, ticket, desk.now, THREAT_AGAIN, each_once(told), count=count, words=words)
     desk.tell(complaints.repeated(desk.session, ticket, desk.now, robot=False))
     return True
 
@@ -188,6 +244,8 @@ class Urge(DeskAction):
             # 「王师傅那几个拖几天了」 of a leader asks.
             person = desk.entity("person")
             return QueryTickets().act(desk, tracker) if person else Progress().act(desk, tracker)
+        if about_complaint(desk):
+            return []
         tickets = [one for one in meant(desk) if one.status != "done"]
         if not tickets:
             if not _half_told(desk):
@@ -195,19 +253,36 @@ class Urge(DeskAction):
             return []
         ticket = min(tickets, key=lambda one: (one.level[1:], one.finish_by or desk.now))
         ticket = verbs.load(desk.session, ticket.id)
-        before = ticket.urge_count
-        if pressed_again(desk, ticket, desk.text):
-            return []
-        if ticket.kind == "TS" and bare_threat(desk.text):
-            # Taken for chasing or for a complaint, a threat about a complaint gets the same answer.
-            desk.tell(hearing.answer_anger(desk.session, ticket, desk.now))
-            return []
-        line = progress_line(desk, ticket)
-        overdue = bool(ticket.arrive_by and ticket.arrive_by < desk.now and not ticket.arrived_at)
-        key = "reply.urged_again" if before else "reply.urged_late" if overdue else "reply.urged"
-        by = clock(verbs.answer_urge_by(desk.now), desk.now)
-        desk.say(key, line=line, by=by, **notify.facts(ticket, desk.now))
+        _chase(desk, ticket)
         return []
+
+
+def was_there(desk: Desk, ticket: Ticket) -> bool:
+    """「谁说没人 我一天都在家」 of a job that waits because nobody was at home: it goes on, and the leaders read that the visit is
+    disputed; whether it was so."""
+    if not (verbs.waits_for_resident(ticket) and disputes_visit(desk.text)):
+        return False
+    verbs.urge(desk.session, ticket, desk.actor, desk.text, desk.now)
+    verbs.home_again(desk.session, ticket, desk.actor, desk.text, desk.now)
+    desk.done()
+    return True
+
+
+def _chase(desk: Desk, ticket: Ticket) -> None:
+    if was_there(desk, ticket):
+        return
+    before = ticket.urge_count
+    if pressed_again(desk, ticket, desk.text):
+        return
+    if ticket.kind == "TS" and bare_threat(desk.text):
+        # Taken for chasing or for a complaint, a threat about a complaint gets the same answer.
+        desk.tell(hearing.answer_anger(desk.session, ticket, desk.now))
+        return
+    line = progress_line(desk, ticket)
+    overdue = bool(ticket.arrive_by and ticket.arrive_by < desk.now and not ticket.arrived_at)
+    key = "reply.urged_again" if before else "reply.urged_late" if overdue else "reply.urged"
+    by = clock(verbs.answer_urge_by(desk.now), desk.now)
+    desk.say(key, line=line, by=by, **notify.facts(ticket, desk.now))
 
 
 class QueryTickets(DeskAction):

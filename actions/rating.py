@@ -7,7 +7,7 @@ from datetime import timedelta
 from rasa_sdk import Tracker
 from rasa_sdk.events import FollowupAction
 
-from actions import complaint, details
+from actions import complaint, details, progress
 from actions.context import Desk, DeskAction, Events
 from nlu.answers import read_answer
 from nlu.slots import NO_SCORES, Scores, find_scores
@@ -24,6 +24,10 @@ class Rate(DeskAction):
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         ticket = finding.last_of(desk.session, desk.actor)
+        if ticket is not None and ticket.kind == "BX" and ticket.status == "done" and not ticket.public_area:
+            # 「差是不差啦 就是没试水」 of work that waits to be tried out.
+            desk.say("reply.acceptance_try", no=ticket.ticket_no)
+            return []
         fresh = ticket is not None and ticket.closed_at is not None and desk.now - ticket.closed_at < RATEABLE
         if ticket is None or not fresh or ticket.kind != "BX":
             desk.say("reply.say_more" if desk.text.strip().isdigit() else "reply.nothing_to_rate")
@@ -65,8 +69,8 @@ class NotFixed(DeskAction):
             verbs.reopen(desk.session, ticket, desk.actor, desk.text, desk.now)
         elif ticket.status in ("done", "callback"):
             verbs.not_fixed(desk.session, ticket, desk.actor, desk.text, desk.now)
-        else:
-            verbs.urge(desk.session, ticket, desk.actor, desk.text, desk.now)
+        elif not progress.was_there(desk, ticket):
+            verbs.urge(desk.session, ticket, desk.actor, desk.text, desk.now, for_leaders=True)
             desk.say("reply.noted_open", no=ticket.ticket_no)
             return []
         desk.done()

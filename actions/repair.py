@@ -26,14 +26,18 @@ from tickets.verbs import Report
 from tickets.words import (
     adds,
     at_home,
+    bare_request,
     drops_draft,
     gives_up,
     is_also,
     is_angry,
     no_hurry,
+    opens_another,
     same_things,
     smells_nothing,
     spots_in,
+    things_in,
+    told_already,
     what_of,
 )
 
@@ -122,9 +126,26 @@ def _parting(desk: Desk, draft: Draft) -> bool:
 
 def _told_more(desk: Desk) -> bool:
     """Nothing new: more about what was just reported, or where it is. The form ends and opens nothing for this message."""
-    if not (details.taken(desk) or _only_where(desk) or _can_wait(desk) or _what_of(desk)):
+    if not (_names_nothing(desk) or details.taken(desk) or _only_where(desk) or _can_wait(desk) or _what_of(desk)):
         return False
     drafts.save(desk, drafts.begin(desk, "BX"), {"told": desk.key})
+    return True
+
+
+def _names_nothing(desk: Desk) -> bool:
+    """「她说今天就在家 明天要去医院拿药 你看着办」 behind an open report, taken for a fault: no thing, no trouble and no place is
+    named, so it is a word to whoever comes. Whether it was so."""
+    if desk.intent != "report_repair" or desk.confidence >= details.CERTAIN or drafts.find(desk, "BX") is not None:
+        return False
+    if desk.entity("symptom") or things_in(desk.text) or adds(desk.text) or opens_another(desk.text):
+        return False
+    place = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
+    own = finding.open_of(desk.session, desk.actor, kinds=("BX",)) if desk.actor.resident else []
+    if not own or place.action != "none" or bare_request(desk.text) or own[0].status == "done":
+        return False
+    ticket = verbs.load(desk.session, own[0].id)
+    details.add(desk, ticket, desk.text)
+    desk.say(notify.detail_thanks(ticket))
     return True
 
 
@@ -237,13 +258,20 @@ class AskLocation(DeskAction):
             drafts.save(desk, draft, {**draft.data, "place_question": text})
         key = category(fault["code"]).question(fault["words"])
         # Whether it smells of gas is asked alone: its answer is not looked for among numbers of houses.
-        rides = has_text(key) and category(fault["code"]).ask != GAS_SMELL
+        rides = has_text(key) and category(fault["code"]).ask != GAS_SMELL and not _answered(draft, fault["code"])
         if rides and not draft.data.get("fault_asked") and not draft.data.get("flags"):
             text = f"{text}\n{say(key)}"
             drafts.save(desk, draft, {**draft.data, "fault_asked": True})
         buttons = [("say:" + label, label) for label, _ in fault.get("options", [])]
         desk.tell(text, buttons)
         return []
+
+
+def _answered(draft: Draft, code: str) -> bool:
+    """Whether the words told so far answer what is asked about their one fault: 「次卧插座没电，别的都好的」."""
+    words = str(draft.data.get("words", ""))
+    one = len(draft.data.get("faults", [])) == 1
+    return one and (told_already(category(code).ask, words) or not category(code).question(words))
 
 
 def _count_question(desk: Desk, draft: Draft) -> None:
@@ -506,6 +534,7 @@ def _question(desk: Desk, draft: Draft, ticket: Ticket) -> str:
     where the resident has just said that there is no danger, or no smell."""
     key = category(ticket.code).question(ticket.symptom)
     already = draft.data.get("fault_asked") or draft.data.get("flags") or draft.data.get("asked", 0) > 1
+    already = already or _answered(draft, ticket.code)
     if category(ticket.code).ask == GAS_SMELL and desk.actor.resident:
         already = drafts.just_denied(desk, "GAS") or smells_nothing(draft.data.get("words", ""))
     return key if has_text(key) and not already and ticket.level != "U0" else ""

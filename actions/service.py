@@ -7,15 +7,15 @@ from rasa_sdk.events import FollowupAction
 
 from actions import details, drafts
 from actions.changes import correct_latest, more_of_complaint, time_for_latest
-from actions.complaint import open_complaint, still_goes_on
+from actions.complaint import open_complaint, still_goes_on, tell_opened
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_question, answered_surely
-from actions.progress import about_worker, when_it_comes
+from actions.progress import about_complaint, about_worker, when_it_comes
 from storage.models import Draft
-from tickets import hearing, inquiries, notify, questions, talks, verbs
+from tickets import complaints, hearing, inquiries, notify, questions, talks, verbs
 from tickets.texts import has_text, say
 from tickets.verbs import Report
-from tickets.words import asks_who_pays, form_asked_for, is_courtesy, mocks, things_in
+from tickets.words import asks_money_back, asks_who_pays, form_asked_for, is_courtesy, mocks, things_in
 
 LIKELY = 0.08
 SHORT_WISH = 12
@@ -87,7 +87,7 @@ class Suggest(DeskAction):
         if desk.actor.staff:
             details.unknown(desk)
             return []
-        if _wish_of_complaint(desk):
+        if about_complaint(desk) or _wish_of_complaint(desk):
             return []
         ticket = open_complaint(desk, desk.text, "J01", kind="JY")
         desk.say("reply.suggestion", **notify.facts(ticket, desk.now))
@@ -157,6 +157,20 @@ def _who_pays(desk: Desk) -> bool:
     return asked
 
 
+def _money_back(desk: Desk) -> bool:
+    """「我要退600块 你登记了没」, not understood by itself, right behind a fault: a complaint about what was charged; whether it was."""
+    matter = inquiries.matter_before(desk.session, desk.actor.resident, desk.now)
+    if matter is None or not asks_money_back(desk.text):
+        return False
+    if matter.kind == "TS":
+        details.add(desk, matter, desk.text)
+        desk.say("reply.complaint_added", **notify.facts(matter, desk.now))
+        return True
+    words = inquiries.joined(matter.symptom, desk.text)
+    tell_opened(desk, open_complaint(desk, words, complaints.CHARGES), angry=False)
+    return True
+
+
 class Unsure(DeskAction):
     """Not understood: first the two likeliest readings as buttons, the second time a person with a ticket; never a loop."""
 
@@ -169,6 +183,8 @@ class Unsure(DeskAction):
             return []
         if plain := _plainly_meant(desk):
             return [FollowupAction(plain)]
+        if about_complaint(desk) or _money_back(desk):
+            return []
         if about_worker(desk) or when_it_comes(desk) or still_goes_on(desk) or _who_pays(desk):
             return []
         readings = [name for name, confidence in desk.readings if confidence > LIKELY]

@@ -16,7 +16,7 @@ import yaml
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from bot import leading, matters, papers, talking
+from bot import known, leading, matters, papers, talking
 from bot.speech import Command, Context, Reply, place_in_list
 from bot.speech import find_ticket as _ticket
 from nlu.address import NONE
@@ -26,7 +26,7 @@ from nlu.slots import find_money_fen
 from nlu.words import pattern as word_pattern
 from storage import mailbox
 from storage.models import InboxMessage, OpenQuestion, Ticket
-from tickets import asking, audit, desk_lists, emergencies, finding, notify, questions, roster, verbs, working
+from tickets import asking, audit, desk_lists, emergencies, finding, notify, questions, roster, talks, verbs, working
 from tickets.catalog import decline_reasons, hold_reason, hold_reasons, outside_units, survey_fields
 from tickets.errors import DeskError, NotAllowed, NoTicket, ReasonNeeded, SelfCheckNeeded, WhichTicket, WrongStatus
 from tickets.notify import facts, has_accepted
@@ -52,7 +52,12 @@ def _grammar() -> list[tuple[str, str, re.Pattern[str]]]:
 
 
 def _compile(pattern: str, number: str) -> re.Pattern[str]:
-    for name, words in {**asking.parts(), "WHEN": _data()["when"], "SOON": _data()["soon"]}.items():
+    for name, words in {
+        **asking.parts(),
+        "WHEN": _data()["when"],
+        "SOON": _data()["soon"],
+        "PRICE": _data()["priced"],
+    }.items():
         pattern = pattern.replace(name, f"(?:{words})")
     parts = pattern.split("NO")
     numbered = "".join(part + number.replace("noK", f"no{index}") for index, part in enumerate(parts[:-1])) + parts[-1]
@@ -157,9 +162,9 @@ def misunderstood(context: Context, text: str) -> Reply | None:
     if role == "leader" and (re.search(_data()["asks_how_far"], words) or asks_of_known(words)):
         return Reply(desk_lists.about(context.session, context.staff, words, context.now))
     if not re.search(_data()["among_colleagues"], words):
-        return None
+        return known.pointed_at(context, words)
     asked = working.asked_back(context.session, context.staff, words, context.now)
-    return Reply(*(asked or (say(f"staff.unknown_{role}"),)))
+    return Reply(*asked) if asked else known.pointed_at(context, words) or Reply(say(f"staff.unknown_{role}"))
 
 
 def asks_of_known(text: str) -> bool:
@@ -263,7 +268,8 @@ BUTTONS = {
 
 def run(context: Context, command: Command) -> Reply:
     """Do it. A refusal of the desk comes back as its text, with the choices where some help."""
-    if context.conversation.group and command.name in (leading.PRIVATE | papers.PRIVATE | talking.RUNNERS.keys()):
+    private = leading.PRIVATE | papers.PRIVATE | known.PRIVATE | talking.RUNNERS.keys()
+    if context.conversation.group and command.name in private:
         return Reply(say("staff.in_private"))
     _withdraw_choice(context)
     try:
@@ -294,7 +300,17 @@ def _ask_reason(context: Context, command: Command) -> None:
 
 def understood(context: Context, text: str) -> Command | None:
     """The command in a colleague's words, with what was said and looked at before; None for ordinary talk."""
-    readers = (chosen, reasoned, _at_his_room, several, _parsed, of_named_job, after_a_look, nudges_colleague)
+    readers = (
+        chosen,
+        reasoned,
+        _at_his_room,
+        several,
+        _parsed,
+        _of_known_ticket,
+        of_named_job,
+        after_a_look,
+        nudges_colleague,
+    )
     return next((command for read in readers if (command := read(context, text))), None)
 
 
@@ -364,7 +380,31 @@ def _several(context: Context, command: Command) -> Reply:
 
 
 def _parsed(context: Context, text: str) -> Command | None:
-    return parse(text, context.staff.role)
+    """The command in the text, about the ticket whose number stands anywhere in it: 「水管爆裂0015接不了 换个人」."""
+    command = parse(text, context.staff.role)
+    number = known.numbered(context, _words(text))
+    if command and number and known.is_no_number(context, command.values.get("no", "")):
+        # 「1502那家柜门的单怎么成外墙脱落了 0060改一下」: the room is no ticket.
+        return None
+    if command is None or command.values.get("no") or command.name not in WORK | {"card", "remark", "help_wanted"}:
+        return command
+    return replace(command, values={**command.values, "no": number})
+
+
+def _of_known_ticket(context: Context, text: str) -> Command | None:
+    """What is said of a ticket by its number, by the end of its number, or by its place, in no form of a command."""
+    words, role = _words(text), context.staff.role
+
+    def read(said: str) -> Command | None:
+        return parse(said, role)
+
+    command = known.short_tail(context, words, read) or known.agrees(context, words)
+    command = command or known.merges_there(context, words) or known.of_number(context, words, read)
+    if command is None or command.name != "about_number":
+        return command
+    # What is refused is refused, and what a resident in a talk is told is for the resident.
+    refused = beyond(text, role) or talks.active_of(context.session, context.staff)
+    return None if refused else command
 
 
 def _at_his_room(context: Context, text: str) -> Command | None:
@@ -467,8 +507,18 @@ def _likeliest(context: Context, command: Command, meant: list[Ticket]) -> list[
 
 def tells_of_known_job(context: Context, text: str) -> bool:
     """「1502那个我到了」: words about a job on hand that is named outright, which tell of no new danger."""
+    if known.is_of_ticket(context, _words(text)):
+        return True
     command = of_named_job(context, text) if re.search(_data()["that_one"], text) else None
     return command is not None and command.among is None
+
+
+def may_tell_danger(command: Command, text: str) -> bool:
+    """「现在3栋着火了 过不去」「告诉他们快跑 3栋着火了」: words that are read as a command, and may tell of a danger all the same."""
+    if command.values.get("no"):
+        return False
+    refuses = command.name in ("decline", "transfer") and bool(finding.place_named(_words(text)))
+    return refuses or command.name in ("tell_whom", "notice_how", "not_counted")
 
 
 def after_a_look(context: Context, text: str) -> Command | None:
@@ -682,6 +732,8 @@ def _unchecked(context: Context, command: Command) -> Reply:
 def _hold(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context))
     _go_on(context, ticket)
+    if known.has_arrived(command.words) and ticket.status == "in_progress" and not ticket.arrived_at:
+        verbs.arrive(context.session, ticket, context.actor, context.now)
     rest = command.values.get("rest", "")
     if re.search(_data()["resident_out"], rest) and parse_until(rest, context.now) is None:
         return _not_home(context, replace(command, ticket_id=ticket.id))
@@ -699,7 +751,8 @@ def _hold_until(context: Context, ticket: Ticket, reason: str, wake: datetime | 
 def _not_home(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context))
     wake, reason = context.now + verbs.NOT_HOME_WAIT, hold_reasons()[1]
-    if back := parse_until(command.values.get("note", ""), context.now):
+    # 「按半天门铃」 is how long he rang, and no time to come back.
+    if back := parse_until(re.sub(_data()["in_vain"], "", command.values.get("note", "")), context.now):
         # 「人不在 晚上八点回来」: the job goes on then, and nobody is given up for lost.
         return _hold_until(context, ticket, reason, back, command.words)
     verbs.hold(context.session, ticket, context.actor, reason, wake, context.now, note=command.words, nobody_home=True)
@@ -736,7 +789,7 @@ def _card(context: Context, command: Command) -> Reply:
         raise NotAllowed(action="status")
     full = has_accepted(ticket, context.staff)
     phone = ticket.contact_phone or say("phone.missing") if full else say("phone.after_accept")
-    return Reply(say("staff.job_card", **{**facts(ticket, context.now), "phone": phone}))
+    return Reply(say("staff.job_card", phone=phone, **facts(ticket, context.now)))
 
 
 def _remark(context: Context, command: Command) -> Reply:
@@ -762,14 +815,21 @@ def _photo_word(context: Context, command: Command) -> Reply:
 def _quote(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context))
     plan = command.values["plan"]
+    if ticket.status == "on_hold" and ticket.handler_id == context.staff.id:
+        return Reply(say("staff.quote_on_hold", no=ticket.ticket_no, tail=ticket.tail))
     verbs.quote(context.session, ticket, context.actor, plan, _sum_in(command.words), context.now)
     return Reply(say("staff.quoted", no=ticket.ticket_no))
 
 
 def _sum_in(words: str) -> int | None:
-    """The sum of a plan in 分, also without its 元 (收80)."""
+    """The sum of a plan in 分, also without its 元 (收80), and of several prices all of them (锁芯280 手工50)."""
+    if found := find_money_fen(words):
+        return found
     bare = re.search(_data()["sum"], words)
-    return find_money_fen(words) or (int(bare["yuan"]) * 100 if bare else None)
+    if bare:
+        return int(bare["yuan"]) * 100
+    prices = [int(price["yuan"]) for price in re.finditer(_data()["price"], words)]
+    return sum(prices) * 100 or None
 
 
 def _change(context: Context, command: Command) -> Reply:
@@ -1074,6 +1134,7 @@ RUNNERS: dict[str, Callable[[Context, Command], Reply]] = {
     "report_for": _report_for,
     "several": _several,
     "help": _help,
+    **known.RUNNERS,
     **leading.RUNNERS,
     **talking.RUNNERS,
     **matters.RUNNERS,

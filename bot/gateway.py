@@ -242,6 +242,8 @@ class Gateway:
         command = commands.parse(text, staff.role)
         if command and command.name == "arrive" and command.values.get("note"):
             return bool(emergencies.jobs_of(session, staff))
+        if command and commands.may_tell_danger(command, text):
+            return commands.tells_of_known_job(context, text)
         return command is not None or commands.tells_of_known_job(context, text)
 
     def _edit(self, session: Session, chat: Conversation, row: InboxMessage, edits: str) -> None:

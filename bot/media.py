@@ -38,9 +38,18 @@ def file(
     """Give the files of a message to the matter they belong to, which is returned; in the middle of a report they wait for it.
     `matter`: what `on_hand` said before the words beside them were read."""
     keys = _keys(row)
-    if not keys or (actor.resident and open_draft(session, row.conversation_id)):
+    if not keys or (actor.resident and _being_told(session, actor, row.conversation_id)):
         return None
     return verbs.take_in(session, actor, keys, row.conversation_id, now, matter)
+
+
+def _being_told(session: Session, actor: Actor, conversation_id: int) -> bool:
+    """Whether a report is in the middle; one that a picture began, and that was registered since, is not."""
+    draft = open_draft(session, conversation_id)
+    if draft is None or draft.data.get("faults") or draft.data.get("words"):
+        return draft is not None
+    newest = verbs.matter_on_hand(session, actor)
+    return newest is None or newest.created_at < draft.updated_at
 
 
 def _keys(row: InboxMessage) -> list[str]:

@@ -448,10 +448,12 @@ def suspect(
 
 
 def _of_grave(category: str, text: str, rules: EmergencyRules) -> Emergency | None:
-    """The doubt about such a fault, unless the words are harmless for its kind (「有个快递放门口不见了」: nobody is lost)."""
-    doubt = of_category(category, text, rules)
+    """The doubt about such a fault, unless the words are harmless for its kind (「有个快递放门口不见了」: nobody is lost) or say so
+    themselves (a film, a cat on the ledge)."""
+    plain, doubt = normalize(text).text, of_category(category, text, rules)
     harmless = next((kind.harmless for kind in rules.kinds if doubt and kind.name == doubt.kind), None)
-    return None if harmless and harmless.search(normalize(text).text) else doubt
+    told_harmless = any(guard.reassures(plain) for guard in rules.guards)
+    return None if told_harmless or (harmless and harmless.search(plain)) else doubt
 
 
 def of_category(category: str, text: str, rules: EmergencyRules | None = None) -> Emergency | None:

@@ -38,14 +38,18 @@ from tickets.words import (
     asks_what_to_do,
     asks_who_comes,
     begins_with_yes,
+    begun_phone,
     calls_off,
+    chased_for,
     corrects,
+    deletes_this,
     doubts_person,
     dropped,
     failed_repair,
     gives_up,
     hesitates,
     hides_name,
+    hours_told,
     is_also,
     is_angry,
     is_assent,
@@ -59,6 +63,7 @@ from tickets.words import (
     left_open,
     may_name,
     needs_no_answer,
+    never_said,
     no_cancel,
     none_of_these,
     only_place,
@@ -69,10 +74,13 @@ from tickets.words import (
     self_check_yes,
     shouts,
     sounds_like,
+    spoken_phone,
     taken_back,
     things_in,
     told_beside,
+    waits_in_vain,
     wanted_still,
+    wants_complaint,
     wants_it_after_all,
     worker_is_there,
     yes_cancel,
@@ -123,7 +131,7 @@ def try_answer(turn: Turn) -> Outcome | None:
     if person is None or (asks_person(turn.text) and not about_visit(turn.text)):
         return None
     waiting = questions.waiting(turn.session, person, turn.now)
-    heard = _heard_out(turn, waiting) or _not_taken_back(turn)
+    heard = _heard_out(turn, waiting) or _not_taken_back(turn) or _unsaid(turn, waiting)
     if heard is not None:
         return heard
     given_up = _drop_draft(turn, waiting[0].asked_at if waiting else None)
@@ -139,7 +147,8 @@ def try_answer(turn: Turn) -> Outcome | None:
         outcome = _emergency(turn, question) if question.kind == "emergency" else _ordinary(turn, question)
         if outcome is not None:
             return outcome
-    return _told_despite(turn, waiting) or _after_all(turn) or _visit_note(turn) or _after_answer(turn)
+    late = _told_despite(turn, waiting) or _after_all(turn) or _visit_note(turn)
+    return late or _chases_untold(turn) or _after_answer(turn)
 
 
 def _home_again(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
@@ -197,6 +206,53 @@ def _not_taken_back(turn: Turn) -> Outcome | None:
         return None
     meant = gone if all_meant(turn.text) else finding.named(gone, turn.text) or gone[:1]
     return Outcome(_registered_again(turn, meant, ""), restart_dialogue=True)
+
+
+def _unsaid(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
+    """「什么电梯？我没说电梯」「这条删了」 right behind a registration: what the reporter's own words never named is taken back,
+    anything else only after asking."""
+    what = never_said(turn.text)
+    if (what is None and not deletes_this(turn.text)) or turn.actor.resident is None:
+        return None
+    if any(one.kind in ("safety", "emergency", "call") for one in waiting):
+        return None
+    mine = finding.open_of(turn.session, turn.actor, kinds=("BX",))
+    fresh = [one for one in mine if one.reporter_id == turn.actor.resident.id and _just_registered(turn, one)]
+    meant = finding.about(fresh, what) if what else finding.about(fresh, turn.text)[:1] or fresh[:1]
+    if len(meant) != 1:
+        return None
+    ticket = verbs.load(turn.session, meant[0].id)
+    if what and not ticket.on_the_way_at and not things_in(ticket.symptom):
+        verbs.cancel(turn.session, ticket, turn.actor, turn.text, turn.now)
+        return Outcome()
+    return _cancel_asked(turn, ticket)
+
+
+def _just_registered(turn: Turn, ticket: Ticket) -> bool:
+    return turn.now - ticket.created_at <= FRESH_DETAIL and ticket.level != "U0"
+
+
+def _cancel_asked(turn: Turn, ticket: Ticket) -> Outcome:
+    assert turn.actor.resident is not None
+    labels = [say("reply.cancel_that", no=ticket.ticket_no), say("reply.cancel_no")]
+    person = turn.actor.resident
+    questions.ask(turn.session, person, "cancel_which", turn.now, tickets=[ticket.id], text=turn.text, cancel=True)
+    sure = say("reply.cancel_sure", **notify.facts(ticket, turn.now))
+    return Outcome(sure, tuple(("say:" + one, one) for one in labels))
+
+
+def _chases_untold(turn: Turn) -> Outcome | None:
+    """「约了孙师傅通下水道，说两点到现在都没到」 of somebody for whom nothing is registered: the fault in it is."""
+    if turn.actor.resident is None or not waits_in_vain(turn.text) or wants_complaint(turn.text):
+        return None
+    if _open_draft(turn) is not None:
+        return None
+    told = chased_for(turn.text)
+    mine = [*finding.open_of(turn.session, turn.actor), *finding.followed(turn.session, turn.actor)]
+    last = finding.last_of(turn.session, turn.actor)
+    if not told or mine or (last is not None and finding.about([last], told)):
+        return None
+    return Outcome(say("reply.not_registered_yet"), resume=say("reply.report_of", words=told))
 
 
 def _visit_note(turn: Turn) -> Outcome | None:
@@ -372,17 +428,21 @@ def _ordinary(turn: Turn, question: OpenQuestion) -> Outcome | None:
         return own(turn, question)
     if question.kind == "phone" and question.data.get("contact"):
         return _contact(turn, question)
+    if question.kind == "phone" and (half := _phone_begun(turn, question)):
+        return half
     kind = SAME_AS.get(question.kind, question.kind)
     handler = HANDLERS.get(question.kind)
     if handler is None or kind not in READERS:
         return None
     answer = read_answer(
         kind,  # type: ignore[arg-type]
-        turn.text,
+        hours_told(turn.text),
         turn.now,
         about=question.ticket.symptom if question.ticket else "",
         proposed=_proposed(question, turn.now),
     )
+    if kind == "phone" and (spoken := spoken_phone(turn.text)):
+        answer = Answer("phone", "given", phone=spoken)
     return handler(turn, question, answer) if answer else None
 
 
@@ -674,7 +734,7 @@ def try_detail(turn: Turn, code: str = "", *, sure: bool = True, certain: bool =
         if question.kind != "detail" or turn.now - question.asked_at > FRESH_DETAIL:
             continue
         ticket = _ticket(turn, question)
-        answer = read_answer("detail", turn.text, turn.now, about=ticket.symptom)
+        answer = read_answer("detail", hours_told(turn.text), turn.now, about=ticket.symptom)
         if ticket.status in OPEN and answer and not (code and sure and _another_matter(turn, ticket, code, certain)):
             return _note_detail(turn, question, answer)
     return None
@@ -748,6 +808,14 @@ def told_together(turn: Turn, ticket: Ticket, *, timed: bool) -> list[Ticket]:
     return [verbs.load(turn.session, one.id) for one in ([] if at_once else named) or together]
 
 
+def _phone_begun(turn: Turn, question: OpenQuestion) -> Outcome | None:
+    """「幺三九 五七幺 二三四 八八 哎我记不全」: the whole number is asked for, once."""
+    if find_phone(turn.text) or not begun_phone(turn.text) or question.data.get("begun"):
+        return None
+    question.data = {**question.data, "begun": True}
+    return Outcome(say("reply.phone_whole"))
+
+
 def _phone(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
     ticket = _ticket(turn, question)
     resident = turn.actor.resident
@@ -770,7 +838,7 @@ def _said_beside(turn: Turn, ticket: Ticket) -> str:
     assert turn.actor.resident is not None
     for question in questions.waiting(turn.session, turn.actor.resident, turn.now):
         if question.kind == "detail" and question.ticket_id == ticket.id:
-            answer = read_answer("detail", turn.text, turn.now, about=ticket.symptom)
+            answer = read_answer("detail", hours_told(turn.text), turn.now, about=ticket.symptom)
             if answer and (answer.window or answer.flags):
                 outcome = _detail(turn, question, answer)
                 return outcome.reply if outcome else ""

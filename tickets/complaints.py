@@ -17,13 +17,31 @@ from storage.models import Community, Staff, Ticket, TicketEvent
 from tickets import finding, notify
 from tickets.catalog import complaint_rules
 from tickets.history import last_of
-from tickets.people import Actor
+from tickets.people import Actor, home_key
+from tickets.places import affected, is_exact, place_display, read_place
 from tickets.texts import clock, say
-from tickets.words import grave_reason, has_wish, hides_name, is_angry, threatens
+from tickets.words import (
+    asks_money_back,
+    damage_by_worker,
+    grave_reason,
+    has_wish,
+    heard_at_home,
+    hides_name,
+    is_angry,
+    is_wish_topic,
+    of_many_homes,
+    threatens,
+)
 
 CORE = 40
 SAID = ("urge", "comment")
 FAILED_REPAIR = "T02"
+CHARGES, DAMAGE, OF_MANY, OTHER = "T03", "T25", "T29", "T99"
+# Somebody has to know which home or spot it is about; and what is heard in the home of who complains.
+NEEDS_PLACE = frozenset({"T09", "T10", "T11", "T12", "T13", "T15", "T16", "T18"})
+AT_HOME = frozenset({"T09", "T18"})
+# The place of 「隔壁」 of a home that is not registered.
+UNKNOWN = "unknown"
 _CLAUSES = re.compile(r"[\s，。！？；,.!?;~…]+")
 
 
@@ -41,7 +59,11 @@ class Reading:
 def read(words: str, code: str) -> Reading:
     """Read the words; a category that says little gives way to what they tell (「师傅收我200没收据」)."""
     rules, reason = complaint_rules(), grave_reason(words)
+    if code == OF_MANY and not of_many_homes(words):
+        # 「大家一起死」 of one person is no matter of many homes.
+        code = OTHER
     told = rules.grave[reason] if reason else ""
+    told = told or (DAMAGE if damage_by_worker(words) else CHARGES if code == OTHER and asks_money_back(words) else "")
     code = told if told and code in rules.vague else code
     return Reading(core_of(words), wish_of(words), code, reason, hides_name(words))
 
@@ -50,18 +72,49 @@ def core_of(words: str) -> str:
     """The matter in one sentence, in the resident's own words: without abuse, threats and wishes."""
     clauses = [clause for clause in _CLAUSES.split(words.strip()) if clause]
     told = [one for one in clauses if not (is_angry(one) or grave_reason(one) == "threat" or hides_name(one))]
-    plain = [one for one in told if not has_wish(one)] or told or clauses
-    return _short(say("list.pause").join(plain))
+    return _short([one for one in told if not has_wish(one)] or told or clauses)
 
 
 def wish_of(words: str) -> str:
     """What the resident wants to be done, "" if it was not said."""
     clauses = [clause for clause in _CLAUSES.split(words.strip()) if clause and not is_angry(clause)]
-    return _short(say("list.pause").join(one for one in clauses if has_wish(one)))
+    return _short([one for one in clauses if has_wish(one) and not is_wish_topic(one)])
 
 
-def _short(words: str) -> str:
-    return words if len(words) <= CORE else words[: CORE - 1] + "…"
+def _short(clauses: list[str]) -> str:
+    """Whole clauses, as many as fit; only one that is too long by itself is cut."""
+    kept = ""
+    for clause in clauses:
+        longer = say("list.pause").join(filter(None, (kept, clause)))
+        if len(longer) > CORE:
+            return f"{kept}…" if kept else clause[: CORE - 1] + "…"
+        kept = longer
+    return kept
+
+
+# --- where it is ------------------------------------------------------------------------------------------------------
+
+
+def place_of_complaint(
+    session: Session, actor: Actor, community_id: int, words: str, *, code: str = "", before: str = ""
+) -> tuple[str, str]:
+    """The place that words speak of (`before`: what is known of it), else the home of who hears it there; without a text where it
+    is not known well enough to be shown. Of several (「他1003 我1004 2栋1单元」) the one that is known whole."""
+    place = read_place(session, community_id, words, resident=actor.resident, draft=before or None)
+    place = affected(session, community_id, place)
+    if place.action not in ("none", "invalid", "conflict") and place.key != UNKNOWN:
+        whole = [one for one in place.key.split(" + ") if is_exact(one)]
+        return (whole[0] if whole else place.key), place.display
+    home = home_key(session, actor.resident)
+    wrong = place.action in ("invalid", "conflict")
+    if home and not wrong and code and (code in AT_HOME or heard_at_home(words)):
+        return home, place_display(session, community_id, home)
+    return "", ""
+
+
+def lacks_place(ticket: Ticket) -> bool:
+    """Whether nobody can act on a complaint of this kind without knowing where it is, and it was not said."""
+    return ticket.kind == "TS" and ticket.code in NEEDS_PLACE and not ticket.place_text
 
 
 # --- whom it is about -------------------------------------------------------------------------------------------------
@@ -157,6 +210,12 @@ def repeated(session: Session, ticket: Ticket, now: datetime, *, robot: bool) ->
     phone = settings.get("manager_phone") or settings.get("duty_phone") or say("reply.no_duty_phone")
     lines = [say("reply.am_robot")] if robot else []
     return "\n".join([*lines, promise(ticket, now), say("reply.manager_phone", phone=phone)])
+
+
+def said_so_far(session: Session, ticket: Ticket) -> list[str]:
+    """What stands in a complaint: its words, and what its reporter has added."""
+    query = select(TicketEvent.note).where(TicketEvent.ticket_id == ticket.id, TicketEvent.action == "comment")
+    return [ticket.symptom, *session.scalars(query.order_by(TicketEvent.id))]
 
 
 def call_of(ticket: Ticket) -> dict[str, str]:

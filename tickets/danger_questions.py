@@ -58,6 +58,38 @@ def line_for(kind: str, text: str, reported: str, *, asked: bool) -> str:
     return next((row.say for row in rows(kind) if row.fits(said, first, asked=asked)), "")
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is told while a danger of these kinds lasts (of any, if none), and words beside which it is no such news."""
+
+    kinds: frozenset[str]
+    when: re.Pattern[str]
+    unless: re.Pattern[str] | None
+
+    def fits(self, kind: str, said: str) -> bool:
+        if self.kinds and kind not in self.kinds:
+            return False
+        return bool(self.when.search(said)) and not (self.unless and self.unless.search(said))
+
+
+@cache
+def _news(name: str) -> tuple[News, ...]:
+    return tuple(
+        News(
+            frozenset(raw.get("kinds", ())),
+            re.compile(raw["when"]),
+            re.compile(raw["unless"]) if "unless" in raw else None,
+        )
+        for raw in _read()["news"][name]
+    )
+
+
+def tells(name: str, kind: str, text: str) -> bool:
+    """Whether `text`, in a danger of this kind, is the news of that name (`over`, `no_fire`, `breaks_out` …)."""
+    said = normalize(text).text
+    return any(one.fits(kind, said) for one in _news(name))
+
+
 def unsure(kind: str) -> str:
     """What is said to a question about what to do that no row knows; "" in a danger in which nobody has to act."""
     return str(_read()["unsure"].get(kind, ""))

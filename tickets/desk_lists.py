@@ -51,6 +51,16 @@ def spoken_of(session: Session, leader: Staff, words: str, now: datetime) -> lis
     return finding.spoken_of(list(dict.fromkeys(open_ones)), words)
 
 
+def open_at(session: Session, staff: Staff, words: str) -> list[Ticket]:
+    """The open repairs at the place that any colleague names, whoever has them; none without a place."""
+    if not finding.place_named(words):
+        return []
+    query = select(Ticket).where(
+        Ticket.community_id == staff.community_id, Ticket.kind.in_(("BX", "YH")), Ticket.status.in_(lifecycle.OPEN)
+    )
+    return finding.spoken_of(list(session.scalars(query.order_by(Ticket.id))), words)
+
+
 def lines(tickets: list[Ticket], now: datetime) -> str:
     rows = ({**notify.facts(ticket, now), **_where(ticket), "tail": short_no(ticket, now)} for ticket in tickets)
     return "\n".join(say("staff.line_time", **row) for row in rows)

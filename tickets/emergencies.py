@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from nlu.address import NONE, Address, lent
 from nlu.emergency import Emergency, detect, kind_of, of_category, playbook, question_text, suspect
 from nlu.slots import find_phone
-from storage.models import Assignment, Community, Conversation, Draft, Resident, Staff, Ticket
+from storage.models import Assignment, Community, Conversation, Draft, Resident, Staff, Ticket, TicketEvent
 from tickets import danger_questions, lifecycle, notify, questions, verbs
 from tickets.catalog import category
 from tickets.errors import NotAllowed, WrongStatus
@@ -25,6 +25,7 @@ from tickets.places import affected, is_exact, part_of, place_display, problem_t
 from tickets.texts import LOCAL, has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
+from tickets.verbs.steps import set_clocks
 from tickets.words import (
     asks_in_danger,
     at_home,
@@ -51,6 +52,8 @@ PUBLIC_KINDS = frozenset({"LIFT", "PIT", "FALL", "FLOOD", "OUTAGE"})
 EVACUATED = frozenset({"GAS", "FIRE", "CO"})
 # What may happen in sight of who tells it, in the water of the park or behind some window.
 OUTDOORS = frozenset({"MED", "SEC", "TRAPPED"})
+# How the key of a place that is no flat begins.
+PUBLIC = "PUB:"
 # The key of a place of which nothing is known yet.
 NOWHERE = "unknown"
 # They are asked whether somebody is found or has answered, so that a bare 没有 is the danger.
@@ -69,6 +72,8 @@ NEXT_DOOR = frozenset({"FIRE", "GAS", "CO", "MED", "SEC", "SELF", "CARE", "HELP"
 SHUT_IN = frozenset({"LIFT", "TRAPPED"})
 
 
+# Behind whose door something may be burning.
+BEHIND_DOOR = SHUT_IN | {"CARE"}
 # The category of somebody who cannot get out, or whom nobody can get to.
 LOCKED_IN = "D02"
 
@@ -92,6 +97,10 @@ def screen(
     running = _running(session, actor, now)
     if running is not None and is_rescue(running, found, text):
         return False
+    found = _surer(running, found, text) if running is not None else found
+    if running is not None and _turns_into(running, found, text):
+        _turn_into(session, conversation, actor, running, found, text, source_key, now)
+        return True
     if found.verdict == "alarm":
         _raise_alarm(
             session, conversation, actor, found, _with_asked(session, actor, found, text, now), source_key, now
@@ -120,6 +129,63 @@ def screen(
             conversation=conversation.id,
         )
     return True
+
+
+def _surer(running: Ticket, found: Emergency, text: str) -> Emergency:
+    """A doubt that the danger which runs settles: smoke out of the room where somebody is shut in, a machine somebody breathes by
+    in an outage."""
+    burns = next((one for one in (found, *found.also) if one.kind in EVACUATED), None)
+    if burns is not None and _breaks_out(running, text):
+        return replace(burns, verdict="alarm", question="")
+    if _is_of_machine(running, found):
+        return replace(found, verdict="alarm", question="")
+    return found
+
+
+def _breaks_out(running: Ticket, text: str) -> bool:
+    """Smoke or gas where somebody is shut in or does not answer."""
+    kind = danger(running)
+    return kind in BEHIND_DOOR and danger_questions.tells("breaks_out", kind, text)
+
+
+def _is_of_machine(running: Ticket, found: Emergency) -> bool:
+    """A life that hangs on the current, told of in an outage that is not yet treated so (domain.md §3.2)."""
+    return found.kind == "OUTAGE" == danger(running) and found.level == "U0" != running.level
+
+
+def _turns_into(running: Ticket, found: Emergency, text: str) -> bool:
+    """「没冒烟，就是一股煤气味」: what runs as a fire is gas, at the same place."""
+    if found.verdict != "alarm" or danger(running) != "FIRE" or found.kind not in ("GAS", "CO"):
+        return False
+    return danger_questions.tells("no_fire", "FIRE", text)
+
+
+def _turn_into(
+    session: Session,
+    conversation: Conversation,
+    actor: Actor,
+    ticket: Ticket,
+    found: Emergency,
+    text: str,
+    source_key: str,
+    now: datetime,
+) -> None:
+    """One event, of another kind than it was taken for: its advice goes out, and everybody on it hears what it is now."""
+    place = read_place(session, ticket.community_id, text, resident=actor.resident, draft=ticket.place_key)
+    if ticket.level != found.level:
+        ticket.level = found.level
+        set_clocks(ticket, now)
+    ticket.code = found.code
+    known = {name: value for name, value in (ticket.detail or {}).items() if name != "stay_out"}
+    ticket.detail = {**known, "danger": found.kind, "staff_extra": playbook(found.kind).staff_extra}
+    ticket.symptom = f"{ticket.symptom} {text}"
+    begins_again(ticket)
+    _advise(session, conversation, actor, found, text, False, source_key, now)
+    add_words(session, ticket, actor, place, text, now)
+    told = [*verbs.alarm_list(session, ticket.community_id, ticket.code, now), *crew(session, ticket)]
+    extra = str(ticket.detail["staff_extra"])
+    verbs.escalate(session, ticket, now, "push.alarm", each_once(told), extra=extra)
+    _say(session, conversation, actor, _registered_text(ticket, place, now), f"{source_key}:registered", now)
 
 
 def _with_asked(session: Session, actor: Actor, found: Emergency, text: str, now: datetime) -> str:
@@ -299,7 +365,7 @@ def _raise_alarm(
     draft = session.scalar(select(Draft).where(Draft.conversation_id == conversation.id))
     told, running = _draft_place(draft), _running(session, actor, now)
     read = _place_in(session, community, actor, text, told[0], running)
-    place = beside(session, community, read, found.kind, text)
+    place = _not_where_they_wait(beside(session, community, read, found.kind, text), running, found.kind, text)
     outside = playbook(found.kind).is_outside(text) or (found.kind in OUTDOORS and is_outdoors(text))
     where = _where(session, community, actor, place, text, now, running, told, outside=outside)
     known = _known(session, community, actor, found, place, where[0], running, text, now)
@@ -335,6 +401,13 @@ def beside(session: Session, community: int, place: Address, kind: str, text: st
     return replace(home, display=say("reply.emergency_beside", place=home.display, where=where), source_key="")
 
 
+def _not_where_they_wait(place: Address, running: Ticket | None, kind: str, text: str) -> Address:
+    """No place at all where a public one is only where who has left the house waits (「我在楼下花园了 妈妈还在里面」)."""
+    kinds = {kind, danger(running)} if running else {kind}
+    waits = place.public and kinds & EVACUATED and danger_questions.tells("stands_there", kind, text)
+    return NONE if waits else place
+
+
 def _next_to(kind: str, text: str) -> str:
     """楼上, 隔壁: where a danger of this kind is, seen from the flat of who tells it; "" where it is that flat."""
     return next_door(text) if kind in NEXT_DOOR else ""
@@ -342,7 +415,8 @@ def _next_to(kind: str, text: str) -> str:
 
 def is_rescue(running: Ticket, found: Emergency, text: str) -> bool:
     """「听到有人在撬门」 out of a stuck lift: those who come to open it, and no burglar."""
-    return found.kind == "SEC" and danger(running) in SHUT_IN and bool(advice_on(running, text, asked=False))
+    heard = found.kind == "SEC" and danger(running) in SHUT_IN and not _breaks_out(running, text)
+    return heard and bool(advice_on(running, text, asked=False))
 
 
 def _known(
@@ -367,6 +441,8 @@ def _part_of(running: Ticket, found: Emergency, text: str) -> bool:
     """Whether a danger belongs to the one that runs at the same place: the same kind, one its crew is equipped for, the pan on
     the stove behind the door (which is no fire yet), the water in the garage that has come up to the knees."""
     kind = danger(running)
+    if _is_of_machine(running, found):
+        return False
     if found.kind == kind or found.kind in COVERS.get(kind, ()):
         return True
     if kind == "TRAPPED" and found.kind in ("FIRE", "GAS"):
@@ -410,14 +486,14 @@ def _open(
     source_key: str,
     now: datetime,
 ) -> Ticket:
-    key, shown = where
+    community = _community_of(actor)
     report = Report(
         kind="BX",
         code=found.code,
         symptom=text,
         source_key=source_key,
-        place_key=key,
-        place_text=shown,
+        place_key=where[0],
+        place_text=where[1],
         public_area=place.public or found.kind in PUBLIC_KINDS,
         reporter=actor.resident,
         reporter_staff=actor.staff,
@@ -425,9 +501,9 @@ def _open(
         level=found.level,
         contact_phone=find_phone(text) or _phone_told_lately(session, actor, now),
         source="chat" if actor.resident else "patrol",
-        detail=_detail(found, text, assumed=running is None and _is_assumed(place, text)),
+        detail=_detail(found, text, assumed=running is None and _is_assumed(session, community, place, text)),
     )
-    return verbs.open_ticket(session, _community_of(actor), report, now)[0]
+    return verbs.open_ticket(session, community, report, now)[0]
 
 
 def _community_of(actor: Actor) -> int:
@@ -436,9 +512,13 @@ def _community_of(actor: Actor) -> int:
     return person.community_id
 
 
-def _is_assumed(place: Address, text: str) -> bool:
-    """Whether nobody named a flat: none at all, or only 楼上 of a registered home."""
-    return place.action == "none" or (place.action == "echo" and bool(next_door(text)))
+def _is_assumed(session: Session, community: int, place: Address, text: str) -> bool:
+    """Whether nobody named a house: no place at all, or only 楼上 or 楼道, read as that of a registered home."""
+    if place.action != "echo":
+        return place.action == "none"
+    if not place.public:
+        return bool(next_door(text))
+    return not _names_building(read_place(session, community, text).key)
 
 
 def _detail(found: Emergency, text: str, *, assumed: bool) -> dict[str, object]:
@@ -641,7 +721,7 @@ def _names_building(key: str) -> bool:
 
 
 def _fits(one: str, other: str) -> bool:
-    pairs = list(zip(*(key.removeprefix("PUB:").split("/") for key in (one, other)), strict=False))
+    pairs = list(zip(*(key.removeprefix(PUBLIC).split("/") for key in (one, other)), strict=False))
     return len(pairs) > 2 and all(a == b or "?" in (a, b) for a, b in pairs)
 
 
@@ -670,7 +750,7 @@ def _join(
         _advise(session, conversation, actor, found, text, is_exact(ticket.place_key), source_key, now)
     add_words(session, ticket, actor, place, text, now)
     if found.kind == "MED" != danger(ticket):
-        answer = someone_is_ill(ticket)
+        answer = "\n".join(filter(None, (line, someone_is_ill(ticket))))
     else:
         joined = say("reply.emergency_joined", **notify.facts(ticket, now), duty_line=duty_line(session, actor))
         worse = if_worse(ticket, text) if found.kind == danger(ticket) and not new else ""
@@ -712,6 +792,8 @@ def noted_text(session: Session, actor: Actor, ticket: Ticket, place: Address, s
 
 def missing_place(ticket: Ticket, place: Address) -> str:
     """The question for what is still not known of the place after `place` was told; "" for nothing."""
+    if is_told_over(ticket):
+        return ""
     if _vague(ticket) and place.action == "ask" and has_text(f"reply.ask_place_{place.missing}"):
         return say(f"reply.ask_place_{place.missing}")
     if not danger(ticket) or is_formless(ticket):
@@ -743,6 +825,25 @@ def is_told_over(ticket: Ticket) -> bool:
     return bool((ticket.detail or {}).get("over"))
 
 
+def ends(ticket: Ticket, text: str) -> bool:
+    """「莫找了 在7栋下棋」「来电了」「保安在试喇叭」: this danger is over, or was none; the words every danger ends with are known to
+    `tickets.words.is_over`."""
+    kind = danger(ticket)
+    return bool(kind) and not gets_worse(text) and danger_questions.tells("over", kind, text)
+
+
+def _note_end(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
+    """Its reporter says so: what they say next is no word about the danger, and those who lead ring to check."""
+    if actor.resident is None or ticket.reporter_id != actor.resident.id:
+        return
+    ticket.detail = {**(ticket.detail or {}), "over": True}
+    for asked in questions.waiting(session, actor.resident, now):
+        if asked.kind == "emergency" and asked.ticket_id == ticket.id:
+            asked.data = {**asked.data, "over": True}
+    if not ticket.public_area and not ticket.arrived_at:
+        verbs.have_rung(session, ticket, actor, "over_told", "push.verify_over", now)
+
+
 def begins_again(ticket: Ticket) -> None:
     """A danger that was said to be over is told of once more."""
     if is_told_over(ticket):
@@ -759,6 +860,8 @@ def advice_again(session: Session, actor: Actor, ticket: Ticket) -> str:
 
 def advice_now(session: Session, actor: Actor, ticket: Ticket, text: str) -> str:
     """The line for what is asked or told in this danger; who tells something also hears that it was passed on."""
+    if ends(ticket, text):
+        return say("reply.emergency_ended")
     line = advice_on(ticket, text)
     if not line or asks_in_danger(text):
         return line
@@ -793,31 +896,57 @@ def duty_line(session: Session, actor: Actor) -> str:
 
 def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, text: str, now: datetime) -> bool:
     """Pass what was said during an emergency on to everyone on it; returns whether the place became clearer."""
-    clearer = _clearer(ticket, place) and (_told_by(ticket, actor) or _overlap(ticket.place_key, place))
+    if ends(ticket, text):
+        _note_end(session, ticket, actor, now)
+    # 「在7栋下棋」 of who is found is nowhere to go to.
+    place = NONE if ends(ticket, text) else _not_where_they_wait(place, ticket, danger(ticket), text)
+    if place.action == "ok" and place.key == ticket.place_key and _told_by(ticket, actor):
+        _is_no_guess(ticket)
+    clearer = _clearer(ticket, place, text) and (_told_by(ticket, actor) or _overlap(ticket.place_key, place))
     if clearer:
         old = ticket.place_text
         ticket.place_key, ticket.place_text = place.key, place.display
         ticket.public_area = ticket.public_area or place.public
-        ticket.detail = {name: value for name, value in (ticket.detail or {}).items() if name != "place_assumed"}
+        _is_no_guess(ticket)
         event = verbs.record(session, ticket, actor, "correct", now, note=f"{old} → {place.display}")
     else:
         event = verbs.record(session, ticket, actor, "comment", now, note=text)
-        if place.action == "invalid" and not is_told(ticket) and _told_by(ticket, actor):
-            # A home taken for the place is wrong once another was named, even one that does not exist.
-            ticket.place_key, ticket.place_text = "", unchecked(place, text) or ticket.place_text
-        if place.action == "ask" and _vague(ticket) and place.spans and _told_by(ticket, actor):
-            # 「8栋」, and 「12A」 in the next message: the pieces belong together.
-            said = "".join(text[start:end] for start, end in place.spans)
-            ticket.place_key, ticket.place_text = (
-                _named(place),
-                place.display or ticket.place_text or said[:PLACE_WORDS],
-            )
-    told = [*verbs.alarm_list(session, ticket.community_id, ticket.code, now)] if ticket.level == "U0" else []
-    told += crew(session, ticket)
-    for staff in each_once(told):
-        key = "push.emergency_place" if clearer else "push.emergency_update"
-        notify.tell_staff(session, staff, ticket, event, key, now, words=text)
+        _note_pieces(ticket, actor, place, text)
+    gate = danger_questions.tells("gate", danger(ticket), text)
+    _tell_all(session, ticket, event, say("reply.emergency_gate", words=text) if gate else text, clearer, gate, now)
     return clearer
+
+
+def _is_no_guess(ticket: Ticket) -> None:
+    """Its place was told, be it the registered home that it was taken for."""
+    ticket.detail = {name: value for name, value in (ticket.detail or {}).items() if name != "place_assumed"}
+
+
+def _note_pieces(ticket: Ticket, actor: Actor, place: Address, text: str) -> None:
+    """What a message says of the place without settling it."""
+    if place.action == "invalid" and not is_told(ticket) and _told_by(ticket, actor):
+        # A home taken for the place is wrong once another was named, even one that does not exist.
+        ticket.place_key, ticket.place_text = "", unchecked(place, text) or ticket.place_text
+    open_still = _vague(ticket) or _guessed_wrong(ticket, place)
+    if place.action == "ask" and open_still and place.spans and _told_by(ticket, actor):
+        _is_no_guess(ticket)
+        # 「8栋」, and 「12A」 in the next message: the pieces belong together.
+        said = "".join(text[start:end] for start, end in place.spans)
+        ticket.place_key, ticket.place_text = (
+            _named(place),
+            place.display or ticket.place_text or said[:PLACE_WORDS],
+        )
+
+
+def _tell_all(
+    session: Session, ticket: Ticket, event: TicketEvent, words: str, clearer: bool, gate: bool, now: datetime
+) -> None:
+    """Everyone on it hears what was said; `gate`: the guards do in any case."""
+    alarmed = ticket.level == "U0" or gate
+    told = verbs.alarm_list(session, ticket.community_id, ticket.code, now) if alarmed else []
+    key = "push.emergency_place" if clearer else "push.emergency_update"
+    for staff in each_once([*told, *crew(session, ticket)]):
+        notify.tell_staff(session, staff, ticket, event, key, now, words=words)
 
 
 def crew(session: Session, ticket: Ticket) -> list[Staff]:
@@ -831,14 +960,34 @@ def crew(session: Session, ticket: Ticket) -> list[Staff]:
     return list(session.scalars(query).unique())
 
 
-def _clearer(ticket: Ticket, place: Address) -> bool:
+def _clearer(ticket: Ticket, place: Address, text: str) -> bool:
     if place.action not in ("ok", "echo", "confirm") or place.key == ticket.place_key:
         return False
-    if ticket.public_area and part_of(ticket.place_key, "building") and not (place.public or place.corrected):
+    if ticket.place_key and danger_questions.tells("neighbour_too", danger(ticket), text):
+        # 「楼下902也滴水了」: one more flat that has it.
+        return False
+    if _is_home_after_all(ticket, place, text):
+        return True
+    known = place.public or place.corrected or _guessed_wrong(ticket, place)
+    if ticket.public_area and part_of(ticket.place_key, "building") and not known:
         # The flat of who tells of a stuck lift is no clearer place for it.
         return False
     told_first = not is_told(ticket) and not place.source_key
     return _vague(ticket) or told_first or place.corrected
+
+
+def _guessed_wrong(ticket: Ticket, place: Address) -> bool:
+    """The house it was taken to be in, because its teller lives there, is not the one that is named now."""
+    guessed, named = part_of(ticket.place_key, "building"), part_of(place.key, "building")
+    return not is_told(ticket) and bool(guessed and named) and guessed != named
+
+
+def _is_home_after_all(ticket: Ticket, place: Address, text: str) -> bool:
+    """「我家是6号楼…」 after a public place: the home is where it is."""
+    kind, was_public = danger(ticket), ticket.place_key.startswith(PUBLIC)
+    if not was_public or place.public or kind in PUBLIC_KINDS:
+        return False
+    return danger_questions.tells("own_home", kind, text)
 
 
 def _told_by(ticket: Ticket, actor: Actor) -> bool:
@@ -848,7 +997,7 @@ def _told_by(ticket: Ticket, actor: Actor) -> bool:
 
 def _vague(ticket: Ticket) -> bool:
     key = ticket.place_key
-    return not is_exact(ticket.place_key) or (key.endswith("/-") and not key.startswith("PUB:"))
+    return not is_exact(ticket.place_key) or (key.endswith("/-") and not key.startswith(PUBLIC))
 
 
 def unanswered(session: Session, data: dict[str, str], words: str, community_id: int, now: datetime, key: str) -> None:

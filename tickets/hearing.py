@@ -13,13 +13,12 @@ from sqlalchemy.orm import Session
 
 from nlu.slots import find_phone
 from storage.models import Conversation, Staff, Ticket
-from tickets import complaints, finding, questions, talks, verbs
+from tickets import complaints, finding, inquiries, questions, talks, verbs
 from tickets.catalog import complaint_rules
 from tickets.people import Actor
-from tickets.places import affected, read_place
 from tickets.texts import say
 from tickets.verbs import REOPEN_DAYS, Report
-from tickets.words import speaks_of_worker
+from tickets.words import points_back, speaks_of_worker
 
 
 def hear(
@@ -38,9 +37,11 @@ def hear(
     assert person is not None
     real = complaints.read(words, code).code if kind == "TS" else code
     repair = complaints.failed_repair(session, actor, real, words)
-    place_key, place_text = _where(session, actor, person.community_id, words, repair)
+    place = _where(session, actor, person.community_id, words, repair, real if kind == "TS" else "")
+    if kind == "TS" and not repair and not place[1]:
+        words, place = _with_what_was_told(session, actor, words, place, now)
     report = Report(kind=kind, code=code, symptom=words, source_key=source_key, reporter=actor.resident)
-    report = replace(report, place_key=place_key, place_text=place_text, linked=repair, conversation=chat)
+    report = replace(report, place_key=place[0], place_text=place[1], linked=repair, conversation=chat)
     report = replace(report, reporter_staff=actor.staff, contact_phone=find_phone(words) or "")
     if repair:
         # As it stands before this complaint moves it.
@@ -53,12 +54,29 @@ def hear(
     return ticket
 
 
-def _where(session: Session, actor: Actor, community: int, words: str, repair: Ticket | None) -> tuple[str, str]:
+def _where(
+    session: Session, actor: Actor, community: int, words: str, repair: Ticket | None, code: str
+) -> tuple[str, str]:
     """The place that is spoken of, else that of the repair behind it."""
-    place = affected(session, community, read_place(session, community, words, resident=actor.resident))
-    if place.action not in ("none", "invalid", "conflict"):
-        return place.key, place.display
-    return (repair.place_key, repair.place_text) if repair else ("", "")
+    if repair is None:
+        return complaints.place_of_complaint(session, actor, community, words, code=code)
+    found = complaints.place_of_complaint(session, actor, community, words)
+    return found if found[0] else (repair.place_key, repair.place_text)
+
+
+POINTS_BACK_WITHIN = 24
+
+
+def _with_what_was_told(
+    session: Session, actor: Actor, words: str, place: tuple[str, str], now: datetime
+) -> tuple[str, tuple[str, str]]:
+    """「那他要打人这事你们管不管」: with who, where and why as they were told in the matter of the last minutes."""
+    if len(words) > POINTS_BACK_WITHIN or not points_back(words):
+        return words, place
+    before = inquiries.matter_before(session, actor.resident, now)
+    return (
+        (inquiries.joined(before.symptom, words), (before.place_key, before.place_text)) if before else (words, place)
+    )
 
 
 def answer_anger(session: Session, ticket: Ticket, now: datetime) -> str:

@@ -99,11 +99,26 @@ def _relations(session: Session, ticket: Ticket, actor: Actor) -> set[str]:
             found.add(lifecycle.FOLLOWER)
     elif actor.staff:
         found |= _staff_relations(ticket, actor.staff)
+        if found and _told_alone(session, ticket, actor.staff):
+            found.add(lifecycle.REPORTER)
         if found and ticket.kind not in ("BX", "YH") and helps(session, ticket, actor.staff):
             found.add(lifecycle.HELPER)
     else:
         found.add(lifecycle.SYSTEM)
     return found
+
+
+_UNDONE = frozenset({"new", "survey", "assigned", "in_progress", "on_hold"})
+
+
+def _told_alone(session: Session, ticket: Ticket, staff: Staff) -> bool:
+    """Whether only this colleague has told of it, and nobody has come to it yet: then he may take it back, and after that never
+    judge the work on it."""
+    if ticket.reporter_staff_id != staff.id or ticket.reporter_id is not None or ticket.arrived_at is not None:
+        return False
+    if ticket.status not in _UNDONE or (ticket.detail or {}).get("joined"):
+        return False
+    return session.scalar(select(Follower.id).where(Follower.ticket_id == ticket.id).limit(1)) is None
 
 
 def helps(session: Session, ticket: Ticket, staff: Staff) -> bool:

@@ -16,6 +16,7 @@ from nlu.slots import mask_phone
 from storage.models import Community, Draft, Resident, Ticket
 from tickets.people import home_key
 from tickets.texts import has_text, say
+from tickets.words import without_number_tails
 
 _NO_PROBLEM = {"building": "", "have": "", "typed": ""}
 
@@ -50,7 +51,7 @@ def read_place(
     """What `text` says about a place, or about homes only (`at_home`), with what is known about its sender (domain.md §4.1).
     `about`: the words of the fault that is there."""
     return resolve(
-        text,
+        without_number_tails(text),
         register_of(session, community_id),
         bound=home_key(session, resident),
         draft=draft or None,

@@ -868,3 +868,209 @@ _LISTED = "listed_"
 def apart_from_lamps(text: str) -> str:
     """A text without the words that announce another fault of lamps or sockets: 「马桶堵了 还有灯不亮」 has no water near a lamp."""
     return _patterns()["adds_lamp"].sub(" ", text)
+
+
+def without_number_tails(text: str) -> str:
+    """A text with 「尾号0089」 blanked, every character in its place: the last digits of a telephone are no room."""
+    return _blanked(_patterns()["number_tail"], text)
+
+
+def states_room(text: str) -> bool:
+    """「房号1003」: a room stated as one, and no number among others."""
+    return _has("states_room", text)
+
+
+def put_right(text: str) -> str:
+    """What stands behind the last 「说错了」 or 「不对」 of a text: 「5栋哪有楼道 我说错了 是6栋」; "" where nothing does."""
+    marks = list(_patterns()["wrong_mark"].finditer(text))
+    return text[marks[-1].end() :].strip(_EDGES) if marks else ""
+
+
+def telling_where(text: str) -> str:
+    """A text without the clauses that name a place and do not say that it is there, every character in its place: 「屋顶漏水？」
+    asks, 「不是泳池」 denies, 「秋千照片我发你」 is of a picture."""
+    kept = text
+    for clause in _CLAUSE.finditer(text):
+        said = clause.group()
+        if said.endswith(("?", "\uff1f")) or _has("of_picture", said) or denies_place(said):
+            kept = kept[: clause.start()] + " " * len(said) + kept[clause.end() :]
+    asked_only = not kept.strip(_EDGES) and not _has("of_picture", text) and not denies_place(text)
+    return text if asked_only else kept
+
+
+def denies_place(text: str) -> bool:
+    """「不是泳池」, 「我又不是顶楼」, and no word where it is instead."""
+    return any(_has("denied_place", clause) for clause in re.split(_CLAUSE_ENDS, text) if clause)
+
+
+def never_said(text: str) -> str | None:
+    """「我没说电梯」, 「我没报过这个」 of what has just been registered: what was never told, "" for 这个; None for other words, also
+    where they say what was told instead (「我报的是灯」)."""
+    clauses = [normalize(one).text for one in clauses_of(text)]
+    found = next(filter(None, map(_patterns()["never_said"].search, clauses)), None)
+    if found is None or any(map(_patterns()["said_instead"].search, clauses)):
+        return None
+    what = found["what"].strip(_EDGES)
+    return "" if _whole("unsaid_this", what) or not what else what
+
+
+def deletes_this(text: str) -> bool:
+    """「这条删了」 of what has just been registered."""
+    return _has("deletes_this", text)
+
+
+def waits_in_vain(text: str) -> bool:
+    """「他说两点到现在都没到」, 「等到六点 鬼影子都没一个」: somebody was to come."""
+    return _has("waits_in_vain", text)
+
+
+def chased_for(text: str) -> str:
+    """What is broken and where, in words that chase: 「卫生间排风扇」 of 「就卫生间排风扇啊 说下午来」; "" if they name no thing."""
+    clauses = [one for one in re.split(_CLAUSE_ENDS, text) if one and not waits_in_vain(one)]
+    told = [_patterns()["chasing_words"].sub("", one) for one in clauses]
+    return " ".join(filter(None, told)) if any(map(things_in, told)) else ""
+
+
+def told_already(ask: str, words: str) -> bool:
+    """Whether a report answers a question about it (its name in data/catalog/categories.yml) beforehand: 「别的都好的」."""
+    return f"told_{ask}" in _patterns() and _has(f"told_{ask}", words)
+
+
+MOBILE, LANDLINE, LEAST_BEGUN = 11, 8, 7
+
+
+def spoken_phone(text: str) -> str:
+    """The telephone that the answer to our question for one spells in figures of any kind, with spaces between: 「幺三九 五七幺
+    二三四八 八零零零」, 「八六五二二三三一」; "" where none is complete."""
+    number = _spelt(text)
+    mobile = len(number) == MOBILE and number[0] == "1" and number[1] in "3456789"
+    local = len(number) == LANDLINE and number[0] in "23456789"
+    return number if (mobile or local) and not _has("number_forgotten", text) else ""
+
+
+def begun_phone(text: str) -> bool:
+    """「幺三九 五七幺 二三四 八八 哎我记不全」: a telephone begun and not ended, or with a figure too many."""
+    return len(_spelt(text)) >= LEAST_BEGUN and not spoken_phone(text)
+
+
+def _spelt(text: str) -> str:
+    """The figures of the longest run of them in a text, as digits; "" where they stand for a place, a time or money."""
+    if _has("no_telephone", text):
+        return ""
+    runs: list[str] = _patterns()["figures"].findall(text)
+    longest = max(runs, key=len, default="")
+    return "".join(str(read_number(one)) for one in longest if one.strip())
+
+
+def _blanked(found: re.Pattern[str], text: str) -> str:
+    return found.sub(lambda hit: " " * len(hit.group()), text)
+
+
+_CLAUSE = re.compile(r"[^\s\uff0c\u3002\uff01\uff1f\uff1b\u2026,.!?;]+[?\uff1f]?")
+
+
+# --- what a dispute or a complaint goes on with -----------------------------------------------------------------------
+
+
+def disputes_visit(text: str) -> bool:
+    """「谁说没人 我一天都在家」「哪有人来过」: nobody was there although it was written down so."""
+    return _has("disputes_visit", text)
+
+
+def asks_money_back(text: str) -> bool:
+    """「退钱！」「我要退600块」."""
+    return _has("asks_money_back", text)
+
+
+def wants_it_now(text: str) -> bool:
+    """「你们现在就上去敲门行不行」「现在有没有人上去」."""
+    return _has("wants_it_now", text)
+
+
+def adds_to_complaint(text: str) -> bool:
+    """「…加到投诉里」「也写进去」, and no question whether it is in there."""
+    return _has("adds_to_complaint", text) and not asks_what_is_in_it(text)
+
+
+def asks_what_is_in_it(text: str) -> bool:
+    """「里面写我妈被关十分钟了没」: of the complaint told before."""
+    return _has("asks_what_is_in_it", text)
+
+
+def hurt_by_animal(text: str) -> bool:
+    """「大金毛扑我奶奶，胳膊蹭破皮了」."""
+    return _has("hurt_by_animal", text)
+
+
+def of_many_homes(text: str) -> bool:
+    """「我们整栋楼都…」「五户联名」."""
+    return _has("of_many_homes", text)
+
+
+def points_back(text: str) -> bool:
+    """「那他要打人这事你们管不管」: names no thing and leaves out what was told just before."""
+    return _has("points_back", text) and not things_in(_patterns()["minding"].sub("", text))
+
+
+def damage_by_worker(text: str) -> bool:
+    """「师傅来修门锁把我门框磕掉一大块漆」."""
+    return _has("damage_by_worker", text)
+
+
+def heard_at_home(text: str) -> bool:
+    """A noise that whoever tells of it hears in their flat."""
+    return _has("heard_at_home", text)
+
+
+def is_wish_topic(clause: str) -> bool:
+    """「处理嘛」 names what comes next and asks for nothing."""
+    return _has("wish_topic", clause)
+
+
+def result_told(note: str) -> str:
+    """What a worker's note says of the work: without why there is no picture (「拍不了 太黑」); "" if it says nothing else."""
+    rest = _patterns()["finish_head"].sub("", note.strip())
+    if not no_photo(note):
+        return rest.strip()
+    clauses = [one for one in re.split(_CLAUSE_ENDS, rest) if one]
+    return " ".join(one for one in clauses if not (no_photo(one) or _has("photo_reason", one)))
+
+
+def clauses_of(text: str) -> list[str]:
+    """The clauses of a text, each with its question mark."""
+    return _CLAUSE.findall(text)
+
+
+def asked_instead(text: str) -> str:
+    """「多少钱一个」 of 「都不是，我问你多少钱一个」: the question behind a no; "" if there is none, as in 「不行吗」."""
+    found = [one for one in clauses_of(text) if _has("asks_instead", one)]
+    return _patterns()["asking_head"].sub("", found[-1]) if found else ""
+
+
+def points_at(text: str) -> bool:
+    """「这个」「就这」 and nothing else: a finger on what was sent before."""
+    return _whole("points_at", text)
+
+
+def is_broken(text: str) -> bool:
+    """Whether a text names a thing and says that it does not work: 「门铃不响了」, and not 「修门铃的改明天」."""
+    return bool(things_in(text)) and any(_has("broken", clause) and things_in(clause) for clause in clauses_of(text))
+
+
+def thing_code(text: str) -> str:
+    """The category of the thing at home that a text says to be broken, X00 where none is known for it."""
+    known = (name for name in _patterns() if name.startswith(_LISTED))
+    return next((name.removeprefix(_LISTED) for name in known if _has(name, text)), "X00")
+
+
+def hours_told(text: str) -> str:
+    """A text with the hour that it names twice told in full both times: 「到晚上八点才到家，八点后能来」 is of the evening."""
+    first = _patterns()["evening_hour"].search(text)
+    if first is None:
+        return text
+    hour, end = read_number(first["hour"]), first.end()
+
+    def in_full(found: re.Match[str]) -> str:
+        return f"{first['part']}{found['hour']}" if read_number(found["hour"]) == hour else found.group()
+
+    return text[:end] + _patterns()["bare_hour"].sub(in_full, text[end:])

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+
+import doorhelp
+import pytest
 from deskhelp import at
 from doorhelp import Door
+from PIL import Image
 from sqlalchemy import select
 
 from bot.channels.base import Location
@@ -125,3 +130,22 @@ def test_nor_of_a_worker_who_says_that_the_job_is_done(door: Door) -> None:
     with door.sessions() as session:
         assert session.scalars(select(Ticket.status)).one() == "done"
     assert len(_files(door)) == 1
+
+
+def test_all_pictures_around_the_words_are_on_the_ticket(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    for shade in (1, 2):
+        monkeypatch.setattr(doorhelp, "PICTURE", _picture(shade))
+        assert door.say("王芳", photo=True) == [say("reply.photo_only")]
+    with door.sessions.begin() as session:
+        desk = door.desk(session)
+        new = desk.report(conversation=desk.chat("王芳"), now=door.now).id
+    monkeypatch.setattr(doorhelp, "PICTURE", _picture(3))
+    door.say("王芳", photo=True)
+    assert _files(door) == [new, new, new]
+
+
+def _picture(shade: int) -> io.BytesIO:
+    """A picture unlike the others."""
+    found = io.BytesIO()
+    Image.new("RGB", (8, 8), (60 * shade, 0, 0)).save(found, "PNG")
+    return found

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from nlu.slots import mask_text
 from storage import candidates as written_later
-from storage.models import Assignment, Attachment, Conversation, Follower, Staff, Ticket, TicketEvent
+from storage.models import Assignment, Attachment, Conversation, Follower, InboxMessage, Staff, Ticket, TicketEvent
 from tickets import complaints, dispatch, lifecycle, notify, questions
 from tickets.catalog import category, patterns, photo_rule, reopen_within
 from tickets.errors import BadInput, NotAllowed, PhotoNeeded, SelfCheckNeeded, TooLate, WrongStatus
@@ -35,7 +35,16 @@ from tickets.verbs.steps import (
     require_reporter,
     staff_of,
 )
-from tickets.words import cause_in, no_photo, objects, speaks_of_parts
+from tickets.words import (
+    cause_in,
+    disputes_visit,
+    grave_reason,
+    no_photo,
+    objects,
+    result_told,
+    sounds_like,
+    speaks_of_parts,
+)
 
 REOPEN_DAYS = reopen_within()
 ACCEPTANCE_REMINDER = timedelta(hours=4)
@@ -138,7 +147,8 @@ def ask_acceptance(session: Session, ticket: Ticket, event: TicketEvent, note: s
         .order_by(Attachment.id.desc())
     )
     parts = say("list.comma").join(part_text(one) for one in parts_of(ticket))
-    result = say("finish.note", note=note) + "\n" if note else ""
+    done = _result(session, ticket, note, now)
+    result = say("finish.note", note=done) + "\n" if done else ""
     result += say("finish.parts", parts=parts) + "\n" if parts else ""
     image = photo or ""
     if ticket.kind in ("TS", "ZX", "JY", "BY"):
@@ -149,17 +159,49 @@ def ask_acceptance(session: Session, ticket: Ticket, event: TicketEvent, note: s
             ask_restored(session, ticket, event, now)
         else:
             notify.tell_reporter(session, ticket, event, "push.finished_public", now, result=result, image_key=image)
-        buttons = [(f"confirm:{ticket.id}", say("button.pass")), (f"not_fixed:{ticket.id}", say("button.fail"))]
-        for leader in _inspectors(session, ticket):
-            notify.tell_staff(
-                session, leader, ticket, event, "push.inspect", now, result=result, buttons=buttons, image_key=image
-            )
+        # Whoever inspects has to know why there is no picture.
+        inspected = result if done == note else say("finish.note", note=note) + "\n" + result
+        _ask_inspection(session, ticket, event, inspected, image, now)
         return
     buttons = [(f"confirm:{ticket.id}", say("button.fixed")), (f"not_fixed:{ticket.id}", say("button.not_fixed"))]
     notify.tell_reporter(
         session, ticket, event, "push.acceptance", now, result=result, buttons=buttons, image_key=image
     )
     questions.ask(session, ticket.reporter, "acceptance", now, ticket=ticket, remind_at=now + ACCEPTANCE_REMINDER)
+
+
+def _ask_inspection(
+    session: Session, ticket: Ticket, event: TicketEvent, result: str, image_key: str, now: datetime
+) -> None:
+    buttons = [(f"confirm:{ticket.id}", say("button.pass")), (f"not_fixed:{ticket.id}", say("button.fail"))]
+    for leader in _inspectors(session, ticket):
+        notify.tell_staff(
+            session, leader, ticket, event, "push.inspect", now, result=result, buttons=buttons, image_key=image_key
+        )
+
+
+TOLD_BEFORE = timedelta(hours=2)
+LAST_SAID = 5
+
+
+def _result(session: Session, ticket: Ticket, note: str, now: datetime) -> str:
+    """What was done, as the resident reads it: why there is no picture is no result."""
+    if ticket.kind != "BX" or not no_photo(note):
+        return note
+    return result_told(note) or _result_before(session, ticket, now)
+
+
+def _result_before(session: Session, ticket: Ticket, now: datetime) -> str:
+    """What the worker told as the result when they were asked for the picture (「完工 换了个感应头」, and then 「拍不了」); "" if nothing."""
+    chat = notify.conversation_of(session, ticket.handler) if ticket.handler else None
+    if chat is None:
+        return ""
+    since = max(filter(None, (ticket.accepted_at, now - TOLD_BEFORE)))
+    query = select(InboxMessage.text).where(InboxMessage.conversation_id == chat.id, InboxMessage.received_at >= since)
+    for text in session.scalars(query.order_by(InboxMessage.id.desc()).limit(LAST_SAID)):
+        if sounds_like("finish", text) and not no_photo(text) and (told := result_told(text)):
+            return told
+    return ""
 
 
 def _inspectors(session: Session, ticket: Ticket) -> list[Staff]:
@@ -223,14 +265,18 @@ def confirm(session: Session, ticket: Ticket, actor: Actor, now: datetime, *, re
         notify.tell_reporter(session, ticket, event, key, now)
     if ticket.handler:
         notify.tell_staff(session, ticket.handler, ticket, event, "push.accepted_by_resident", now, who=actor.name)
-    if remark and not inspector and objects(remark):
-        # 「满意但是厨房有点脏」: accepted, and still something to put right (domain.md §7.1).
-        told = [
-            *leaders(session, ticket.community_id, ticket.department),
-            *([ticket.handler] if ticket.handler else []),
-        ]
-        for staff in each_once(told):
-            notify.tell_staff(session, staff, ticket, event, "push.remark", now, remark=remark)
+    if remark and not inspector:
+        _remarked(session, ticket, event, remark, now)
+
+
+def _remarked(session: Session, ticket: Ticket, event: TicketEvent, remark: str, now: datetime) -> None:
+    """「满意但是厨房有点脏」「能用，就是票要给我」: accepted, and still something to put right (domain.md §7.1)."""
+    _money_told(session, ticket, event, remark, now)
+    if not objects(remark):
+        return
+    handler = [ticket.handler] if ticket.handler else []
+    for staff in each_once([*leaders(session, ticket.community_id, ticket.department), *handler]):
+        notify.tell_staff(session, staff, ticket, event, "push.remark", now, remark=remark)
 
 
 def score_buttons(ticket: Ticket) -> list[tuple[str, str]]:
@@ -336,9 +382,20 @@ def not_fixed(session: Session, ticket: Ticket, actor: Actor, left: str, now: da
     """没修好: same ticket, next round. Round 2 same worker and the supervisor knows; round 3 another worker (domain.md §7.2)."""
     event = move(session, ticket, actor, "not_fixed", now, note=left, half=half)
     questions.withdraw(session, ticket)
+    _money_told(session, ticket, event, left, now)
     _next_round(session, ticket, event, left, now)
     if ticket.kind == "TS":
         tell_others(session, ticket, actor, event, "push.unsatisfied", now)
+
+
+def _money_told(session: Session, ticket: Ticket, event: TicketEvent, words: str, now: datetime) -> None:
+    """「收我现金80没给票」 in an answer about a job: leaders and the manager hear it, and not only whom it is about."""
+    if ticket.kind != "BX" or grave_reason(words) != "money":
+        return
+    above = [*leaders(session, ticket.community_id, ticket.department), *managers(session, ticket.community_id)]
+    for staff in each_once(above):
+        if staff.id != ticket.handler_id:
+            notify.tell_staff(session, staff, ticket, event, "push.money_told", now, words=words)
 
 
 def press_repair(session: Session, repair: Ticket, actor: Actor, words: str, now: datetime) -> None:
@@ -454,6 +511,8 @@ def _tell_round(session: Session, ticket: Ticket, worker: Staff, event: TicketEv
             # From the third round on the supervisor goes along (domain.md §7.2).
             key = "push.rework_on_site" if ticket.round >= 3 else "push.rework_leader"
             notify.tell_staff(session, leader, ticket, event, key, now, left=left)
+        if leader.id != worker.id and ticket.kind == "BX" and disputes_visit(left):
+            notify.tell_staff(session, leader, ticket, event, "push.visit_disputed", now, words=left)
     for manager in managers(session, ticket.community_id) if ticket.round >= 3 else ():
         if manager.id not in {worker.id, *(one.id for one in on_site)}:
             notify.tell_staff(session, manager, ticket, event, "push.rework_leader", now, left=left)

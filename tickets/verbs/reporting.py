@@ -9,14 +9,17 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from nlu.slots import mask_text
-from storage.models import Attachment, Conversation, Draft, Resident, Staff, Ticket
+from storage.models import Attachment, Conversation, Draft, Resident, Staff, Ticket, TicketEvent
 from tickets import lifecycle, notify
 from tickets.catalog import sla_classes
+from tickets.complaints import CHARGES, DAMAGE, place_of_complaint
 from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongStatus
+from tickets.history import last_of
 from tickets.people import SYSTEM, Actor, each_once, leaders, lives_at, managers, relations
+from tickets.places import is_exact
 from tickets.texts import say
 from tickets.urgency import level_for
-from tickets.verbs.complaining import chased, prepared, watch_complaint, watch_group
+from tickets.verbs.complaining import chased, hide_name, prepared, watch_complaint, watch_group
 from tickets.verbs.filing import belong
 from tickets.verbs.linking import watch
 from tickets.verbs.registering import (
@@ -29,6 +32,7 @@ from tickets.verbs.registering import (
     start_repair,
 )
 from tickets.verbs.steps import record, require_reporter, require_reporter_or_leader, set_clocks
+from tickets.words import asks_money_back, damage_by_worker, disputes_visit, hides_name
 
 
 def open_ticket(session: Session, community_id: int, report: Report, now: datetime) -> tuple[Ticket, bool]:
@@ -50,11 +54,53 @@ def open_ticket(session: Session, community_id: int, report: Report, now: dateti
         return ticket, True
     if report.kind in ("BX", "YH"):
         start_repair(session, ticket, event, now)
+        _complaint_beside(session, ticket, report, now)
     else:
         watch_complaint(session, ticket, now)
         start_desk_matter(session, ticket, event, report, now)
         watch_group(session, ticket, now)
     return ticket, True
+
+
+DAMAGED_LATELY = timedelta(days=30)
+BESIDE = {DAMAGE: "push.damage_noted", CHARGES: "push.charge_noted"}
+
+
+def _complaint_beside(session: Session, ticket: Ticket, report: Report, now: datetime) -> None:
+    """「师傅来修门锁把我门框磕掉一大块漆」 is no fault of the lock alone, and 「收了600没拉走 退钱」 none of the rubbish: what our worker has
+    damaged, or money asked back, is a complaint of its own beside the report, and no matter for whoever did it."""
+    damaged = damage_by_worker(report.symptom)
+    if report.reporter is None or report.kind != "BX" or not (damaged or asks_money_back(report.symptom)):
+        return
+    job = _job_before(session, ticket, now) if damaged else None
+    told = Report(
+        kind="TS",
+        code=DAMAGE if damaged else CHARGES,
+        symptom=report.symptom,
+        source_key=f"{report.source_key}:d" if report.source_key else None,
+        place_key=ticket.place_key,
+        place_text=ticket.place_text,
+        reporter=report.reporter,
+        conversation=report.conversation,
+        linked=job or ticket,
+        accused=job.handler if job else None,
+    )
+    complaint, fresh = open_ticket(session, ticket.community_id, told, now)
+    event = last_of(session, complaint, "open") if fresh else None
+    if event is not None:
+        notify.tell_reporter(session, complaint, event, BESIDE[told.code], now)
+
+
+def _job_before(session: Session, ticket: Ticket, now: datetime) -> Ticket | None:
+    """The last repair of this person before `ticket` that somebody came for."""
+    query = select(Ticket).where(
+        Ticket.reporter_id == ticket.reporter_id,
+        Ticket.kind == "BX",
+        Ticket.id != ticket.id,
+        Ticket.arrived_at.is_not(None),
+        Ticket.created_at >= now - DAMAGED_LATELY,
+    )
+    return session.scalar(query.order_by(Ticket.id.desc()).limit(1))
 
 
 # How long a picture sent before its words still belongs to them; as long as a draft is kept.
@@ -117,6 +163,8 @@ def add_detail(
     known = {**before, **(flags or {})}
     ticket.detail = {**(ticket.detail or {}), "flags": known}
     event = record(session, ticket, actor, "comment", now, note=words, flags=flags or {})
+    _place_told_later(session, ticket, actor, words, now)
+    _name_hidden(session, ticket, actor, event, now)
     level = level_for(ticket.code, known, urgent_said=ticket.urgent_said) if ticket.kind == "BX" else ticket.level
     # Only a new fact raises it, so that a class lowered by a leader stays lowered until one is told.
     raised = level < ticket.level and known != before
@@ -125,6 +173,24 @@ def add_detail(
     elif ticket.handler:
         notify.tell_staff(session, ticket.handler, ticket, event, "push.detail_staff", now, words=words)
     return raised
+
+
+def _name_hidden(session: Session, ticket: Ticket, actor: Actor, event: TicketEvent, now: datetime) -> None:
+    """「别说是我讲的啊」 beside anything else: kept, and said. Who comes to a flat has to know whose it is."""
+    at_home = ticket.kind == "BX" and not ticket.public_area
+    if at_home or actor.resident is None or (ticket.detail or {}).get("hidden") or not hides_name(event.note):
+        return
+    hide_name(session, ticket, actor, event.note, now)
+    notify.tell_reporter(session, ticket, event, "reply.name_hidden", now)
+
+
+def _place_told_later(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> None:
+    """A complaint told without a place gets the one that is named behind it; a known one changes by a correction only."""
+    if ticket.kind != "TS" or is_exact(ticket.place_key) or actor.resident is None:
+        return
+    key, text = place_of_complaint(session, actor, ticket.community_id, words, before=ticket.place_key)
+    if key and text and key != ticket.place_key:
+        correct(session, ticket, actor, now, place_key=key, place_text=text)
 
 
 def change_level(session: Session, ticket: Ticket, actor: Actor, level: str, reason: str, now: datetime) -> None:
@@ -153,28 +219,54 @@ def change_level(session: Session, ticket: Ticket, actor: Actor, level: str, rea
         notify.tell_staff(session, ticket.handler, ticket, event, "push.level_staff", now, old=old)
 
 
-def urge(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> None:
-    """催单: counted, never a new ticket; the responsible hears of it, then the supervisor, then the manager (domain.md §7.4)."""
+def urge(
+    session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime, *, for_leaders: bool = False
+) -> None:
+    """催单: counted, never a new ticket; the responsible hears of it, then the supervisor, then the manager (domain.md §7.4).
+    `for_leaders`: the resident is told that the supervisor reads it."""
     if lifecycle.FOLLOWER not in relations(session, ticket, actor):
         require_reporter(session, ticket, actor)
     if ticket.status not in lifecycle.OPEN:
         raise WrongStatus(status=ticket.status, action="urge")
     ticket.urge_count += 1
     event = record(session, ticket, actor, "urge", now, note=words, count=ticket.urge_count)
+    said = {"count": ticket.urge_count, "words": words}
     if ticket.handler:
-        notify.tell_staff(session, ticket.handler, ticket, event, "push.urged", now, count=ticket.urge_count)
+        notify.tell_staff(session, ticket.handler, ticket, event, _chase_key(ticket), now, **said)
+    key = _chase_leader_key(ticket, words)
+    for leader in _leaders_chased(session, ticket, words, now, for_leaders=for_leaders):
+        if leader.id != ticket.handler_id or key == "push.urged_leader":
+            notify.tell_staff(session, leader, ticket, event, key, now, **said)
+    chased(session, ticket, words, now)
+
+
+def _chase_key(ticket: Ticket) -> str:
+    """What whoever has it reads: to go, what is wrong with the work, or that an answer is waited for."""
+    if ticket.kind != "BX":
+        return "push.urged_matter"
+    return "push.urged_after" if ticket.arrived_at else "push.urged"
+
+
+def _chase_leader_key(ticket: Ticket, words: str) -> str:
+    if ticket.kind == "BX" and disputes_visit(words):
+        return "push.visit_disputed"
+    return "push.work_disputed" if ticket.kind == "BX" and ticket.arrived_at else "push.urged_leader"
+
+
+def _leaders_chased(session: Session, ticket: Ticket, words: str, now: datetime, *, for_leaders: bool) -> list[Staff]:
+    """Which leaders hear of a chaser: of the second, of a late or unowned job, and at once where the work or the visit itself is
+    disputed: that is not for the worker alone."""
     overdue = (
         any(due and due < now for due in (ticket.accept_by, ticket.arrive_by, ticket.finish_by))
         and not ticket.arrived_at
     )
+    disputed = for_leaders or (ticket.kind == "BX" and (ticket.arrived_at is not None or disputes_visit(words)))
     told: list[Staff] = []
-    if ticket.urge_count >= 2 or overdue or ticket.handler is None:
+    if ticket.urge_count >= 2 or overdue or disputed or ticket.handler is None:
         told = leaders(session, ticket.community_id, ticket.department)
     if ticket.urge_count >= 3:
         told = [*told, *managers(session, ticket.community_id)]
-    for leader in each_once(told):
-        notify.tell_staff(session, leader, ticket, event, "push.urged_leader", now, count=ticket.urge_count)
-    chased(session, ticket, words, now)
+    return each_once(told)
 
 
 def answer_urge_by(now: datetime) -> datetime:
