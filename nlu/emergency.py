@@ -435,13 +435,14 @@ def suspect(
         return None
     name = max(dangers, key=lambda one: dangers[one], default="")
     chance = rules.weighing.chance(dangers, name) if dangers else 0.0
+    kind = next((one for one in rules.kinds if one.name == name), None)
     # Who says that it is harmless is asked where the model is sure, and left alone where it only doubts.
-    calmed = chance >= ASK and any(guard.reassures(plain) for guard in rules.guards)
+    calmed = chance >= ASK and (_harmless_for(kind, plain) or any(guard.reassures(plain) for guard in rules.guards))
     if calmed and chance < SURE:
         return None
     if chance < (ASK if reports else SURE):
         return _of_grave(category, text, rules) if grave and sum(dangers.values()) >= FEARED else None
-    kind = next(one for one in rules.kinds if one.name == name)
+    assert kind is not None
     question = "" if reports and chance >= SURE and not calmed else f"{kind.name}.default"
     code = category if category in kind.codes else kind.code
     return Emergency(kind.name, "check" if question else "alarm", code, kind.level, text, "model", question)
@@ -451,9 +452,13 @@ def _of_grave(category: str, text: str, rules: EmergencyRules) -> Emergency | No
     """The doubt about such a fault, unless the words are harmless for its kind (「有个快递放门口不见了」: nobody is lost) or say so
     themselves (a film, a cat on the ledge)."""
     plain, doubt = normalize(text).text, of_category(category, text, rules)
-    harmless = next((kind.harmless for kind in rules.kinds if doubt and kind.name == doubt.kind), None)
+    kind = next((one for one in rules.kinds if doubt and one.name == doubt.kind), None)
     told_harmless = any(guard.reassures(plain) for guard in rules.guards)
-    return None if told_harmless or (harmless and harmless.search(plain)) else doubt
+    return None if told_harmless or _harmless_for(kind, plain) else doubt
+
+
+def _harmless_for(kind: Kind | None, plain: str) -> bool:
+    return bool(kind and kind.harmless and kind.harmless.search(plain))
 
 
 def of_category(category: str, text: str, rules: EmergencyRules | None = None) -> Emergency | None:

@@ -678,6 +678,20 @@ def test_the_second_net_asks_or_alarms_by_how_sure_the_model_is(
         assert question_text(found.question)
 
 
+@pytest.mark.parametrize(
+    ("words", "chance", "asked"),
+    [
+        ("房门打不开 里头没人 就是急着拿证件", 0.2, False),
+        ("房门打不开 里头没人 就是急着拿证件", 0.9, True),
+        ("房门打不开 里头没人 灶上还炖着汤", 0.2, True),
+        ("房门打不开", 0.2, True),
+    ],
+)
+def test_who_says_it_is_harmless_is_asked_only_where_the_model_is_sure(words: str, chance: float, asked: bool) -> None:
+    found = suspect({"TRAPPED": chance}, words, rules=RULES)
+    assert (found is not None and found.verdict == "check") is asked
+
+
 def test_what_is_surely_no_report_is_asked_about_at_most() -> None:
     sure, unsure = ({"MED": chance} for chance in (0.95, 0.2))
     found = suspect(sure, "words", rules=RULES, reports=False)
