@@ -11,10 +11,10 @@ from rasa_sdk.events import FollowupAction, SlotSet
 
 from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
-from actions.inquiry import answer_beside
+from actions.inquiry import answer_beside, answered_surely
 from actions.progress import about_complaint, complaint_spoken_of, pressed_again
 from storage.models import Draft, Ticket
-from tickets import complaints, emergencies, finding, hearing, notify, questions, verbs
+from tickets import complaints, emergencies, finding, hearing, inquiries, notify, questions, verbs
 from tickets.catalog import category
 from tickets.places import problem_text, read_place
 from tickets.texts import has_text, say
@@ -29,6 +29,7 @@ from tickets.words import (
     is_grave,
     only_presses,
     only_scolds,
+    plainly_asks,
     points_in,
     scolds_handling,
     shouts,
@@ -59,7 +60,7 @@ class ValidateComplaintForm(DeskAction):
             # 「这家业主素质太差了 骂人」 of a worker is a word about the job on hand; for residents there is 代报.
             details.unknown(desk)
             return self.give_way(desk)
-        if drafts.find(desk, "TS") is None and about_complaint(desk):
+        if drafts.find(desk, "TS") is None and (about_complaint(desk) or _only_asks(desk)):
             return self.give_way(desk)
         draft = drafts.begin(desk, "TS")
         data = dict(draft.data)
@@ -198,8 +199,8 @@ class OpenComplaint(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         draft = drafts.find(desk, "TS")
         cleared: Events = [SlotSet("matter", None), SlotSet("detail", None)]
-        if draft is None and (desk.actor.staff or complaint_spoken_of(desk) or _taken_up(desk)):
-            # Answered already: as a danger, a worker's word about a job, or a word about the complaint told before.
+        if draft is None and (desk.actor.staff or complaint_spoken_of(desk) or _taken_up(desk) or _was_asked(desk)):
+            # Answered already: as a danger, a question, a worker's word about a job, or a word about the complaint told before.
             desk.done()
             return cleared
         words = draft.data.get("words", "") if draft else ""
@@ -225,6 +226,17 @@ class OpenComplaint(DeskAction):
         if not angry:
             ask_phone(desk, ticket)
         return cleared
+
+
+def _only_asks(desk: Desk) -> bool:
+    """「那他装修拆墙也行？」, taken for a complaint: told if an answer is written that surely means it."""
+    return plainly_asks(desk.text) and answered_surely(desk)
+
+
+def _was_asked(desk: Desk) -> bool:
+    """Whether the form of this message has answered it as a question."""
+    asked = inquiries.last_asked(desk.session, desk.actor.resident, desk.now) if desk.actor.resident else None
+    return asked is not None and asked.asked_at == desk.now and plainly_asks(desk.text)
 
 
 def _taken_up(desk: Desk) -> bool:

@@ -483,6 +483,11 @@ def asks(text: str) -> bool:
     return _has("asks", text)
 
 
+def plainly_asks(text: str) -> bool:
+    """「欠两年了会断我水不」: asked in one breath, and nobody is blamed."""
+    return _has("plainly_asks", text)
+
+
 MOST_LEFT = 2
 
 

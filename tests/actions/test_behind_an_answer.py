@@ -74,3 +74,21 @@ def test_a_wish_right_behind_a_complaint_is_for_it(desk: Community, words: str, 
     hear(desk, words, "suggest", Suggest())
     assert [one.note for one in desk.history(complaint, "comment")] == ([words] if more else [])
     assert len(list(desk.session.scalars(select(Ticket).where(Ticket.kind == "JY")))) == (not more)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "asked"),
+    [
+        ("欠两年了会断我水不", "T04", True),
+        ("物业费涨价了?", "T03", True),
+        ("那他装修拆墙也行？", "T11", True),
+        ("遛狗不牵绳没人管吗", "T13", False),
+        ("公摊电费怎么这么高？", "T03", False),
+        ("凭什么欠费就断我水？", "T04", False),
+    ],
+)
+def test_a_plain_question_is_answered_and_no_complaint(desk: Community, words: str, code: str, asked: bool) -> None:
+    told = hear(desk, words, "file_complaint", ValidateComplaintForm(), OpenComplaint(), category=code)
+    draft = desk.session.scalar(select(Draft))
+    complaints = list(desk.session.scalars(select(Ticket).where(Ticket.kind == "TS")))
+    assert (not complaints and draft is None and len(told) == 1) is asked
