@@ -158,9 +158,9 @@ def _question(desk: Desk, data: dict[str, Any]) -> str:
     words = str(data.get("words", ""))
     if hurt_by_animal(words):
         return say("ask.hurt")
-    if _lacks_place(desk, data):
-        return say("ask.complaint_place")
     about = category(str(data.get("code") or "T99"))
+    if _lacks_place(desk, data):
+        return say("ask.noise_place" if about.ask == "noise" else "ask.complaint_place")
     if not has_text(f"ask.{about.ask}"):
         about = replace(about, ask="when_where", ask_if="")
     key = about.question(words)
