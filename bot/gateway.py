@@ -489,7 +489,7 @@ class Gateway:
             if self._screen_together(session, chat, rows):
                 return ForDialogue(sender_of(chat), "", [], {}, 0, True)
             for row in rows:
-                if media.goes_with_words(actor_of(chat.identity), row, rows):
+                if media.goes_with_words(session, actor_of(chat.identity), row, rows):
                     left.append((row, ""))
                     continue
                 if row.payload.get("id_number"):

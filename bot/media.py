@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from storage.models import Draft, InboxMessage, OutboxMessage, Ticket
-from tickets import verbs
+from tickets import talks, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.people import Actor
 from tickets.texts import say
@@ -21,10 +21,13 @@ from tickets.texts import say
 KINDS = ("photos", "voices")
 
 
-def goes_with_words(actor: Actor, row: InboxMessage, rows: Sequence[InboxMessage]) -> bool:
-    """Whether a resident's files without words came in one breath with words, which tell what they show."""
+def goes_with_words(session: Session, actor: Actor, row: InboxMessage, rows: Sequence[InboxMessage]) -> bool:
+    """Whether a resident's files without words came in one breath with words, which tell what they show; what is sent to a person
+    is passed on as it comes."""
+    if actor.resident is None or talks.is_talking(session, actor.resident):
+        return False
     silent = not row.text and not row.button and bool(_keys(row))
-    return bool(actor.resident and silent and any(other.text and not other.button for other in rows))
+    return silent and any(other.text and not other.button for other in rows)
 
 
 def on_hand(session: Session, actor: Actor, rows: Sequence[InboxMessage]) -> Ticket | None:

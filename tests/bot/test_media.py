@@ -85,6 +85,14 @@ def test_words_in_the_same_breath_tell_what_a_picture_shows(door: Door) -> None:
     assert _files(door) == [new]
 
 
+def test_what_is_sent_to_a_person_is_passed_on_as_it_comes(door: Door) -> None:
+    door.say("王芳", "转人工")
+    door.say("客服小周", "接待")
+    before = door.last()
+    door.together("王芳", {"photo": True}, {"text": "你看都这样了"})
+    assert len(door.heard("客服小周", before)) == 2
+
+
 def test_a_picture_with_words_about_nothing_new_goes_to_the_open_matter(door: Door) -> None:
     old = _old_ticket(door)
     door.together("王芳", {"text": "你看都这样了"}, {"photo": True})
