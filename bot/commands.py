@@ -815,6 +815,9 @@ def _photo_word(context: Context, command: Command) -> Reply:
 def _quote(context: Context, command: Command) -> Reply:
     ticket = _ticket(context, command, lambda: _jobs(context))
     plan = command.values["plan"]
+    if verbs.waits_for_resident(ticket):
+        # 「门开了 管子得换一截 材料80」: whom it waited for is there.
+        _go_on(context, ticket)
     if ticket.status == "on_hold" and ticket.handler_id == context.staff.id:
         return Reply(say("staff.quote_on_hold", no=ticket.ticket_no, tail=ticket.tail))
     verbs.quote(context.session, ticket, context.actor, plan, _sum_in(command.words), context.now)

@@ -639,3 +639,13 @@ def test_why_a_job_waits_is_told_by_the_words(desk: Desk, words: str, reason: st
 def test_who_comes_again_tomorrow_proposes_it(words: str) -> None:
     command = commands.parse(words, "worker")
     assert command is not None and command.name == "appointment"
+
+
+def test_a_quote_goes_on_with_a_job_that_waited_for_somebody_at_home(desk: Desk) -> None:
+    ticket = desk.accepted()
+    worker = ticket.handler.name  # type: ignore[union-attr]
+    type_(desk, worker, "到了 敲门没人应 电话也不接")
+    assert ticket.status == "on_hold"
+    type_(desk, worker, "门开了 管子得换一截 材料80 手工60 跟业主说下")
+    assert ticket.status == "in_progress"
+    assert ticket.detail["quote"]["fen"] == 14000
