@@ -826,13 +826,13 @@ def _quote(context: Context, command: Command) -> Reply:
 
 def _sum_in(words: str) -> int | None:
     """The sum of a plan in 分, also without its 元 (收80), and of several prices all of them (锁芯280 手工50)."""
-    if found := find_money_fen(words):
-        return found
     bare = re.search(_data()["sum"], words)
+    prices = [int(price["yuan"]) for price in re.finditer(_data()["price"], words)]
     if bare:
         return int(bare["yuan"]) * 100
-    prices = [int(price["yuan"]) for price in re.finditer(_data()["price"], words)]
-    return sum(prices) * 100 or None
+    if len(prices) > 1 and not re.search(_data()["no_sum"], words):
+        return sum(prices) * 100
+    return find_money_fen(words) or sum(prices[:1]) * 100 or None
 
 
 def _change(context: Context, command: Command) -> Reply:

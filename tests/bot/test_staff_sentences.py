@@ -649,3 +649,22 @@ def test_a_quote_goes_on_with_a_job_that_waited_for_somebody_at_home(desk: Desk)
     type_(desk, worker, "门开了 管子得换一截 材料80 手工60 跟业主说下")
     assert ticket.status == "in_progress"
     assert ticket.detail["quote"]["fen"] == 14000
+
+
+@pytest.mark.parametrize(
+    ("words", "yuan"),
+    [
+        ("收费80 换角阀", 80),
+        ("锁芯280 手工50", 330),
+        ("换个电容要30块", 30),
+        ("材料80 手工60 一共140", 140),
+        ("收140 材料80 手工60", 140),
+    ],
+)
+def test_what_a_quote_comes_to(words: str, yuan: int) -> None:
+    assert commands._sum_in(words) == yuan * 100
+
+
+@pytest.mark.parametrize("words", ["国产80 进口150 还是换总成", "阀芯80 或者总成200"])
+def test_prices_to_choose_from_are_not_added(words: str) -> None:
+    assert commands._sum_in(words) not in (230 * 100, 280 * 100)
