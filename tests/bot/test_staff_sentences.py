@@ -659,9 +659,10 @@ def test_a_quote_goes_on_with_a_job_that_waited_for_somebody_at_home(desk: Desk)
         ("换个电容要30块", 30),
         ("材料80 手工60 一共140", 140),
         ("收140 材料80 手工60", 140),
+        ("收费80.5元 换角阀", 80.5),
     ],
 )
-def test_what_a_quote_comes_to(words: str, yuan: int) -> None:
+def test_what_a_quote_comes_to(words: str, yuan: float) -> None:
     assert commands._sum_in(words) == yuan * 100
 
 
