@@ -63,9 +63,7 @@ class Where:
 
 
 def find(desk: Desk, kind: str) -> Draft | None:
-    draft = desk.session.scalar(
-        select(Draft).where(Draft.conversation_id == desk.conversation.id, Draft.parked.is_(False))
-    )
+    draft = finding.open_draft(desk.session, desk.conversation.id)
     return draft if draft and draft.kind == kind else None
 
 

@@ -32,7 +32,7 @@ from storage import mailbox
 from storage.database import Sessions
 from storage.files import NotAPhoto, NotAVoice, PhotoTooLarge, StoredVoice, save_photo, save_voice
 from storage.models import Attachment, Community, Conversation, InboxMessage, Staff, Ticket
-from tickets import audit, binding, emergencies, notify, questions, rights, talks
+from tickets import audit, binding, emergencies, finding, notify, questions, rights, talks
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.errors import DeskError, NotAllowed
 from tickets.people import Actor, actor_of, prefer
@@ -485,7 +485,7 @@ class Gateway:
             left: list[tuple[InboxMessage, str]] = []
             matter = media.on_hand(session, actor_of(chat.identity), rows)
             # After a turn that was cut off, the dialogue engine may believe in a form that has been filled.
-            restart = len(rows) < len(waiting) and media.open_draft(session, conversation_id) is None
+            restart = len(rows) < len(waiting) and finding.open_draft(session, conversation_id) is None
             if self._screen_together(session, chat, rows):
                 return ForDialogue(sender_of(chat), "", [], {}, 0, True)
             for row in rows:
@@ -689,7 +689,7 @@ class Gateway:
         return Outcome(reply.text, reply.buttons, resume=reply.forward, restart_dialogue=ended)
 
     def _end_draft(self, session: Session, chat: Conversation) -> bool:
-        draft = media.open_draft(session, chat.id)
+        draft = finding.open_draft(session, chat.id)
         if draft is not None:
             session.delete(draft)
         return draft is not None

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from storage.models import Draft, InboxMessage, OutboxMessage, Ticket
-from tickets import talks, verbs
+from tickets import finding, talks, verbs
 from tickets.answering import Outcome, Turn, try_answer
 from tickets.people import Actor
 from tickets.texts import say
@@ -48,11 +48,16 @@ def file(
 
 def _being_told(session: Session, actor: Actor, conversation_id: int) -> bool:
     """Whether a report is in the middle; one that a picture began, and that was registered since, is not."""
-    draft = open_draft(session, conversation_id)
-    if draft is None or draft.data.get("faults") or draft.data.get("words"):
+    draft = finding.open_draft(session, conversation_id)
+    if draft is None or _tells(draft):
         return draft is not None
     newest = verbs.matter_on_hand(session, actor)
     return newest is None or newest.created_at < draft.updated_at
+
+
+def _tells(draft: Draft) -> bool:
+    """Whether more than a picture has been told."""
+    return bool(draft.data.get("faults") or draft.data.get("words"))
 
 
 def _keys(row: InboxMessage) -> list[str]:
@@ -91,16 +96,11 @@ def _photo(turn: Turn, ticket: Ticket | None) -> Outcome:
 
 def _kept(turn: Turn, alone: str, beside: str) -> Outcome:
     """In the middle of a report what was asked last is still open, and is asked again."""
-    draft = open_draft(turn.session, turn.conversation.id)
-    asked = _asked_last(turn) if draft and (draft.data.get("faults") or draft.data.get("words")) else None
+    draft = finding.open_draft(turn.session, turn.conversation.id)
+    asked = _asked_last(turn) if draft and _tells(draft) else None
     if asked is None:
         return Outcome(say(alone))
     return Outcome(say(beside, question=asked.text), tuple((key, label) for key, label in asked.buttons))
-
-
-def open_draft(session: Session, conversation_id: int) -> Draft | None:
-    """What the conversation is still collecting, unless it is put aside."""
-    return session.scalar(select(Draft).where(Draft.conversation_id == conversation_id, Draft.parked.is_(False)))
 
 
 def _asked_last(turn: Turn) -> OutboxMessage | None:

@@ -517,8 +517,7 @@ def _says_where_else(turn: Turn, question: OpenQuestion) -> bool:
 
 
 def _open_draft(turn: Turn) -> Draft | None:
-    query = select(Draft).where(Draft.conversation_id == turn.conversation.id, Draft.parked.is_(False))
-    return turn.session.scalar(query)
+    return finding.open_draft(turn.session, turn.conversation.id)
 
 
 def _place_in_danger(turn: Turn, ticket: Ticket) -> Address:

@@ -10,7 +10,7 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from nlu.slots import read_number
-from storage.models import Assignment, CoHandler, Follower, Staff, Ticket, TicketEvent
+from storage.models import Assignment, CoHandler, Draft, Follower, Staff, Ticket, TicketEvent
 from tickets import lifecycle
 from tickets.catalog import category
 from tickets.errors import NotFound, NoTicket, WhichTicket
@@ -123,6 +123,11 @@ def acted_on_last(session: Session, actor: Actor, since: datetime) -> tuple[Tick
     event = session.scalars(query.order_by(TicketEvent.id.desc()).limit(1)).first()
     ticket = session.get(Ticket, event.ticket_id) if event else None
     return (ticket, event.action) if ticket and event else None
+
+
+def open_draft(session: Session, conversation_id: int) -> Draft | None:
+    """What a conversation is still collecting, unless it is put aside."""
+    return session.scalar(select(Draft).where(Draft.conversation_id == conversation_id, Draft.parked.is_(False)))
 
 
 def open_of(session: Session, actor: Actor, *, kinds: tuple[str, ...] = ()) -> list[Ticket]:

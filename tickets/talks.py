@@ -17,8 +17,8 @@ from sqlalchemy.orm import Session
 
 from nlu.slots import find_phone, mask_text
 from storage.files import is_voice
-from storage.models import Community, Conversation, Draft, InboxMessage, Resident, Staff, Talk, TalkLine, Ticket
-from tickets import lifecycle, notify, quiet_hours, verbs
+from storage.models import Community, Conversation, InboxMessage, Resident, Staff, Talk, TalkLine, Ticket
+from tickets import finding, lifecycle, notify, quiet_hours, verbs
 from tickets.errors import NoChat, NoTalk, NotAllowed, TalkTaken, TooEarly
 from tickets.people import SYSTEM, Actor, each_once, hides_name_from, is_accused, leaders, managers, on_shift, relations
 from tickets.places import who_and_where
@@ -235,7 +235,7 @@ def _ahead(session: Session, talk: Talk) -> int:
 
 def keep_draft(session: Session, chat: Conversation, resident: Resident, now: datetime) -> list[Ticket]:
     """What was being told when the person was wanted is registered as far as it is known; the rest the desk finds out."""
-    draft = session.scalar(select(Draft).where(Draft.conversation_id == chat.id, Draft.parked.is_(False)))
+    draft = finding.open_draft(session, chat.id)
     if draft is None:
         return []
     data, kind = draft.data, draft.kind

@@ -545,11 +545,6 @@ def corrects(text: str) -> bool:
     return _has("corrects", text)
 
 
-def wonders(text: str) -> bool:
-    """「是不是漏到楼下去了」: asks himself about what he told, and takes nothing back."""
-    return _has("wonders", text)
-
-
 def smells_nothing(text: str) -> bool:
     """「没得味道」: has smelled for gas and found none."""
     return _has("smells_nothing", text)
@@ -859,8 +854,7 @@ def listed_faults(text: str) -> list[tuple[str, str]]:
     """Each of several things that a text lists with 、 as broken (「水龙头滴水、灯闪」), with the category of such a thing; none where
     a piece names no such thing, or two the same."""
     pieces = [piece.strip() for piece in text.split(say("list.comma")) if piece.strip()]
-    known = [name for name in _patterns() if name.startswith(_LISTED)]
-    codes = [next((name.removeprefix(_LISTED) for name in known if _has(name, piece)), "") for piece in pieces]
+    codes = [thing_code(piece, unknown="") for piece in pieces]
     short = all(len(piece) <= MOST_IN_LIST for piece in pieces[1:])
     told = len(pieces) > 1 and short and all(codes) and len(set(codes)) == len(codes)
     return list(zip(pieces, codes, strict=True)) if told else []
@@ -1062,10 +1056,10 @@ def is_broken(text: str) -> bool:
     return bool(things_in(text)) and any(_has("broken", clause) and things_in(clause) for clause in clauses_of(text))
 
 
-def thing_code(text: str) -> str:
-    """The category of the thing at home that a text says to be broken, X00 where none is known for it."""
+def thing_code(text: str, *, unknown: str = "X00") -> str:
+    """The category of the thing at home that a text says to be broken, `unknown` where none is known for it."""
     known = (name for name in _patterns() if name.startswith(_LISTED))
-    return next((name.removeprefix(_LISTED) for name in known if _has(name, text)), "X00")
+    return next((name.removeprefix(_LISTED) for name in known if _has(name, text)), unknown)
 
 
 def hours_told(text: str) -> str:
