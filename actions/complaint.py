@@ -223,7 +223,8 @@ class OpenComplaint(DeskAction):
             # 「垃圾物业，电梯又坏了」: the complaint is for the leader, but somebody must also mend the lift.
             drafts.begin_with(*_point_by_point(desk, faults), ticket if desk.actor.resident else None)
             return [*cleared, FollowupAction("repair_form")]
-        if not angry:
+        if not (angry or ticket.level == "C1"):
+            # Who is promised a word of the manager was asked with the promise.
             ask_phone(desk, ticket)
         return cleared
 

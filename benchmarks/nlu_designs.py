@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from nlu import classifier as c  # noqa: E402
+from nlu import features as f  # noqa: E402
 from nlu.spans import train_tagger  # noqa: E402
-from nlu.words import cut  # noqa: E402
+from nlu.words import DIGITS, cut, find_concepts, mask_digits  # noqa: E402
 
 HELD_OUT = ROOT / "tests" / "nlu" / "held_out"
 SETS = {
@@ -79,17 +81,25 @@ def hand(text: str) -> Iterator[str]:
 
 
 def concepts(text: str) -> Iterator[str]:
-    return iter(c._concepts(text))
+    found = [concept for _, _, concept in find_concepts(text)]
+    yield from (f"k:{concept}" for concept in found)
+    each = sorted(set(found))
+    if len(each) <= f._MAX_PAIRED_CONCEPTS:
+        yield from (f"k:{first}+{second}" for first, second in combinations(each, 2))
 
 
 def size(text: str) -> Iterator[str]:
-    yield c._size_step(text)
+    yield f"h:{sum(len(text) > step for step in f._SIZE_STEPS)}"
+
+
+def ngrams(text: str, longest: int = 3) -> Iterator[str]:
+    marked = f"\x02{text}\x03"
+    for length in range(1, longest + 1):
+        yield from (marked[start : start + length] for start in range(len(marked) - length + 1))
 
 
 def long_ngrams(text: str) -> Iterator[str]:
-    marked = f"\x02{text}\x03"
-    for length in range(1, 6):
-        yield from (marked[start : start + length] for start in range(len(marked) - length + 1))
+    return ngrams(text, 5)
 
 
 class Features:
@@ -174,14 +184,14 @@ def pairwise(table: Any, wanted: Any, size: int) -> tuple[Any, Any]:
 @dataclass(frozen=True)
 class Design:
     fit: Fit = support_vectors
-    blocks: tuple[tuple[Names, float], ...] = ((c._char_ngrams, 1.0),)
+    blocks: tuple[tuple[Names, float], ...] = ((ngrams, 1.0),)
     views: tuple[str, ...] = ("steps",)
     clauses: bool = False
     essence: bool = False
 
 
-WORDY = ((c._char_ngrams, 1.0), (words, 0.7), (hand, 0.35))
-CONCEPTS = tuple(zip((c._char_ngrams, concepts, size), c._BLOCK_WEIGHTS, strict=True))
+WORDY = ((ngrams, 1.0), (words, 0.7), (hand, 0.35))
+CONCEPTS = tuple(zip((size, concepts, ngrams), f._BLOCK_WEIGHTS, strict=True))
 SHIPPED = "… + concepts + word vectors (shipped)"
 BOTH = ("steps", "flat")
 DESIGNS = {
@@ -329,12 +339,12 @@ def show(name: str, where: str, found: dict[str, float]) -> None:
 def compare(examples: Sequence[c.Example], wanted: Sequence[str], folds: bool) -> None:
     print("| design | on | intent | macro-F1 | loss | OOS found | false fallback | code@1 | code@3 |")
     print("|---|---|---|---|---|---|---|---|---|")
-    essence = c._essence
+    essence = f.essence
     for name, design in DESIGNS.items():
         if wanted and not any(word in name for word in wanted):
             continue
         if not design.essence:
-            c._essence = lambda text: c.DIGITS.sub(c.mask_digits, text.lower())
+            f.essence = lambda text: DIGITS.sub(mask_digits, text.lower())
         try:
             trained = Trained(design, examples)
             for where in SETS:
@@ -342,7 +352,7 @@ def compare(examples: Sequence[c.Example], wanted: Sequence[str], folds: bool) -
             if folds:
                 show(name, "folds", cross_validate(design, examples))
         finally:
-            c._essence = essence
+            f.essence = essence
     if not wanted or any(word in SHIPPED for word in wanted):
         model = Shipped(examples)
         for where in SETS:

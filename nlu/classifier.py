@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import combinations, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,6 @@ from threadpoolctl import threadpool_limits
 
 from nlu.faults import (
     FEARED_FAULT,
-    MAX_CHARS,
     OPENED_BLAME,
     SURE_QUESTION,
     SURE_REPAIR,
@@ -34,9 +32,10 @@ from nlu.faults import (
     Segments,
     learn_divider,
 )
+from nlu.features import MAX_CHARS, Counted, Floats, Vocabulary, essence, prepare
 from nlu.normalize import Normalized, normalize
 from nlu.vectors import DESCRIPTION, WordVectors, packaged, principal
-from nlu.words import DIGITS, find_concepts, lists, mask_digits, pattern
+from nlu.words import lists
 
 REPAIR = "report_repair"
 COMPLAINT = "file_complaint"
@@ -47,12 +46,8 @@ PLEASED = frozenset({THANKS, "praise"})
 BESIDE_WHICH = PLEASED | {"reschedule", "urge", "ask_progress"}
 """What somebody may want who tells a new fault in the same breath."""
 CATEGORY_INTENTS = (REPAIR, COMPLAINT, QUESTION)
-FEATURES_VERSION = 8
+FEATURES_VERSION = 9
 
-_LONGEST_NGRAM = 3
-_MAX_PAIRED_CONCEPTS = 14
-_SIZE_STEPS = (1, 2, 4, 6, 9, 13, 18, 25, 40, 80, 160)
-_BLOCK_WEIGHTS = (1.0, 0.5, 0.1)
 _VECTOR_WEIGHT = 0.6
 _INTENT = "intent"
 _PAIR = "pair"
@@ -60,9 +55,7 @@ _DANGER = "danger"
 NO_DANGER = "none"
 CATEGORY_CODE = re.compile(r"[A-Z][0-9]{2}")
 
-Floats = npt.NDArray[np.float32]
 Chances = npt.NDArray[np.float64]
-Columns = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,110 +97,10 @@ class Prediction:
     """Kinds of danger (domain.md §3.2) the message may tell of, likeliest first; what is left to 1 says that there is none."""
 
 
-# --- features ------------------------------------------------------------------------------------------------------
-
 _SENTENCES = re.compile(r"[。！？!?\n]+")
 _LONG = 50
 _MIN_PASSAGE = 4
 _MOST_PASSAGES = 12
-_ADDRESS_MARK = "\x04"
-_PHONE_MARK = "\x05"
-_MIN_ESSENCE = 4
-
-
-def prepare(text: str) -> str:
-    """The form of a text that features are taken from; offsets are not kept."""
-    return _essence(normalize(text[:MAX_CHARS]).text)
-
-
-def _essence(normalized: str) -> str:
-    """The matter itself: who writes, from where, and politeness become short or go."""
-    text = pattern("phone").sub(_PHONE_MARK, normalized.lower())
-    text = pattern("address").sub(_ADDRESS_MARK, text)
-    if _ADDRESS_MARK in text:
-        text = pattern("introduction").sub(_ADDRESS_MARK, text)
-    if _PHONE_MARK in text:
-        text = pattern("contact").sub(_PHONE_MARK, text)
-    for courtesy in ("greeting", "thanks"):
-        rest = pattern(courtesy).sub("", text)
-        text = rest if len(rest) >= _MIN_ESSENCE else text
-    return DIGITS.sub(mask_digits, text)
-
-
-def features(prepared: str) -> tuple[list[str], list[str], list[str]]:
-    """Character n-grams, concepts and their pairs, and the size of the message: one block each, in which names may repeat."""
-    return _char_ngrams(prepared), _concepts(prepared), [_size_step(prepared)]
-
-
-def _char_ngrams(prepared: str) -> list[str]:
-    """With marks where the text begins and ends."""
-    text = f"\x02{prepared}\x03"
-    lengths = range(1, _LONGEST_NGRAM + 1)
-    return [text[start : start + length] for length in lengths for start in range(len(text) - length + 1)]
-
-
-def _concepts(prepared: str) -> list[str]:
-    """`k:lamp`, `k:dead`, and together `k:dead+lamp`; a long letter holds too many pairs for them to mean anything."""
-    found = [f"k:{concept}" for _, _, concept in find_concepts(prepared)]
-    each = sorted(set(found))
-    if len(each) <= _MAX_PAIRED_CONCEPTS:
-        found += [f"{first}+{second[2:]}" for first, second in combinations(each, 2)]
-    return found
-
-
-def _size_step(prepared: str) -> str:
-    return f"h:{sum(len(prepared) > step for step in _SIZE_STEPS)}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """How often each feature stands in each block of some texts, block by block: its column, its count, and where blocks begin
-    and the last one ends."""
-
-    columns: Columns
-    counts: Columns
-    borders: Columns
-
-    def values(self, idf: Floats) -> Floats:
-        """What each feature counts for: rare ones more, and every block as much as its weight says, however long it is."""
-        values: Floats = ((1 + np.log(self.counts.astype(np.float32))) * idf[self.columns]).astype(np.float32)
-        sizes = self.borders[1:] - self.borders[:-1]
-        if filled := np.flatnonzero(sizes).tolist():
-            lengths = np.sqrt(np.add.reduceat(values * values, self.borders[filled]))
-            weights = np.tile(_BLOCK_WEIGHTS, len(sizes) // len(_BLOCK_WEIGHTS))[filled] / lengths
-            values *= np.repeat(weights.astype(np.float32), sizes[filled])
-        return values
-
-    def only(self, columns: Columns) -> _Counted:
-        """With the column that `columns` gives each one, without those that it makes negative."""
-        moved = columns[self.columns]
-        kept = moved >= 0
-        borders = np.concatenate(([0], np.cumsum(kept)))[self.borders]
-        return _Counted(moved[kept], self.counts[kept], borders)
-
-    def of(self, texts: Columns) -> _Counted:
-        """Of some of the texts, in that order."""
-        blocks = (texts[:, None] * len(_BLOCK_WEIGHTS) + np.arange(len(_BLOCK_WEIGHTS))).ravel()
-        sizes = np.diff(self.borders)[blocks]
-        borders = np.concatenate(([0], np.cumsum(sizes)))
-        places = np.repeat(self.borders[blocks] - borders[:-1], sizes) + np.arange(borders[-1])
-        return _Counted(self.columns[places], self.counts[places], borders)
-
-
-def _count(prepared: Iterable[str], column: Callable[[str], int | None]) -> _Counted:
-    """The features of some texts that have a column."""
-    columns: list[int] = []
-    counts: list[int] = []
-    borders = [0]
-    for blocks in map(features, prepared):
-        for names in blocks:
-            found: Counter[Any] = Counter(map(column, names))
-            found.pop(None, None)
-            columns += found.keys()
-            counts += found.values()
-            borders.append(len(columns))
-    return _Counted(np.array(columns, np.int64), np.array(counts, np.int64), np.array(borders))
-
 
 # --- model ---------------------------------------------------------------------------------------------------------
 
@@ -262,8 +155,8 @@ class _Reading:
 class Model:
     """Trained understanding of one message; make one with `train` or `Model.load`."""
 
-    vocabulary: tuple[str, ...]
-    idf: Floats
+    vocabulary: Vocabulary
+    rarity: Floats
     vectors: WordVectors
     turn: Floats
     """Which of the numbers that describe a text are looked at (nlu/vectors.py)."""
@@ -277,13 +170,15 @@ class Model:
     def predict(self, text: str) -> Prediction:
         """Everything about one message. Total: any string gives an answer."""
         done = normalize(text[:MAX_CHARS])
-        said = self._classify(text, done)
-        if said.intent in BESIDE_WHICH:
-            beside = Segments(self, done).beside_talk(pleased=said.intent in PLEASED)
-            return _with_beside(said, tuple(beside))
-        if said.intent not in CATEGORY_INTENTS:
-            return said
         segments = Segments(self, done)
+        # Clauses read together with the whole take little time; read afterwards they take as long as it.
+        whole, *clauses = self._read([essence(one) for one in (done.text, *segments.texts)])
+        said = self._said(text, done, whole)
+        if said.intent not in BESIDE_WHICH and said.intent not in CATEGORY_INTENTS:
+            return said
+        segments.hear([self._judged(one) for one in clauses])
+        if said.intent in BESIDE_WHICH:
+            return _with_beside(said, tuple(segments.beside_talk(pleased=said.intent in PLEASED)))
         said = replace(said, questions=tuple(segments.questions(opened=said.intent == COMPLAINT)))
         if said.intent != REPAIR:
             return replace(said, faults=tuple(segments.faults(None)))
@@ -295,13 +190,13 @@ class Model:
 
     def classify(self, text: str) -> Prediction:
         """What the message as a whole means, without the several matters it may hold."""
-        return self._classify(text, normalize(text[:MAX_CHARS]))
+        done = normalize(text[:MAX_CHARS])
+        return self._said(text, done, *self._read([essence(done.text)]))
 
-    def _classify(self, text: str, done: Normalized) -> Prediction:
+    def _said(self, text: str, done: Normalized, read: _Reading) -> Prediction:
         if not done.text.strip():
             # Nothing to read, also where the characters are such as nobody sees.
             return Prediction(OUT_OF_SCOPE, 1.0, ((OUT_OF_SCOPE, 1.0),))
-        (read,) = self._read([_essence(done.text)])
         ranking = _ranked(self.intents, read.intents)
         intent, confidence = ranking[0]
         categories = self._categories(intent, read)
@@ -343,12 +238,12 @@ class Model:
 
     def as_repair(self, done: Normalized) -> tuple[str, float] | None:
         """What the whole message is, if it is a repair."""
-        found = self._categories(REPAIR, *self._read([_essence(done.text)]))
+        found = self._categories(REPAIR, *self._read([essence(done.text)]))
         return found[0] if found else None
 
     def judge(self, texts: Sequence[str]) -> list[Judged]:
         """Clauses of normalised text, each read by itself."""
-        return [self._judged(read) for read in self._read([_essence(text) for text in texts])] if texts else []
+        return [self._judged(read) for read in self._read([essence(text) for text in texts])] if texts else []
 
     def _judged(self, read: _Reading) -> Judged:
         """What nobody will ask is not worked out."""
@@ -395,10 +290,6 @@ class Model:
         return self.heads[intent].labels[best], float(chances[best])
 
     @cached_property
-    def _index(self) -> dict[str, int]:
-        return {name: number for number, name in enumerate(self.vocabulary)}
-
-    @cached_property
     def _pair_intents(self) -> Chances:
         """A row for every pair, with 1 at its intent."""
         return np.eye(len(self.intents))[
@@ -420,20 +311,15 @@ class Model:
         turned: Floats = described @ self.turn * np.float32(_VECTOR_WEIGHT)
         return turned
 
-    def known(self, prepared: Sequence[str]) -> tuple[Columns, Floats, Columns]:
-        """Columns and values of the features that the vocabulary knows, text by text, and where each text begins and the last one
-        ends. Each block of a text has a length of its own."""
-        counted = _count(prepared, self._index.get)
-        return counted.columns, counted.values(self.idf), counted.borders[:: len(_BLOCK_WEIGHTS)]
-
     def _weighed(self, prepared: Sequence[str], weights: npt.NDArray[Any]) -> Floats:
         """What some heads make of each text, a row each."""
-        columns, values, borders = self.known(prepared)
-        rows = weights.take(columns, axis=0).astype(np.float32, copy=False)
+        counted = self.vocabulary.count(prepared)
+        values = counted.values(self.rarity)
+        rows = weights.take(counted.features, axis=0).astype(np.float32, copy=False)
         weighed: Floats = self.turned(self.vectors.describe(prepared)) @ weights[-DESCRIPTION:].astype(
             np.float32, copy=False
         )
-        for row, (start, end) in zip(weighed, pairwise(borders.tolist()), strict=True):
+        for row, (start, end) in zip(weighed, pairwise(counted.texts.tolist()), strict=True):
             row += values[start:end] @ rows[start:end]
         return weighed
 
@@ -457,8 +343,9 @@ class Model:
 
     def save(self, path: Path) -> None:
         """Write one compressed npz with the names as JSON inside; nothing executable."""
-        arrays: dict[str, npt.NDArray[Any]] = {"idf": self.idf, "vectors": self.vectors.table, "turn": self.turn}
-        names: dict[str, Any] = {"version": FEATURES_VERSION, "vocabulary": self.vocabulary, "heads": {}}
+        arrays: dict[str, npt.NDArray[Any]] = {"vocabulary": self.vocabulary.keys, "rarity": self.rarity}
+        arrays |= {"vectors": self.vectors.table, "turn": self.turn}
+        names: dict[str, Any] = {"version": FEATURES_VERSION, "concepts": self.vocabulary.concepts, "heads": {}}
         names["words"] = self.vectors.words
         for name, head in self.heads.items():
             names["heads"][name] = {"labels": head.labels, "temperature": head.temperature}
@@ -492,7 +379,8 @@ class Model:
             vectors = WordVectors(tuple(names["words"]), stored["vectors"])
             about = names["divider"]
             divider = Divider(tuple(about["signs"]), stored["divider"], about["bias"])
-            return Model(tuple(names["vocabulary"]), stored["idf"], vectors, stored["turn"], heads, divider)
+            vocabulary = Vocabulary(stored["vocabulary"], tuple(names["concepts"]))
+            return Model(vocabulary, stored["rarity"], vectors, stored["turn"], heads, divider)
 
 
 def _ranked(labels: Sequence[str], chances: Chances) -> tuple[tuple[str, float], ...]:
@@ -541,9 +429,8 @@ class Material:
 
     examples: tuple[Example, ...]
     rows: tuple[_Row, ...]
-    names: tuple[str, ...]
-    """Of every feature, by column."""
-    counted: _Counted
+    vocabulary: Vocabulary
+    counted: Counted
     described: Floats
     """A row of every text: what its words mean elsewhere."""
 
@@ -560,10 +447,9 @@ def gather(examples: Iterable[Example]) -> Material:
     rows = tuple(_rows(ordered))
     if not rows:
         raise ValueError("no training examples")
-    columns: dict[str, int] = {}
     prepared = [row.prepared for row in rows]
-    counted = _count(prepared, lambda name: columns.setdefault(name, len(columns)))
-    return Material(ordered, rows, tuple(columns), counted, packaged().describe(prepared))
+    vocabulary, counted = Vocabulary.of(prepared)
+    return Material(ordered, rows, vocabulary, counted, packaged().describe(prepared))
 
 
 def train(examples: Iterable[Example]) -> Model:
@@ -646,17 +532,17 @@ def _weighed_table(material: Material) -> tuple[Model, Any]:
     from scipy.sparse import csr_matrix, hstack
 
     messages = np.array([at for at, row in enumerate(material.rows) if row.whole], np.int64)
-    documents = np.bincount(material.counted.of(messages).columns, minlength=len(material.names))
-    kept = np.array(sorted(np.flatnonzero(documents >= _MIN_DOCUMENTS).tolist(), key=material.names.__getitem__))
+    documents = np.bincount(material.counted.of(messages).features, minlength=len(material.vocabulary))
+    kept = np.flatnonzero(documents >= _MIN_DOCUMENTS)
     rarity = (np.log((1 + len(messages)) / (1 + documents[kept])) + 1).astype(np.float32)
-    names = tuple(material.names[at] for at in kept.tolist())
-    model = Model(names, rarity, packaged(), principal(material.described[messages]))
-    columns = np.full(len(material.names), -1, np.int64)
+    vocabulary = material.vocabulary.only(kept)
+    model = Model(vocabulary, rarity, packaged(), principal(material.described[messages]))
+    columns = np.full(len(material.vocabulary), -1, np.int64)
     columns[kept] = np.arange(len(kept))
     counted = material.counted.only(columns)
-    borders = counted.borders[:: len(_BLOCK_WEIGHTS)].astype(np.int32)
-    shape = (len(material.rows), len(names))
-    known = csr_matrix((counted.values(rarity), counted.columns.astype(np.int32), borders), shape=shape)
+    shape = (len(material.rows), len(vocabulary))
+    parts = (counted.values(rarity), counted.features.astype(np.int32), counted.texts.astype(np.int32))
+    known = csr_matrix(parts, shape=shape)
     return model, hstack([known, csr_matrix(model.turned(material.described))], format="csr")
 
 

@@ -18,7 +18,7 @@ from rasa.nlu.extractors.extractor import EntityExtractorMixin
 from rasa.shared.nlu.training_data.message import Message
 from rasa.shared.nlu.training_data.training_data import TrainingData
 
-from nlu import classifier, faults, graph_runner, normalize, slots, spans, vectors, words
+from nlu import classifier, faults, features, graph_runner, normalize, slots, spans, vectors, words
 from nlu.classifier import Example, Model, Prediction
 from nlu.faults import Clause
 from nlu.spans import Tagger
@@ -31,7 +31,7 @@ _TAGGER_FILE = "spans.crf"
 _RANKING_LENGTH = 10
 # The files of data/dict/ that features are made of; the others are read by parsers and the desk, and change no model.
 LEARNED_FROM = ("concepts.yml", "homophones.yml", "messenger.yml", "slots.yml", "understanding.yml", "words.txt")
-_CODE = (classifier, faults, spans, normalize, slots, vectors, words)
+_CODE = (classifier, faults, features, spans, normalize, slots, vectors, words)
 _DIGITS = 4
 _WORTH_SAYING = 0.001
 

@@ -18,11 +18,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from nlu.features import MAX_CHARS
 from nlu.normalize import Normalized, normalize
 from nlu.words import lists, pattern
-
-MAX_CHARS = 800
-"""A message is read this far; a pasted book must not cost a second."""
 
 _MAX_SEGMENTS = 12
 _MAX_FAULTS = 5
@@ -150,11 +148,25 @@ class Segments:
         self._done = done
         cut = _cut(done)[:_MAX_SEGMENTS]
         # A single clause is the message, which has been read as a whole.
-        self._all = cut if len(cut) > 1 else []
-        self._judge([segment for segment in self._all if len(segment.text) >= _MIN_SEGMENT])
+        self._cut = cut if len(cut) > 1 else []
+        self.texts = [one.text for one in self._telling]
+        """What `hear` wants to know about."""
 
-    def _judge(self, segments: Sequence[_Segment]) -> None:
-        for segment, said in zip(segments, self._reader.judge([one.text for one in segments]), strict=True):
+    @property
+    def _telling(self) -> list[_Segment]:
+        return [one for one in self._cut if len(one.text) >= _MIN_SEGMENT]
+
+    def hear(self, judged: Sequence[Judged]) -> Segments:
+        """What the clauses say by themselves, where that was read together with the whole message."""
+        self._all = self._judged(judged)
+        return self
+
+    @cached_property
+    def _all(self) -> list[_Segment]:
+        return self._judged(self._reader.judge(self.texts))
+
+    def _judged(self, judged: Sequence[Judged]) -> list[_Segment]:
+        for segment, said in zip(self._telling, judged, strict=True):
             accused = pattern("accused").search(segment.text)
             segment.said = replace(said, complaint=0.0, blame=("", 0.0)) if accused else said
         doubtful = list(self._in_other_words())
@@ -163,12 +175,13 @@ class Segments:
             for (segment, _), other in zip(doubtful, others, strict=True):
                 if other.repair >= SURE_REPAIR and other.fault[1] >= _SURE_CATEGORY:
                     segment.said = replace(segment.said, fault=other.fault)
+        return self._cut
 
     def _in_other_words(self) -> Iterator[tuple[_Segment, str]]:
         """Faults whose category is better told by other words: without a place that says more than the thing (「阳台门关不上」),
         or with the shared place that was spoken of before (「那边的灯也坏了」)."""
         around = ""
-        for segment in self._all:
+        for segment in self._cut:
             if segment.said.repair >= SURE_REPAIR and not segment.shared:
                 if segment.said.fault[1] < _SURE_CATEGORY and segment.places:
                     yield segment, pattern("place").sub("", segment.text)

@@ -51,6 +51,12 @@ def concepts() -> dict[str, tuple[str, ...]]:
 
 
 @cache
+def all_concepts() -> tuple[str, ...]:
+    """Everything that words stand for, in order."""
+    return tuple(sorted({concept for found in concepts().values() for concept in found}))
+
+
+@cache
 def _lengths() -> dict[str, tuple[int, ...]]:
     """For each character that a known word begins with, how long such words are."""
     found: dict[str, set[int]] = {}

@@ -27,7 +27,6 @@ from nlu.classifier import (
     Model,
     Prediction,
     parse_markup,
-    prepare,
     read_examples,
     train,
 )
@@ -233,7 +232,8 @@ def test_order_of_examples_does_not_matter() -> None:
     first = train(some)
     random.Random(7).shuffle(some)
     second = train(some)
-    assert first.vocabulary == second.vocabulary
+    assert np.array_equal(first.vocabulary.keys, second.vocabulary.keys)
+    assert first.vocabulary.concepts == second.vocabulary.concepts
     for name, head in first.heads.items():
         assert np.array_equal(head.weights, second.heads[name].weights)
         assert head.temperature == second.heads[name].temperature
@@ -273,9 +273,3 @@ def test_markup() -> None:
     text, spans = parse_markup('[厨房](location)的[水管爆了]{"entity": "symptom"}快来')
     assert text == "厨房的水管爆了快来"
     assert [(text[start:end], label) for start, end, label in spans] == [("厨房", "location"), ("水管爆了", "symptom")]
-
-
-def test_numbers_lose_their_value_and_keep_their_shape() -> None:
-    assert prepare("给5分") == "给5分"
-    assert prepare("等了20分钟") == prepare("等了45分钟")
-    assert prepare("打13812345678") == prepare("打13987654321")

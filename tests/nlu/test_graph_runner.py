@@ -16,6 +16,7 @@ from rasa.engine.exceptions import GraphComponentException, GraphRunError
 from rasa.engine.graph import ExecutionContext, GraphComponent, GraphSchema, SchemaNode
 from rasa.engine.runner.dask import DaskGraphRunner
 from rasa.engine.storage.local_model_storage import LocalModelStorage
+from rasa.shared.core.domain import Domain
 
 from bot.training import model_path
 from nlu import graph_runner
@@ -93,3 +94,9 @@ def test_a_message_is_read_as_by_the_scheduler(monkeypatch: pytest.MonkeyPatch) 
     in_order = read()
     monkeypatch.setattr(DaskGraphRunner, "run", graph_runner._scheduled)
     assert read() == in_order
+
+
+def test_a_domain_is_empty_without_anything_in_it() -> None:
+    assert Domain.empty().is_empty() and Domain.from_dict({}).is_empty()
+    assert not Domain.from_dict({"intents": ["urge"]}).is_empty()
+    assert Domain.empty().is_empty(), "what is compared with stays empty"
