@@ -24,6 +24,7 @@ from tickets.words import (
     asks_how_long,
     asks_if_named,
     asks_on,
+    asks_other_time,
     asks_when_told,
     asks_who_has_it,
     asks_who_pays,
@@ -286,7 +287,10 @@ def _found_leaning(desk: Desk, last: OpenQuestion, part: str) -> Hit | None:
     if told is None:
         return None
     hit = _base().follow(part, told, asked, desk.settings)
-    return hit if hit and hit.sure else None
+    if hit and hit.sure:
+        return hit
+    # 「周末呢」 behind the office hours: what was told holds then as well.
+    return Hit(told, 1.0, sure=True) if asks_other_time(part) and told.tells_hours else None
 
 
 def _choices_passed(desk: Desk) -> None:

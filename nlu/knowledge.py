@@ -119,6 +119,11 @@ class Entry:
                 return _PLACEHOLDER.sub(lambda match: settings[match.group(1)].strip(), template)
         return ""
 
+    @property
+    def tells_hours(self) -> bool:
+        """Whether it says when something is open or allowed."""
+        return "_hours}" in self.answer
+
     def answerable(self, settings: Mapping[str, str]) -> bool:
         """Whether anybody, verified or not, gets text without a blank."""
         return all(self.text(settings, verified) for verified in (True, False))

@@ -515,6 +515,11 @@ def asks_on(text: str) -> bool:
     return all(_patterns()["no_matter"].fullmatch(concept) for _, _, concept in find_concepts(spoken))
 
 
+def asks_other_time(text: str) -> bool:
+    """「周末呢」, 「那过年呢」: whether what was told holds then."""
+    return _whole("asks_other_time", text)
+
+
 def asks_when_told(text: str) -> bool:
     """「几天有信」, 「多久给我」: when the answer to a question comes."""
     return _whole("when_told", text)

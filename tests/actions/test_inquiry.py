@@ -186,6 +186,12 @@ def test_a_short_question_after_an_answer_is_about_the_same_thing(owner: Asker) 
     assert len(owner.tickets) == before
 
 
+@pytest.mark.parametrize("words", ["中午呢", "周末呢", "那过年呢"])
+def test_what_the_answer_holds_for_as_well_is_told_again(owner: Asker, words: str) -> None:
+    told = owner.ask("物业几点上班")
+    assert owner.ask(words) == told and not owner.tickets
+
+
 def test_what_the_answer_does_not_say_is_asked_of_a_person(owner: Asker) -> None:
     owner.ask("门禁卡丢了怎么补办")
     said = owner.ask("多少钱")
