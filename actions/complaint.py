@@ -223,8 +223,7 @@ class OpenComplaint(DeskAction):
             # 「垃圾物业，电梯又坏了」: the complaint is for the leader, but somebody must also mend the lift.
             drafts.begin_with(*_point_by_point(desk, faults), ticket if desk.actor.resident else None)
             return [*cleared, FollowupAction("repair_form")]
-        if not (angry or ticket.level == "C1"):
-            # Who is promised a word of the manager was asked with the promise.
+        if not angry:
             ask_phone(desk, ticket)
         return cleared
 
@@ -326,9 +325,10 @@ class NoteComplaint(DeskAction):
 
 
 def ask_phone(desk: Desk, ticket: Ticket) -> None:
-    """A stranger without a number is asked for one, so that somebody can call."""
+    """A stranger without a number is asked for one, so that somebody can call; who is promised a word of the manager was asked
+    with the promise."""
     hidden = (ticket.detail or {}).get("hidden")
-    if desk.actor.resident and not ticket.contact_phone and not hidden:
+    if desk.actor.resident and not ticket.contact_phone and not hidden and ticket.level != "C1":
         desk.say("reply.phone_wanted_call")
         questions.ask(desk.session, desk.actor.resident, "phone", desk.now, ticket=ticket)
 

@@ -168,7 +168,7 @@ def test_who_hides_their_name_is_asked_for_no_phone(desk: Community) -> None:
 
 def test_who_is_promised_a_word_of_the_manager_is_asked_for_a_phone_once(desk: Community) -> None:
     stranger = desk.stranger()
-    said = "\n".join(told_by(desk, stranger, "3栋2单元楼下的快递柜旁边，保洁把我的包裹当垃圾扔了，里头是药", "T27"))
+    said = "\n".join(told_by(desk, stranger, "3栋2单元楼下的快递柜旁边，保洁把我的包裹当垃圾扔了，里头是药", "T25"))
     (ticket,) = complaints_of(desk)
     assert ticket.level == "C1" and said.count("电话") == 1
 
