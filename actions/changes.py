@@ -10,7 +10,7 @@ from rasa_sdk.events import FollowupAction
 
 from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
-from actions.inquiry import answer_question, more_told
+from actions.inquiry import answer_question, answer_rest, asked_on, more_told, who_hears
 from actions.progress import about_worker, meant
 from nlu.address import Address
 from nlu.expected_time import parse_window
@@ -25,11 +25,14 @@ from tickets.texts import say
 from tickets.words import (
     all_at_once,
     asked_instead,
+    asks_why_then,
     clauses_about,
     corrects,
     denies_place,
+    dropped,
     form_asked_for,
     hesitates,
+    hides_name,
     hours_told,
     is_courtesy,
     keeps_job,
@@ -41,6 +44,7 @@ from tickets.words import (
     points_at,
     put_right,
     says_cancel,
+    speaks_of_ticket,
     states_room,
     taken_back,
     telling_where,
@@ -63,6 +67,8 @@ class Cancel(DeskAction):
             return [FollowupAction(form)]
         if _names_a_day(desk):
             return Reschedule().act(desk, tracker)
+        if hides_name(desk.text) and who_hears(desk, desk.text):
+            return []
         half_told = drafts.find(desk, "BX")
         if half_told and (gone := drafts.take_back(desk, half_told)):
             desk.say("reply.fault_dropped", what=gone)
@@ -70,6 +76,7 @@ class Cancel(DeskAction):
         if _half_told(desk) and drafts.drop(desk):
             desk.say("reply.draft_dropped")
             _rest_of(desk)
+            _ticket_too(desk)
             return []
         if desk.actor.staff and not desk.entity("ticket_no"):
             # What a colleague has in hand is somebody else's report: it is named, or it stays.
@@ -77,7 +84,22 @@ class Cancel(DeskAction):
             return []
         if says_cancel(desk.text) or not (_times_apart(desk) or details.taken(desk)):
             _cancel_named(desk)
+            answer_rest(desk, "" if desk.entity("ticket_no") else dropped(desk.text) or "")
         return []
+
+
+def _ticket_too(desk: Desk) -> None:
+    """「那个单子取消」 while something is half told: what was registered in this talk may be meant as well, and is asked about."""
+    mine = finding.open_of(desk.session, desk.actor) if desk.actor.resident and speaks_of_ticket(desk.text) else []
+    fresh = [one for one in mine if desk.now - one.created_at < drafts.THIS_TALK]
+    meant_ones = finding.named(fresh, desk.text) or fresh
+    if len(meant_ones) == 1 and meant_ones[0].public_area:
+        # Nobody calls that off; it is looked at all the same.
+        desk.say("error.public_area", no=meant_ones[0].ticket_no)
+    elif len(meant_ones) == 1:
+        _ask_cancel(desk, meant_ones[0])
+    elif meant_ones:
+        desk.which(meant_ones, cancel=True)
 
 
 def _cancel_named(desk: Desk) -> None:
@@ -99,7 +121,12 @@ def _cancel_named(desk: Desk) -> None:
 def _half_told(desk: Desk) -> bool:
     """Whether anything was being told; with nothing told yet, what is open already is meant."""
     told = drafts.find(desk, "BX") or drafts.find(desk, "TS")
-    return told is None or bool(told.data.get("faults") or told.data.get("words")) or not _visits(desk)
+    if told is None or told.data.get("faults") or told.data.get("words"):
+        return True
+    if "place" in told.data and not told.data.get("asked"):
+        # 「3栋1单元204」 kept for whatever may follow is nothing to take back where something is registered.
+        return not (desk.actor.resident and finding.open_of(desk.session, desk.actor))
+    return not _visits(desk)
 
 
 def _names_a_day(desk: Desk) -> bool:
@@ -133,14 +160,18 @@ def _cancel_one(desk: Desk, ticket: Ticket) -> None:
     said = says_cancel(desk.text)
     unsure = hesitates(desk.text) or ticket.on_the_way_at or not _means_it(desk, ticket)
     if resident and (not said or (unsure and not ticket.public_area)):
-        labels = [say("reply.cancel_that", no=ticket.ticket_no), say("reply.cancel_no")]
-        desk.say("reply.cancel_sure", [("say:" + one, one) for one in labels], **notify.facts(ticket, desk.now))
-        questions.ask(
-            desk.session, resident, "cancel_which", desk.now, tickets=[ticket.id], text=desk.text, cancel=True
-        )
+        _ask_cancel(desk, ticket)
         return
     verbs.cancel(desk.session, ticket, desk.actor, desk.text, desk.now)
     desk.done()
+
+
+def _ask_cancel(desk: Desk, ticket: Ticket) -> None:
+    labels = [say("reply.cancel_that", no=ticket.ticket_no), say("reply.cancel_no")]
+    desk.say("reply.cancel_sure", [("say:" + one, one) for one in labels], **notify.facts(ticket, desk.now))
+    if resident := desk.actor.resident:
+        asked = (desk.session, resident, "cancel_which", desk.now)
+        questions.ask(*asked, tickets=[ticket.id], text=desk.text, cancel=True)
 
 
 def _means_it(desk: Desk, ticket: Ticket) -> bool:
@@ -194,6 +225,8 @@ class Reschedule(DeskAction):
             return []
         ticket = verbs.load(desk.session, tickets[0].id)
         window = parse_window(hours_told(desk.text), desk.now, asked=True)
+        if window is None and _time_stands(desk, ticket):
+            return []
         if window is None and too_late(desk.text):
             return [FollowupAction("action_urge")]
         if window is None or window.avoid:
@@ -209,6 +242,15 @@ class Reschedule(DeskAction):
         set_window(details.turn_of(desk), ticket, window)
         desk.done()
         return []
+
+
+def _time_stands(desk: Desk, ticket: Ticket) -> bool:
+    """「我约的周二 你今天四点半来干嘛」: a reproach and no other time; whoever comes reads it. Whether it was so."""
+    if not asks_why_then(desk.text) or not (ticket.wanted_label or ticket.appointment_start_at):
+        return False
+    details.add(desk, ticket, desk.text)
+    desk.say("reply.time_stands", **notify.facts(ticket, desk.now))
+    return True
 
 
 def _of_no_job(desk: Desk) -> Events:
@@ -259,6 +301,8 @@ class Deny(DeskAction):
         return "action_deny"
 
     def act(self, desk: Desk, tracker: Tracker) -> Events:
+        if hides_name(desk.text) and who_hears(desk, desk.text):
+            return []
         if only_asked(desk.text) and _just_told(desk):
             # 「不用登记 我就问问」, a moment after it was registered.
             return Cancel().act(desk, tracker)
@@ -350,6 +394,7 @@ def correct_latest(desk: Desk) -> bool:
     if phone and phone != ticket.contact_phone:
         verbs.correct(desk.session, ticket, desk.actor, desk.now, contact_phone=phone)
         desk.say("reply.phone_noted", tail=phone[-4:])
+        _retimed(desk, anew=True)
         return True
     place = drafts.affected(desk, _place_named(desk, ticket))
     if not corrects(desk.text) and _lives_there(ticket, place):
@@ -402,10 +447,11 @@ def _lives_there(ticket: Ticket, place: Address) -> bool:
     return known and (ticket.kind == "TS" or (ticket.public_area and not place.public))
 
 
-def _retimed(desk: Desk) -> bool:
-    """「不是 后天上午」: another visit time for what was told last and everything told with it; whether the message held one."""
-    ticket, window = _correctable(desk), parse_window(hours_told(desk.text), desk.now)
-    if ticket is None or not ticket.wanted_label or window is None or not window.is_visit:
+def _retimed(desk: Desk, *, anew: bool = False) -> bool:
+    """「不是 后天上午」: another visit time for what was told last and everything told with it; whether the message held one. `anew`:
+    also where none was told before."""
+    ticket, window = _correctable(desk, at_home=anew), parse_window(hours_told(desk.text), desk.now)
+    if ticket is None or not (anew or ticket.wanted_label) or window is None or not window.is_visit:
         return False
     if desk.actor.resident is None or things_in(desk.text):
         return False
@@ -517,6 +563,17 @@ def _more_of_praise(desk: Desk) -> bool:
     return bool(told)
 
 
+def _for_inquiry(desk: Desk) -> bool:
+    """「7栋楼下 昨晚八点多」 right behind a question that a person answers: they read it; whether there was one."""
+    asked = inquiries.last_asked(desk.session, desk.actor.resident, desk.now)
+    inquiry = inquiries.open_inquiry(desk.session, asked) if asked is not None else None
+    if inquiry is None:
+        return False
+    verbs.add_detail(desk.session, verbs.load(desk.session, inquiry.id), desk.actor, desk.text, desk.now)
+    desk.say("reply.question_told_more", **notify.facts(inquiry, desk.now))
+    return True
+
+
 class Inform(DeskAction):
     """A bare place, time or phone with no form running: a correction or an addition to what is open, else a question back."""
 
@@ -531,7 +588,9 @@ class Inform(DeskAction):
             return []
         if _times_apart(desk) or about_worker(desk) or (not _just_reported(desk) and details.taken(desk)):
             return []
-        if more_told(desk) or _more_of_praise(desk) or correct_latest(desk) or time_for_latest(desk):
+        if more_told(desk) or _for_inquiry(desk) or _more_of_praise(desk):
+            return []
+        if correct_latest(desk) or time_for_latest(desk):
             return []
         ticket = _correctable(desk)
         if ticket is not None:
@@ -539,7 +598,8 @@ class Inform(DeskAction):
             return []
         place = read_place(desk.session, desk.community_id, desk.text, resident=desk.actor.resident)
         if place.action == "none":
-            desk.say("reply.say_more")
+            if not asked_on(desk):
+                desk.say("reply.say_more")
             return []
         if inquiries.last_told(desk.session, desk.actor.resident, desk.now):
             # 「3栋2单元1203」 behind an answered question: nothing is broken so far.

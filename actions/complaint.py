@@ -27,10 +27,13 @@ from tickets.words import (
     hurt_by_animal,
     is_angry,
     is_grave,
+    mocks,
     only_presses,
     only_scolds,
     plainly_asks,
+    plainly_praises,
     points_in,
+    says_praise,
     scolds_handling,
     shouts,
     things_in,
@@ -61,6 +64,8 @@ class ValidateComplaintForm(DeskAction):
             details.unknown(desk)
             return self.give_way(desk)
         if drafts.find(desk, "TS") is None and (about_complaint(desk) or _only_asks(desk)):
+            return self.give_way(desk)
+        if _praised(desk):
             return self.give_way(desk)
         draft = drafts.begin(desk, "TS")
         data = dict(draft.data)
@@ -174,7 +179,7 @@ class AskMatter(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         draft = drafts.begin(desk, "TS")
         drafts.save(desk, draft, {**draft.data, "asked": draft.data.get("asked", 0) + 1})
-        desk.say("reply.ask_matter")
+        desk.say("reply.ask_matter_sorry" if only_scolds(desk.text) else "reply.ask_matter")
         return []
 
 
@@ -199,8 +204,7 @@ class OpenComplaint(DeskAction):
     def act(self, desk: Desk, tracker: Tracker) -> Events:
         draft = drafts.find(desk, "TS")
         cleared: Events = [SlotSet("matter", None), SlotSet("detail", None)]
-        if draft is None and (desk.actor.staff or complaint_spoken_of(desk) or _taken_up(desk) or _was_asked(desk)):
-            # Answered already: as a danger, a question, a worker's word about a job, or a word about the complaint told before.
+        if draft is None and _answered_already(desk):
             desk.done()
             return cleared
         words = draft.data.get("words", "") if draft else ""
@@ -228,9 +232,46 @@ class OpenComplaint(DeskAction):
         return cleared
 
 
+def _answered_already(desk: Desk) -> bool:
+    """As a danger, a question, praise, a worker's word about a job, or a word about the complaint told before."""
+    told = desk.actor.staff or complaint_spoken_of(desk) or _taken_up(desk)
+    return bool(told or _was_asked(desk) or _was_praise(desk))
+
+
 def _only_asks(desk: Desk) -> bool:
     """「那他装修拆墙也行？」, taken for a complaint: told if an answer is written that surely means it."""
     return plainly_asks(desk.text) and answered_surely(desk)
+
+
+def _praised(desk: Desk) -> bool:
+    """「你们绿化搞得倒是挺好的」, taken for a complaint: passed on as praise. What was being told stays, unless it was praise as well
+    (「是夸你们呢 听不出来啊」). Whether it was so."""
+    draft = drafts.find(desk, "TS")
+    told = draft is not None and draft.data.get("words")
+    if desk.actor.resident is None or mocks(desk.text) or not (says_praise(desk.text) or _only_praise(desk, draft)):
+        return False
+    words = str(draft.data["words"]) if draft is not None and told else desk.text
+    drafts.drop(desk)
+    told_praise(desk, words)
+    return True
+
+
+def _was_praise(desk: Desk) -> bool:
+    """Whether the form of this message has passed it on as praise."""
+    newest = finding.last_of(desk.session, desk.actor)
+    return newest is not None and newest.kind == "BY" and newest.source_key == f"{desk.key}:c"
+
+
+def _only_praise(desk: Desk, draft: Draft | None) -> bool:
+    return draft is None and plainly_praises(desk.text)
+
+
+def told_praise(desk: Desk, words: str) -> None:
+    """Praise goes on to whom it is meant for; a resident is asked whether to be named."""
+    said = hearing.praise(desk.session, desk.actor, desk.conversation, words, f"{desk.key}:c", desk.now)
+    yes, no = say("button.name_me"), say("button.no_name")
+    named = desk.actor.resident and questions.asked_since(desk.session, desk.actor.resident, ("praise_name",), desk.now)
+    desk.tell(said, [("say:" + yes, yes), ("say:" + no, no)] if named else ())
 
 
 def _was_asked(desk: Desk) -> bool:
@@ -309,7 +350,7 @@ def tell_opened(desk: Desk, ticket: Ticket, *, angry: bool, asked: bool = False)
     elif complaints.lacks_place(ticket) and not (angry or asked or ticket.level == "C1"):
         desk.say("reply.complaint_place")
     if (ticket.detail or {}).get("hidden"):
-        desk.say("reply.name_hidden")
+        desk.say(complaints.hidden_key(ticket))
 
 
 class NoteComplaint(DeskAction):

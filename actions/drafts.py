@@ -31,15 +31,18 @@ from tickets.words import (
     beside_complaints,
     corrects,
     hours_told,
+    instead_of,
     is_broken,
     listed_faults,
     named_among,
     names_lift,
+    same_door,
     same_water,
     says_urgent,
     taken_back,
     thing_code,
     things_in,
+    without_asides,
 )
 
 MAX_QUESTIONS = 3
@@ -138,7 +141,7 @@ def merge_fault(desk: Desk, draft: Draft) -> None:
         # 「有水」 answers our question about the water; another word of the same kind is not another fault.
         answer = read_answer("detail", desk.text, desk.now)
         told = [] if answer and answer.flags else [one for one in told if one["code"][0] not in {c[0] for c in known}]
-    told = _one_water(told)
+    told = _one_door(_one_water(told))
     if faults:
         # 「就我家」 of a power cut is no second, unnamed fault.
         told = [one for one in told if one["code"] not in known | {"X00"}]
@@ -205,7 +208,7 @@ def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
     if (desk.intent != "report_repair" and not told) or bare_request(desk.text):
         return []
     clauses = told or [{"text": desk.text, "category": desk.category or "X00", "confidence": 1.0}]
-    clauses = [piece for one in _without_lifts(desk, clauses) for piece in _pieces(one)]
+    clauses = [piece for one in _without_lifts(desk, _not_denied(desk, clauses)) for piece in _pieces(one)]
     sure = 0.5 if continuing else 0.0 if _names_something(desk) else GUESS
     return [
         {
@@ -215,6 +218,13 @@ def _told_faults(desk: Desk, continuing: bool) -> list[dict[str, Any]]:
         for one in clauses
         if float(one.get("confidence", 1.0)) >= sure and not bare_request(str(one["text"]))
     ]
+
+
+def _not_denied(desk: Desk, clauses: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """「不是电梯进水 是车位顶上管子滴水」: what it is said not to be is no fault."""
+    wrong = instead_of(desk.text)
+    told = [one for one in clauses if not (wrong and str(one["text"]).strip("，,。 ").endswith(wrong))]
+    return told or clauses
 
 
 def _without_lifts(desk: Desk, clauses: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -243,6 +253,18 @@ def _one_water(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if last is not None and wet and same_water(last["words"], one["words"]):
             code = min(last["code"], one["code"], key=lambda code: category(code).level)
             kept[-1] = {**last, "code": code, "words": f"{last['words']} {one['words']}"}
+        else:
+            kept.append(one)
+    return kept
+
+
+def _one_door(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """「单元门关不上 电子锁也不灵 5栋」: the lock is part of the door all go through, and no home's."""
+    kept: list[dict[str, Any]] = []
+    for one in told:
+        last = kept[-1] if kept else None
+        if last is not None and category(last["code"]).common and same_door(last["words"], one["words"]):
+            kept[-1] = {**last, "words": f"{last['words']} {one['words']}"}
         else:
             kept.append(one)
     return kept
@@ -309,6 +331,7 @@ def _placed(
     """The fault with the best place known: its own clause, the message, the earlier draft, the registered home. `building`: which
     one another clause names, for what is public."""
     fault = fault if fault.get("place_key") else {**(data.get("place") or {}), **fault}
+    said = without_asides(said)
     alone = beside_complaints(said, (str(one["text"]) for one in desk.message.get("complaints") or []))
     own = fault["words"] if apart and fault["words"] in said else alone
     draft_key = fault.get("place_key") or None
@@ -355,6 +378,10 @@ def _tells_shared(desk: Desk) -> bool:
 def _of_another_matter(desk: Desk, fault: dict[str, Any], place: Address) -> bool:
     """「我7栋2单元402」 while the tree beside 7栋 is told: where its reporter lives."""
     known = fault.get("settled") and fault.get("public") and places.is_exact(fault.get("place_key", ""))
+    if not corrects(desk.text) and places.is_landmark(
+        desk.session, desk.community_id, fault.get("place_key", ""), place
+    ):
+        return True
     return bool(known and not place.public and place.action != "none" and not corrects(desk.text))
 
 

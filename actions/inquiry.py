@@ -7,13 +7,14 @@ from functools import lru_cache
 from zlib import crc32
 
 from rasa_sdk import Tracker
+from rasa_sdk.events import FollowupAction
 
 from actions import details, drafts
 from actions.context import Desk, DeskAction, Events
-from actions.progress import about_complaint, about_worker, progress_line, when_it_comes
+from actions.progress import about_complaint, about_worker, progress_line, tell_open, when_it_comes
 from nlu.knowledge import FOLDER, Entry, Hit, KnowledgeBase, answer
 from storage.models import Draft, OpenQuestion, Ticket
-from tickets import finding, inquiries, notify, questions, verbs
+from tickets import complaints, finding, inquiries, notify, questions, verbs
 from tickets.catalog import category
 from tickets.people import home_key
 from tickets.texts import say
@@ -32,6 +33,9 @@ from tickets.words import (
     drops_draft,
     hides_name,
     leans,
+    none_but,
+    only_scolds,
+    things_in,
 )
 
 # What a repair at home costs, as far as it is written.
@@ -68,9 +72,18 @@ class AnswerQuestion(DeskAction):
             drafts.drop(desk)
             answer_question(desk, words)
             return []
+        if desk.actor.resident and only_scolds(desk.text):
+            return _scolded(desk)
         if not about_complaint(desk) and not about_worker(desk) and not when_it_comes(desk):
             answer_question(desk, _asked(desk))
         return []
+
+
+def _scolded(desk: Desk) -> Events:
+    """「你们是不是只会收钱啊」 asks for no price: regret, and where their matters stand; with none open, what has happened."""
+    if not tell_open(desk, "reply.sorry_scolded"):
+        return [FollowupAction("complaint_form")]
+    return []
 
 
 def _asked(desk: Desk) -> str:
@@ -93,7 +106,11 @@ def answer_beside(desk: Desk) -> None:
 def answer_question(desk: Desk, question: str) -> None:
     """Say what the base surely knows; offer close choices; otherwise promise a time and put somebody on it (domain.md S51)."""
     asked = inquiries.last_asked(desk.session, desk.actor.resident, desk.now)
-    if who_hears(desk, question) or (asked is not None and _answer_leaning(desk, asked, question)):
+    if (
+        who_hears(desk, question)
+        or _all_offered(desk, question)
+        or (asked is not None and _answer_leaning(desk, asked, question))
+    ):
         return
     if asked is None and (answered_of_matter(desk, question) or _asks_complaint_pays(desk, question)):
         return
@@ -106,11 +123,8 @@ def answer_question(desk: Desk, question: str) -> None:
         for other, words in _asked_beside(desk, hit):
             _tell(desk, other, words) if other else _pass_on(desk, words)
         return
-    if hit and _choices(hit) and desk.actor.resident:
-        none = say("button.none_of_these")
-        desk.say("reply.which_question", buttons=[*_choices(hit), ("say:" + none, none)])
-        questions.ask(desk.session, desk.actor.resident, "which_question", desk.now, text=question, code=desk.category)
-        inquiries.note_told(desk.session, desk.actor.resident, question, "", _category(desk), desk.now)
+    if hit and _choices(hit) and desk.actor.resident and not _refused_before(desk, hit):
+        _offer(desk, hit, question)
         return
     if desk.actor.staff:
         # A colleague is no resident whose question waits for an answer; the fault beside it is asked back by its form.
@@ -118,6 +132,50 @@ def answer_question(desk: Desk, question: str) -> None:
             details.unknown(desk)
         return
     desk.say("reply.question_recorded", **notify.facts(_record(desk, question), desk.now))
+
+
+def answer_rest(desk: Desk, rest: str) -> None:
+    """「算了 我就是想去交个水费」: what is asked beside taking something back, if an answer is written; never one more ticket."""
+    hit = _base().find(rest, "", desk.settings) if rest and desk.actor.resident else None
+    if hit is None or not _base().shares(rest, hit.entry):
+        return
+    if hit.sure:
+        _tell(desk, hit, rest)
+    elif _choices(hit):
+        _offer(desk, hit, rest)
+
+
+def _refused_before(desk: Desk, hit: Hit) -> bool:
+    """Whether the same choices were offered in the last minutes and none of them was meant: a person is asked, and no list again."""
+    assert desk.actor.resident is not None
+    last = inquiries.last_offered(desk.session, desk.actor.resident, desk.now)
+    refused = last is not None and last.state == "answered" and none_but(last.answer) is not None
+    return refused and {one for _, one in _choices(hit)} <= set(last.data.get("offered") or [] if last else [])
+
+
+def _all_offered(desk: Desk, question: str) -> bool:
+    """Each of the offered choices answered, for somebody who meant all of them; whether it was so."""
+    resident = desk.actor.resident
+    last = inquiries.last_offered(desk.session, resident, desk.now) if resident else None
+    offered = list(last.data.get("offered") or []) if last else []
+    if not offered or question != "".join(say("reply.asked", question=one) for one in offered):
+        return False
+    for one in offered:
+        hit = _base().find(one, "", desk.settings)
+        if hit and hit.sure:
+            _tell(desk, hit, one)
+    return True
+
+
+def _offer(desk: Desk, hit: Hit, question: str) -> None:
+    """The close answers as buttons; whoever wants none of them, or all, says so."""
+    assert desk.actor.resident is not None
+    none = say("button.none_of_these")
+    desk.say("reply.which_question", buttons=[*_choices(hit), ("say:" + none, none)])
+    offered = [one for _, one in _choices(hit)]
+    asked = (desk.session, desk.actor.resident, "which_question", desk.now)
+    questions.ask(*asked, text=question, code=desk.category, offered=offered)
+    inquiries.note_told(desk.session, desk.actor.resident, question, "", _category(desk), desk.now)
 
 
 def answered_surely(desk: Desk) -> bool:
@@ -129,6 +187,26 @@ def answered_surely(desk: Desk) -> bool:
     if hit is None or not hit.sure or not _base().shares(desk.text, hit.entry):
         return False
     _tell(desk, hit, desk.text)
+    return True
+
+
+ASIDE = 12
+
+
+def asked_on(desk: Desk) -> bool:
+    """「两只」「租户也行？」 right behind a written answer, and nothing that is broken: what else is written of it, else whether somebody
+    is to find it out. Whether it was so."""
+    last = inquiries.last_told(desk.session, desk.actor.resident, desk.now)
+    if last is None or desk.actor.resident is None or len(desk.text) > ASIDE or desk.faults or things_in(desk.text):
+        return False
+    words = inquiries.joined(str(last.data["text"]), desk.text)
+    hit = _found_leaning(desk, last, desk.text) if asks(desk.text) else None
+    if hit is not None and _base().shares(desk.text, hit.entry):
+        _tell(desk, hit, words)
+        return True
+    entry, code = str(last.data["entry"]), str(last.data["code"])
+    inquiries.note_told(desk.session, desk.actor.resident, words, entry, code, desk.now)
+    desk.say("reply.not_written")
     return True
 
 
@@ -225,7 +303,8 @@ def who_hears(desk: Desk, text: str) -> bool:
     elif wish:
         verbs.hide_name(desk.session, ticket, desk.actor, text, desk.now)
     hidden = (ticket.detail or {}).get("hidden")
-    desk.say("reply.name_hidden" if hidden else "reply.not_named_repair" if ticket.kind == "BX" else "reply.not_named")
+    unnamed = "reply.not_named_repair" if ticket.kind == "BX" else "reply.not_named"
+    desk.say(complaints.hidden_key(ticket) if hidden else unnamed)
     return True
 
 

@@ -182,6 +182,15 @@ def _tell_progress(desk: Desk, tickets: list[Ticket]) -> None:
     desk.tell("\n".join(progress_line(desk, one) for one in tickets[:SHOWN]))
 
 
+def tell_open(desk: Desk, head: str) -> bool:
+    """Where everything open stands, below a line of its own; whether anything is."""
+    mine = finding.open_of(desk.session, desk.actor)
+    if mine:
+        desk.say(head)
+        _tell_progress(desk, mine)
+    return bool(mine)
+
+
 def about_worker(desk: Desk) -> bool:
     """「来的师傅叫啥」「靠谱不」: who comes for what is open, and how to know them; whether the message asked that."""
     if desk.actor.resident is None or not asks_about_worker(desk.text):

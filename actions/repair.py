@@ -23,12 +23,14 @@ from tickets.places import is_exact, of_kind, part_of, problem_text, read_place
 from tickets.texts import has_text, say
 from tickets.urgency import is_danger
 from tickets.verbs import Report
+from tickets.verbs.dispatching import trade_of
 from tickets.words import (
     adds,
     at_home,
     bare_request,
     drops_draft,
     gives_up,
+    instead_of,
     is_also,
     is_angry,
     no_hurry,
@@ -126,7 +128,14 @@ def _parting(desk: Desk, draft: Draft) -> bool:
 
 def _told_more(desk: Desk) -> bool:
     """Nothing new: more about what was just reported, or where it is. The form ends and opens nothing for this message."""
-    if not (_names_nothing(desk) or details.taken(desk) or _only_where(desk) or _can_wait(desk) or _what_of(desk)):
+    if not (
+        _puts_right(desk)
+        or _names_nothing(desk)
+        or details.taken(desk)
+        or _only_where(desk)
+        or _can_wait(desk)
+        or _what_of(desk)
+    ):
         return False
     drafts.save(desk, drafts.begin(desk, "BX"), {"told": desk.key})
     return True
@@ -146,6 +155,26 @@ def _names_nothing(desk: Desk) -> bool:
     ticket = verbs.load(desk.session, own[0].id)
     details.add(desk, ticket, desk.text)
     desk.say(notify.detail_thanks(ticket))
+    return True
+
+
+def _puts_right(desk: Desk) -> bool:
+    """「不是电梯进水 是车位顶上管子滴水」 right behind a report of that trade: how it was understood is put right, and no other fault is
+    told. Whether it was so."""
+    if desk.intent != "report_repair" or drafts.find(desk, "BX") is not None:
+        return False
+    wrong = instead_of(desk.text)
+    fresh = drafts.just_reported(desk, FRESH_DETAIL)[:1] if wrong else []
+    if not fresh or not things_in(wrong) & things_in(f"{finding.told_of(fresh[0])} {fresh[0].place_text}"):
+        return False
+    told = category(desk.category or fresh[0].code)
+    if (told.trades or ("",))[0] != trade_of(fresh[0]):
+        # Somebody else's work: a job of its own.
+        return False
+    ticket = verbs.load(desk.session, fresh[0].id)
+    details.add(desk, ticket, desk.text)
+    if not correct_latest(desk):
+        desk.say(notify.detail_thanks(ticket))
     return True
 
 

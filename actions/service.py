@@ -7,12 +7,12 @@ from rasa_sdk.events import FollowupAction
 
 from actions import details, drafts
 from actions.changes import correct_latest, more_of_complaint, time_for_latest
-from actions.complaint import open_complaint, still_goes_on, tell_opened
+from actions.complaint import open_complaint, still_goes_on, tell_opened, told_praise
 from actions.context import Desk, DeskAction, Events
 from actions.inquiry import answer_question, answered_surely
 from actions.progress import about_complaint, about_worker, when_it_comes
 from storage.models import Draft
-from tickets import complaints, hearing, inquiries, notify, questions, talks, verbs
+from tickets import complaints, inquiries, notify, talks, verbs
 from tickets.texts import has_text, say
 from tickets.verbs import Report
 from tickets.words import asks_money_back, asks_who_pays, form_asked_for, is_courtesy, mocks, things_in
@@ -70,12 +70,7 @@ class Praise(DeskAction):
             return []
         if mocks(desk.text):
             return [FollowupAction("complaint_form")]
-        told = hearing.praise(desk.session, desk.actor, desk.conversation, desk.text, f"{desk.key}:c", desk.now)
-        yes, no = say("button.name_me"), say("button.no_name")
-        named = desk.actor.resident and questions.asked_since(
-            desk.session, desk.actor.resident, ("praise_name",), desk.now
-        )
-        desk.tell(told, [("say:" + yes, yes), ("say:" + no, no)] if named else ())
+        told_praise(desk, desk.text)
         return []
 
 
@@ -92,7 +87,7 @@ class Suggest(DeskAction):
         ticket = open_complaint(desk, desk.text, "J01", kind="JY")
         desk.say("reply.suggestion", **notify.facts(ticket, desk.now))
         if (ticket.detail or {}).get("hidden"):
-            desk.say("reply.name_hidden")
+            desk.say(complaints.hidden_key(ticket))
         return []
 
 

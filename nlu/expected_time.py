@@ -89,9 +89,12 @@ class _Phrase:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
+    """`opens`: the first minute of 「下午三点之前」, which may lie before the part itself."""
+
     start: int
     end: int
     half: str
+    opens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +137,7 @@ def _parts_source() -> str:
 @cache
 def _part(index: int) -> _Part:
     raw = _lex().value(f"parts.{index}")
-    return _Part(_minutes(raw["from"]), _minutes(raw["to"]), raw["half"])
+    return _Part(_minutes(raw["from"]), _minutes(raw["to"]), raw["half"], _minutes(raw.get("until_from", raw["from"])))
 
 
 def _part_of(token: _Token) -> _Part:
@@ -285,6 +288,8 @@ def _stance(phrase: _Phrase, around: _Surround, asked: bool) -> Stance:
         return _lex().rx(f"context.{name}").search(text) is not None
 
     if phrase.past or has("asks", around.after) or has("not_meant", around.before):
+        return "no"
+    if has("by_phone", around.after) or has("why_then", around.after):
         return "no"
     # 「她说后天晚上在家」 is when somebody may come, 「师傅说后天来」 what was promised.
     if has("told_before", around.before) and not has("home", around.after):
@@ -528,7 +533,7 @@ def _bounded(start: int, end: int, part: _Part | None, bound: str) -> _Minutes:
         closing = part.end if part and part.end - start >= 60 else _workday_end(start)
         return start, closing if closing > start else start + 60
     if bound == "before":
-        opening = part.start if part else _minutes(lex.value("whole_day.from"))
+        opening = part.opens if part else _minutes(lex.value("whole_day.from"))
         return (opening if opening < start else start - 60), start
     if end > start:
         return start, end
@@ -548,17 +553,37 @@ def parse_windows(text: str, now: datetime, *, asked: bool = False, day: date | 
     """
     # 「今天就是周六」 says what day it is and wishes for none.
     body = _lex().rx("today_is").sub(lambda said: "，" * len(said.group()), _prepare(text))
-    phrases = _phrases(body)
+    phrases = [one for one in _phrases(body) if not _begs_patience(one, body)]
     found: list[Window] = []
+    said_until = 0
     for phrase, stance in zip(phrases, _stances(body, phrases, asked), strict=True):
         if stance not in ("wish", "avoid"):
             continue
         window = _window(phrase, body, now, day)
         if window:
+            if stance == "wish":
+                found = _not_retracted(found, body[said_until : phrase.start])
+            said_until = phrase.end
             found.append(Window(window.start, window.end, window.label, avoid=stance == "avoid"))
             # 「明天上午吧 十点以后」: hours behind a day are of that day.
             day = window.start.date() if phrase.day and not day else day
     return found
+
+
+def _not_retracted(found: list[Window], between: str) -> list[Window]:
+    """「约下午吧 等下 晚上七点以后」: what was wished before the word that takes it back is wished no longer."""
+    taken_back = _lex().rx("context.retracts").search(between) is not None
+    return [one for one in found if one.avoid] if taken_back else found
+
+
+def _begs_patience(phrase: _Phrase, body: str) -> bool:
+    """「使劲敲 再等五分钟」 to somebody who stands at the door: no other time for the visit."""
+    if phrase.kind != "offset" or phrase.own is None:
+        return False
+    minutes = _unit_minutes(phrase.own.pick("ounit", "ounit3")) == 1
+    lex = _lex()
+    said = body[max(phrase.start - 1, 0) : phrase.end].strip()
+    return minutes and bool(lex.rx("context.patience").search(said) or lex.rx("context.at_door").search(body))
 
 
 def parse_window(text: str, now: datetime, *, asked: bool = False, day: date | None = None) -> Window | None:
@@ -571,7 +596,9 @@ def parse_window(text: str, now: datetime, *, asked: bool = False, day: date | N
 
 def first_wish(windows: Sequence[Window]) -> Window | None:
     """The first time somebody wants; of a day and hours of that day (「明天可以，最好晚上六点以后」) the hours."""
-    wishes = [window for window in windows if not window.avoid]
+    wishes = [
+        window for place, window in enumerate(windows) if not (window.avoid or _excluded(window, windows[place:]))
+    ]
     first = next(iter(wishes), None)
     if first is None or first.end is None:
         return first
@@ -580,6 +607,13 @@ def first_wish(windows: Sequence[Window]) -> Window | None:
         if first.start <= one.start < end and (one.start, end) != (first.start, first.end):
             return Window(one.start, end, one.label)
     return first
+
+
+def _excluded(wish: Window, later: Sequence[Window]) -> bool:
+    """「下午吧 哎下午我要带孩子打针」: the whole of it is said to be impossible afterwards."""
+    return wish.end is not None and any(
+        one.avoid and one.start <= wish.start and (one.end is None or one.end >= wish.end) for one in later
+    )
 
 
 def _window(phrase: _Phrase, body: str, now: datetime, day: date | None) -> Window | None:

@@ -14,10 +14,11 @@ from sqlalchemy.orm import Session
 
 from nlu.address import NONE, Address
 from nlu.answers import CANCEL, STILL_FAULTY, Answer, read_answer
+from nlu.emergency import detect
 from nlu.expected_time import Window, format_window, parse_window
 from nlu.slots import Scores, find_phone, find_salutation, find_scores
 from storage.models import Conversation, Draft, Follower, OpenQuestion, Resident, Ticket
-from tickets import complaints, emergencies, finding, hearing, inquiries, notify, questions, talks, verbs
+from tickets import complaints, emergencies, finding, hearing, inquiries, notify, questions, talks, verbs, visit_words
 from tickets.catalog import category
 from tickets.errors import DeskError
 from tickets.lifecycle import OPEN
@@ -30,29 +31,42 @@ from tickets.words import (
     all_at_once,
     all_meant,
     all_of_them,
+    asked_instead,
     asks,
     asks_about_worker,
+    asks_if_done,
     asks_if_safe_again,
+    asks_in_danger,
+    asks_of_help,
+    asks_of_told,
+    asks_own_tickets,
     asks_person,
     asks_to_ask,
+    asks_what_is_noted,
     asks_what_to_do,
     asks_who_comes,
+    asks_whose_side,
+    at_gate,
     begins_with_yes,
     begun_phone,
+    both_meant,
     calls_off,
     chased_for,
     corrects,
+    declines_phone,
     deletes_this,
     doubts_person,
     dropped,
     failed_repair,
     gives_up,
+    has_called_help,
     hesitates,
     hides_name,
     hours_told,
     is_also,
     is_angry,
     is_assent,
+    is_broken,
     is_grave,
     is_greeting,
     is_medical,
@@ -65,23 +79,33 @@ from tickets.words import (
     needs_no_answer,
     never_said,
     no_cancel,
-    none_of_these,
+    no_complaint,
+    none_but,
+    nothing_wrong,
     only_place,
     opens_another,
     opens_suggestion_box,
     protests_cancelling,
+    puts_tail_right,
     resumes_draft,
+    says_smoke,
     self_check_yes,
+    sent_in_error,
     shouts,
+    signs_praise,
     sounds_like,
     spoken_phone,
+    stops_help,
     taken_back,
     things_in,
+    to_mend,
     told_beside,
     waits_in_vain,
     wanted_still,
     wants_complaint,
+    wants_fence,
     wants_it_after_all,
+    went_away,
     worker_is_there,
     yes_cancel,
 )
@@ -131,10 +155,10 @@ def try_answer(turn: Turn) -> Outcome | None:
     if person is None or (asks_person(turn.text) and not about_visit(turn.text)):
         return None
     waiting = questions.waiting(turn.session, person, turn.now)
-    heard = _heard_out(turn, waiting) or _not_taken_back(turn) or _unsaid(turn, waiting)
+    heard = _heard_out(turn, waiting) or _not_taken_back(turn) or _unsaid(turn, waiting) or _of_ticket(turn, waiting)
     if heard is not None:
         return heard
-    given_up = _drop_draft(turn, waiting[0].asked_at if waiting else None)
+    given_up = _drop_draft(turn, waiting[0].asked_at if waiting else None) or _aside(turn, waiting)
     if given_up is not None:
         return given_up
     left = _left_to_us(turn, waiting)
@@ -228,6 +252,51 @@ def _unsaid(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
     return _cancel_asked(turn, ticket)
 
 
+def _of_ticket(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
+    """What is said of a registered matter and is no answer: that its number was noted wrong, that it shall not be done after all,
+    or what stands in it so far."""
+    if turn.actor.resident is None or any(one.kind in ("safety", "emergency", "call") for one in waiting):
+        return None
+    mine = finding.open_of(turn.session, turn.actor, kinds=("BX", "TS"))
+    mine = [verbs.load(turn.session, one.id) for one in mine if one.reporter_id == turn.actor.resident.id]
+    if not mine or _open_draft(turn) is not None:
+        return None
+    if asks_what_is_noted(turn.text):
+        return Outcome(visit_words.noted_so_far(turn.session, mine[0], turn.now))
+    chosen = any(one.kind == "cancel_which" for one in waiting)
+    return _tail_put_right(turn, mine[0]) or (None if chosen else _one_withdrawn(turn, mine))
+
+
+def _tail_put_right(turn: Turn, ticket: Ticket) -> Outcome | None:
+    """「尾号不对 是7756」 of a number just noted: four digits are no room and no number, so the whole number is asked for."""
+    tail = puts_tail_right(turn.text)
+    resident = turn.actor.resident
+    if not tail or find_phone(turn.text) or resident is None or not ticket.contact_phone:
+        return None
+    if resident.phone.endswith(tail) and not ticket.contact_phone.endswith(tail):
+        return None
+    if ticket.contact_phone.endswith(tail):
+        return Outcome(say("reply.phone_noted", tail=tail))
+    questions.ask(turn.session, resident, "phone", turn.now, ticket=ticket)
+    return Outcome(say("reply.phone_whole"))
+
+
+def _one_withdrawn(turn: Turn, mine: list[Ticket]) -> Outcome | None:
+    """「白天没人 周末来 窗户那个不急 先撤了吧」: the time is for the others, and whether that one goes is asked."""
+    found = visit_words.withdrawn(mine, turn.text)
+    if found is None:
+        return None
+    gone, rest = found
+    window = parse_window(hours_told(rest), turn.now, asked=True)
+    if window is not None and window.is_visit:
+        for one in mine:
+            if one.id != gone.id and one.kind == "BX" and not one.public_area:
+                set_window(turn, one, window)
+    elif rest:
+        return None
+    return _cancel_asked(turn, gone)
+
+
 def _just_registered(turn: Turn, ticket: Ticket) -> bool:
     return turn.now - ticket.created_at <= FRESH_DETAIL and ticket.level != "U0"
 
@@ -264,7 +333,7 @@ def _visit_note(turn: Turn) -> Outcome | None:
     if not mine:
         return None
     ticket = verbs.load(turn.session, mine[0].id)
-    found = {"contact_phone": find_phone(turn.text), "contact_name": find_salutation(turn.text)}
+    found = {"contact_phone": find_phone(turn.text), "contact_name": visit_words.name_in(turn.text)}
     changed = {field: value for field, value in found.items() if value}
     if changed:
         verbs.correct(turn.session, ticket, turn.actor, turn.now, **changed)
@@ -347,14 +416,15 @@ def _heard_out(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
     """What leaves no doubt and is taken before any form or question: anger about a repair that failed, a wish not to be named,
     the suggestion box (domain.md S54)."""
     resident = turn.actor.resident
-    if resident is None or any(one.kind in ("safety", "emergency", "call") for one in waiting):
+    if resident is None or any(one.kind in ("safety", "emergency") for one in waiting):
+        return None
+    if wish := _not_named(turn, waiting):
+        return wish
+    if any(one.kind == "call" for one in waiting):
         return None
     if opens_suggestion_box(turn.text):
         questions.ask(turn.session, resident, "suggestion", turn.now)
         return Outcome(say("reply.suggestion_box"))
-    if hides_name(turn.text) and len(turn.text) <= SHORT and (mine := _open_complaint(turn)):
-        verbs.hide_name(turn.session, mine, turn.actor, turn.text, turn.now)
-        return Outcome(say("reply.name_hidden"))
     if not (is_angry(turn.text) or is_grave(turn.text)) or not failed_repair(turn.text):
         return None
     code = complaints.FAILED_REPAIR
@@ -362,6 +432,25 @@ def _heard_out(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
         return None
     ticket = hearing.hear(turn.session, turn.actor, turn.conversation, turn.text, code, f"{turn.key}:c", turn.now)
     return Outcome(hearing.answer_anger(turn.session, ticket, turn.now), restart_dialogue=True)
+
+
+def _not_named(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
+    """「别写我」「真别告诉他啊」: kept with the complaint that is being told, or was told last. Whoever says so has taken nothing
+    back, so that a question whether to cancel goes with it."""
+    if not hides_name(turn.text) or len(turn.text) > SHORT:
+        return None
+    draft = _open_draft(turn)
+    if draft is not None and draft.kind == "TS" and draft.data.get("words"):
+        draft.data = {**draft.data, "words": f"{draft.data['words']} {turn.text}"}
+        return Outcome(say("reply.name_hidden"))
+    mine = _open_complaint(turn)
+    if mine is None:
+        return None
+    for question in waiting:
+        if question.kind == "cancel_which" and question.data.get("cancel"):
+            questions.answered(question, turn.text, turn.now)
+    verbs.hide_name(turn.session, mine, turn.actor, turn.text, turn.now)
+    return Outcome(say(complaints.hidden_key(mine)))
 
 
 def _open_complaint(turn: Turn) -> Ticket | None:
@@ -372,6 +461,56 @@ def _open_complaint(turn: Turn) -> Ticket | None:
 
 # What only makes a report more complete; nobody has to answer it.
 MERELY_ASKED = frozenset({"detail", "phone", "confirm_address"})
+
+
+def _aside(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
+    """What is no answer to anything and plain by itself, while no danger is open."""
+    if turn.actor.resident is None or any(one.kind in ("safety", "emergency") for one in waiting):
+        return None
+    if asks_own_tickets(turn.text):
+        return Outcome(resume=say("reading.ask_progress"))
+    return _nothing_meant(turn) or _gone_away(turn) or _whose_side(turn)
+
+
+def _nothing_meant(turn: Turn) -> Outcome | None:
+    """「没啥事 就想问下…」, 「不是投诉」 of a complaint that is being told: it goes, and what is asked is read on. 「发错了」 of what has
+    just been registered is asked about; of anything half told it may be a slip of the pen."""
+    draft = _open_draft(turn)
+    if draft is not None and draft.kind == "TS" and (nothing_wrong(turn.text) or no_complaint(turn.text)):
+        turn.session.delete(draft)
+        rest = turn.text if nothing_wrong(turn.text) else ""
+        return Outcome(say("reply.draft_dropped"), resume=rest, restart_dialogue=True)
+    if draft is not None or not (sent_in_error(turn.text) or no_complaint(turn.text)):
+        return None
+    kinds = ("TS",) if no_complaint(turn.text) else ("TS", "BX")
+    mine = finding.open_of(turn.session, turn.actor, kinds=kinds)
+    fresh = [one for one in mine if one.reporter == turn.actor.resident and _just_registered(turn, one)]
+    return _cancel_asked(turn, fresh[0]) if fresh else Outcome(say("reply.nothing_meant"))
+
+
+# What somebody who stands or parks in the way takes with them when they go.
+IN_THE_WAY = frozenset({"P01", "P02", "T08", "T12"})
+
+
+def _gone_away(turn: Turn) -> Outcome | None:
+    """「诶他走了」 of a car in the way: whether it is to be closed is asked; in a place all share whoever has it makes sure."""
+    newest = finding.open_of(turn.session, turn.actor)[:1] if went_away(turn.text) else []
+    meant = [one for one in newest if one.code in IN_THE_WAY and not one.arrived_at]
+    if not meant:
+        return None
+    if not meant[0].public_area:
+        return _cancel_asked(turn, meant[0])
+    verbs.add_detail(turn.session, verbs.load(turn.session, meant[0].id), turn.actor, turn.text, turn.now)
+    return Outcome(say("reply.gone_noted", no=meant[0].ticket_no))
+
+
+def _whose_side(turn: Turn) -> Outcome | None:
+    """「你那个何姐不会就是她领导吧」: who has the complaint, and that whom it is about reads nothing of it."""
+    mine = _open_complaint(turn) if asks_whose_side(turn.text) else None
+    if mine is None or mine.handler is None or mine.handler.name not in turn.text:
+        return None
+    key = "reply.accused_sees_not" if (mine.detail or {}).get("accused") else "reply.handler_is"
+    return Outcome(say(key, **notify.facts(mine, turn.now)))
 
 
 def _left_to_us(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
@@ -465,8 +604,17 @@ def _emergency(turn: Turn, question: OpenQuestion) -> Outcome | None:
     if is_over(turn.text, emergencies.danger(ticket)):
         question.data = {**question.data, "over": True}
         return _over(turn, ticket)
+    if emergencies.is_none(ticket, turn.text):
+        return _none(turn, ticket)
+    if taken := _other_draft(turn, ticket) or _time_afterwards(turn, question, ticket):
+        return taken
     if leaves_topic(turn.text) or _past_danger(turn, question, ticket) or _says_where_else(turn, question):
         return None
+    return None if _on_another(turn, ticket) else _told_on(turn, ticket)
+
+
+def _told_on(turn: Turn, ticket: Ticket) -> Outcome:
+    """More about the danger: passed on, and answered by what needs an answer most."""
     phone = find_phone(turn.text)
     if phone and not ticket.contact_phone:
         note_phone(turn, phone)
@@ -500,11 +648,78 @@ def _past_danger(turn: Turn, question: OpenQuestion, ticket: Ticket) -> bool:
     """Who has said that it is over speaks of other things, unless it begins again."""
     if not question.data.get("over"):
         return False
+    if _belongs_to_it(turn, ticket):
+        return False
     if not (is_medical(turn.text) or emergencies.if_worse(ticket, turn.text)):
         return True
     question.data = {name: value for name, value in question.data.items() if name != "over"}
     emergencies.begins_again(ticket)
     return False
+
+
+def _belongs_to_it(turn: Turn, ticket: Ticket) -> bool:
+    """「那我能上楼了不」「110还用打吗」「是8栋1单元5楼」 after the danger: nobody waits until tomorrow for that, and no inquiry is opened."""
+    if asks_if_safe_again(turn.text) or asks_of_help(turn.text) or stops_help(turn.text):
+        return True
+    missing = not emergencies.is_told(ticket) and (only_place(turn.text) or corrects(turn.text))
+    return missing and read_place(turn.session, ticket.community_id, turn.text).action != "none"
+
+
+def _none(turn: Turn, ticket: Ticket) -> Outcome:
+    """There was no danger: those who lead ring to check, and what was meant instead is read on if it names a thing of its own."""
+    said = emergencies.taken_for_none(turn.session, ticket, turn.actor, turn.text, turn.now)
+    meant = things_in(turn.text) - things_in(ticket.symptom)
+    return Outcome(said, resume=turn.text if meant and is_broken(turn.text) else "")
+
+
+def _other_draft(turn: Turn, ticket: Ticket) -> Outcome | None:
+    """「灯还修不修啊」: what was being told when the danger broke in, and is something else, is taken up again."""
+    query = select(Draft).where(Draft.conversation_id == turn.conversation.id, Draft.parked, Draft.kind == "BX")
+    draft = turn.session.scalar(query)
+    if draft is None or not asks_if_done(turn.text) or _of_danger(turn, ticket):
+        return None
+    words = str(draft.data.get("words", ""))
+    if not things_in(turn.text) & things_in(words):
+        return None
+    turn.session.delete(draft)
+    return Outcome(resume=words, restart_dialogue=True)
+
+
+def _on_another(turn: Turn, ticket: Ticket) -> bool:
+    """「那个投诉呢 你记了没」「所以楼道到底谁来拖」 while a danger is open: about something else that was told, so no word for the crew."""
+    if _of_danger(turn, ticket):
+        return False
+    if asks_of_told(turn.text):
+        return True
+    mine = finding.open_of(turn.session, turn.actor) if asks_if_done(turn.text) else []
+    others = [one for one in mine if one.id != ticket.id and not emergencies.danger(one)]
+    return bool(finding.about(others, turn.text)) and not finding.about([ticket], turn.text)
+
+
+def _of_danger(turn: Turn, ticket: Ticket) -> bool:
+    """Whether there is anything in a message that the danger may be about: then it stays with it."""
+    text = turn.text
+    if asks_in_danger(text) or says_smoke(text) or is_medical(text) or emergencies.if_worse(ticket, text):
+        return True
+    return bool(emergencies.advice_on(ticket, text)) or detect(text) is not None
+
+
+def _time_afterwards(turn: Turn, question: OpenQuestion, ticket: Ticket) -> Outcome | None:
+    """「不急 明天下午来 138…」 of who said that it is over: those who ring to check hear the time; nothing else is promised."""
+    window = parse_window(turn.text, turn.now) if question.data.get("over") else None
+    others = things_in(turn.text) - things_in(ticket.symptom)
+    if window is None or not window.is_visit or others or asks(turn.text) or asks_of_told(turn.text):
+        return None
+    if not emergencies.is_told_over(ticket) or ticket.public_area or ticket.arrived_at:
+        return None
+    if _open_draft(turn) is not None or leaves_topic(turn.text):
+        return None
+    if phone := find_phone(turn.text):
+        note_phone(turn, phone)
+        questions.withdraw(turn.session, ticket, "phone")
+    emergencies.add_words(turn.session, ticket, turn.actor, NONE, turn.text, turn.now)
+    noted = say("reply.phone_noted", tail=phone[-4:]) if phone else ""
+    return Outcome("\n".join(filter(None, (say("reply.emergency_time"), noted))))
 
 
 def _says_where_else(turn: Turn, question: OpenQuestion) -> bool:
@@ -524,7 +739,7 @@ def _place_in_danger(turn: Turn, ticket: Ticket) -> Address:
     """「人抬到北门了，门开着」: once the place was told only a correction sends the crew elsewhere; they hear the rest, as they hear
     「谁负责门岗的」."""
     resident, community = turn.actor.resident, ticket.community_id
-    place = read_place(turn.session, community, turn.text, resident=resident, draft=ticket.place_key)
+    place = read_place(turn.session, community, at_gate(turn.text), resident=resident, draft=ticket.place_key)
     elsewhere = emergencies.is_told(ticket) and _elsewhere(turn, ticket)
     if elsewhere or (place.public and asks(turn.text)):
         return NONE
@@ -537,17 +752,31 @@ def _asked_in_danger(turn: Turn, ticket: Ticket) -> str:
     if emergencies.becomes_witness(ticket, turn.text):
         return emergencies.advice_again(turn.session, turn.actor, ticket)
     if asks_if_safe_again(turn.text):
-        return say("reply.emergency_not_yet", duty_line=emergencies.duty_line(turn.session, turn.actor))
+        key = "reply.emergency_safe_told_over" if emergencies.is_told_over(ticket) else "reply.emergency_not_yet"
+        return say(key, duty_line=emergencies.duty_line(turn.session, turn.actor))
+    if emergencies.is_told_over(ticket) and (afterwards := _help_afterwards(turn)):
+        return afterwards
     ill = emergencies.someone_is_ill(ticket) if is_medical(turn.text) else ""
     if line := emergencies.advice_now(turn.session, turn.actor, ticket, turn.text):
         return "\n".join(filter(None, (line, ill)))
     if ill:
         return ill
+    if wants_fence(turn.text):
+        return say("reply.emergency_fence")
+    if has_called_help(turn.text):
+        return "\n".join(filter(None, (say("reply.emergency_help_called"), emergencies.missing_place(ticket, NONE))))
     if asks_who_comes(turn.text):
         return emergencies.under_way(turn.session, turn.actor, ticket, turn.now)
     if asks_what_to_do(turn.text):
         return emergencies.advice_again(turn.session, turn.actor, ticket)
     return emergencies.to_be_safe(turn.session, turn.actor, ticket, turn.text)
+
+
+def _help_afterwards(turn: Turn) -> str:
+    """Whether 110, 119 or 120 is still to be rung, or not any more."""
+    if asks_of_help(turn.text):
+        return say("reply.emergency_help_still")
+    return say("reply.emergency_ended") if stops_help(turn.text) else ""
 
 
 def _over(turn: Turn, ticket: Ticket) -> Outcome:
@@ -562,7 +791,8 @@ def _over(turn: Turn, ticket: Ticket) -> Outcome:
             return Outcome()
         # Who says that it is over has not said that nobody need come.
         verbs.have_rung(turn.session, ticket, turn.actor, "over_told", "push.verify_over", turn.now)
-    return Outcome(said)
+    broken = to_mend(turn.text) if emergencies.danger(ticket) in emergencies.OF_PEOPLE else ""
+    return Outcome(said, resume=broken)
 
 
 def _gone_on(turn: Turn, question: OpenQuestion, answer: Answer) -> bool:
@@ -593,6 +823,9 @@ def _safety(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | Non
     # 「没有 水槽那个好了 就弄插座吧」 also says what is wanted of what was told.
     told = str(question.data["text"])
     more = taken_back(turn.text) or wanted_still(turn.text) or things_in(turn.text) - things_in(told)
+    if is_over(told, str(question.data["danger"])) and not more:
+        # 「儿子头卡栏杆里了哈哈 刚自己拔出来了」: nothing is left to be registered.
+        return Outcome(say("reply.safety_clear"))
     return Outcome(resume=f"{told}，{turn.text}" if more else told)
 
 
@@ -689,6 +922,7 @@ def set_window(turn: Turn, ticket: Ticket, window: Window) -> None:
     verbs.change_appointment(
         turn.session, ticket, turn.actor, window.start, end, format_window(window, turn.now), turn.now
     )
+    visit_words.keep(turn.session, ticket, turn.actor, turn.text, turn.now)
 
 
 def _consent(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None:
@@ -820,6 +1054,10 @@ def _phone(turn: Turn, question: OpenQuestion, answer: Answer) -> Outcome | None
     resident = turn.actor.resident
     if resident is None:
         return None
+    if answer.verdict == "declined" and declines_phone(turn.text):
+        # 「不想留电话 你们去倒就行了」 takes nothing back.
+        questions.answered(question, turn.text, turn.now)
+        return Outcome(say("reply.no_phone_needed", no=ticket.ticket_no))
     if answer.verdict == "declined" or (answer.verdict == "profile" and not resident.phone):
         return None
     questions.answered(question, turn.text, turn.now)
@@ -841,6 +1079,9 @@ def _said_beside(turn: Turn, ticket: Ticket) -> str:
             if answer and (answer.window or answer.flags):
                 outcome = _detail(turn, question, answer)
                 return outcome.reply if outcome else ""
+    window = parse_window(hours_told(turn.text), turn.now)
+    if window and window.is_visit and ticket.kind == "BX" and not ticket.public_area:
+        set_window(turn, ticket, window)
     return ""
 
 
@@ -932,11 +1173,19 @@ def _self_check(turn: Turn, question: OpenQuestion) -> Outcome | None:
 
 
 def _none_of_these(turn: Turn, question: OpenQuestion) -> Outcome | None:
-    """None of the offered questions was meant: somebody answers the one that was asked."""
-    if not none_of_these(turn.text) or turn.actor.resident is None:
+    """None of the offered questions was meant: somebody answers the one that was asked, or what is said in its place is read on.
+    Whoever means all of them is told all."""
+    offered, rest = list(question.data.get("offered") or []), none_but(turn.text)
+    if both_meant(turn.text) and offered:
+        questions.answered(question, turn.text, turn.now)
+        return Outcome(resume="".join(say("reply.asked", question=one) for one in offered))
+    if rest is None or turn.actor.resident is None:
         return None
     questions.answered(question, turn.text, turn.now)
     asked, code = str(question.data["text"]), str(question.data.get("code") or "")
+    if rest:
+        # 「都不是 燃气」 means nothing without what was asked, 「都不是 我问在哪交」 does.
+        return Outcome(resume=rest if asks(rest) or asked_instead(rest) else inquiries.joined(asked, rest))
     ticket = inquiries.record(turn.session, turn.conversation, turn.actor, asked, code, turn.key, turn.now)
     return Outcome(say("reply.question_recorded", **notify.facts(ticket, turn.now)))
 
@@ -1000,18 +1249,19 @@ def _suggestion(turn: Turn, question: OpenQuestion) -> Outcome | None:
     )
     lines = [say("reply.suggestion", **notify.facts(ticket, turn.now))]
     if (ticket.detail or {}).get("hidden"):
-        lines.append(say("reply.name_hidden"))
+        lines.append(say(complaints.hidden_key(ticket)))
     return Outcome("\n".join(lines))
 
 
 def _praise_name(turn: Turn, question: OpenQuestion) -> Outcome | None:
     """「转告时可以写上您的称呼吗」: only a plain yes names anybody."""
-    agreed = may_name(turn.text)
+    signed = signs_praise(turn.text)
+    agreed = True if signed else may_name(turn.text)
     if agreed is None:
         return None
     questions.answered(question, turn.text, turn.now)
     if agreed:
-        verbs.name_praiser(turn.session, _ticket(turn, question), turn.actor, turn.now)
+        verbs.name_praiser(turn.session, _ticket(turn, question), turn.actor, turn.now, by=signed)
     return Outcome(say("reply.praise_named" if agreed else "reply.praise_unnamed"))
 
 

@@ -12,12 +12,13 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from nlu.address import Address
 from nlu.slots import find_people
 from storage.models import Community, Staff, Ticket, TicketEvent
 from tickets import finding, notify
 from tickets.catalog import complaint_rules
 from tickets.history import last_of
-from tickets.people import Actor, home_key
+from tickets.people import Actor, home_key, is_about_desk
 from tickets.places import affected, is_exact, place_display, read_place
 from tickets.texts import clock, say
 from tickets.words import (
@@ -29,6 +30,7 @@ from tickets.words import (
     hides_name,
     is_angry,
     is_wish_topic,
+    neighbour_room,
     of_many_homes,
     threatens,
 )
@@ -101,6 +103,8 @@ def place_of_complaint(
     """The place that words speak of (`before`: what is known of it), else the home of who hears it there; without a text where it
     is not known well enough to be shown. Of several (「他1003 我1004 2栋1单元」) the one that is known whole."""
     place = read_place(session, community_id, words, resident=actor.resident, draft=before or None)
+    if not place.source_key and (beside := _beside(session, community_id, place, words)):
+        return beside
     place = affected(session, community_id, place)
     if place.action not in ("none", "invalid", "conflict") and place.key != UNKNOWN:
         whole = [one for one in place.key.split(" + ") if is_exact(one)]
@@ -110,6 +114,22 @@ def place_of_complaint(
     if home and not wrong and code and (code in AT_HOME or heard_at_home(words)):
         return home, place_display(session, community_id, home)
     return "", ""
+
+
+def _beside(session: Session, community_id: int, place: Address, words: str) -> tuple[str, str] | None:
+    """「4栋1单元902 就对门901」: the flat that is complained of, and not that of who tells it; None where none is told beside it."""
+    room = neighbour_room(words)
+    told = place.key.split(" + ") if room and place.action not in ("none", "invalid", "conflict") else []
+    for key in (one for one in told if is_exact(one) and not one.startswith("PUB:")):
+        other = f"{key.rpartition('/')[0]}/{room}"
+        if (shown := place_display(session, community_id, other)) != other:
+            return other, shown
+    return None
+
+
+def hidden_key(ticket: Ticket) -> str:
+    """Who can still see name and home of somebody who is not to be named, as it is told them."""
+    return "reply.name_hidden_desk" if is_about_desk(ticket) else "reply.name_hidden"
 
 
 def lacks_place(ticket: Ticket) -> bool:

@@ -20,7 +20,7 @@ from storage.models import Assignment, Community, Conversation, Draft, Resident,
 from tickets import danger_questions, lifecycle, notify, questions, verbs
 from tickets.catalog import category
 from tickets.errors import NotAllowed, WrongStatus
-from tickets.people import Actor, each_once, home_key, leaders, managers, relations
+from tickets.people import SYSTEM, Actor, each_once, home_key, leaders, managers, relations
 from tickets.places import affected, is_exact, part_of, place_display, problem_text, read_place, told_in, unchecked
 from tickets.texts import LOCAL, has_text, say
 from tickets.urgency import is_danger
@@ -31,13 +31,20 @@ from tickets.words import (
     at_home,
     behind_door,
     gets_worse,
+    has_come_out,
     is_beside,
     is_in_hospital,
     is_outdoors,
     next_door,
+    of_other_estate,
+    puts_right,
+    says_none,
     says_not_yet,
     says_smoke,
+    somebody_inside,
     speaks_of_other,
+    things_in,
+    wants_fence,
 )
 
 # A repeat of the same danger within this time is the same event, not a second ticket.
@@ -62,6 +69,8 @@ MISSED = frozenset({"LOST", "CARE"})
 OFFERED = re.compile("\u201c([^\u201d]+)\u201d")
 # Whoever wants to die is met by a person, not by a form.
 NO_FORM = frozenset({"SELF"})
+# A ticket of them is about a person, so that what is broken beside it gets one of its own.
+OF_PEOPLE = frozenset({"MED", "SEC", "LOST", "CARE", "SELF", "HELP", "TRAPPED"})
 # What is left to do once the people are safe: the category of the repair that follows.
 FOLLOW_UP = {"LIFT": "L02"}
 # Whose crew already brings what the other danger needs, so that it is the same event (electrician and plumber go together).
@@ -97,6 +106,11 @@ def screen(
     running = _running(session, actor, now)
     if running is not None and is_rescue(running, found, text):
         return False
+    if running is not None and found.kind == danger(running) and is_none(running, text):
+        _say(
+            session, conversation, actor, taken_for_none(session, running, actor, text, now), f"{source_key}:none", now
+        )
+        return True
     found = _surer(running, found, text) if running is not None else found
     if running is not None and _turns_into(running, found, text):
         _turn_into(session, conversation, actor, running, found, text, source_key, now)
@@ -594,13 +608,21 @@ def _reported_lately(session: Session, actor: Actor, now: datetime) -> Ticket | 
 
 
 def _park(session: Session, draft: Draft | None, ticket: Ticket) -> None:
-    """A half-told fault is what became the emergency; a half-told complaint waits until the danger is over (SC01, SC06)."""
+    """A half-told fault is what became the emergency; a half-told complaint, or a lamp beside smoke, waits until the danger is over
+    (SC01, SC06)."""
     if draft is None:
         return
-    if draft.kind == "BX":
+    if draft.kind == "BX" and not _told_apart(draft, ticket):
         session.delete(draft)
     else:
         draft.parked = True
+
+
+def _told_apart(draft: Draft, ticket: Ticket) -> bool:
+    """Whether a half-told fault names another thing than a danger of quite another kind."""
+    things = things_in(str(draft.data.get("words", "")))
+    kinds = {str(one.get("code", ""))[:1] for one in told_in(draft)}
+    return bool(things) and not things & things_in(ticket.symptom) and ticket.code[:1] not in kinds
 
 
 def _after_advice(
@@ -691,6 +713,8 @@ def _same_event(
         Ticket.created_at > now - SAME_EVENT,
     )
     for ticket in session.scalars(query.order_by(Ticket.id.desc())):
+        if _is_ordinary(ticket, found):
+            continue
         if actor.resident and ticket.reporter_id == actor.resident.id and not _elsewhere(ticket, place):
             return ticket
         if _names_building(key) and key == ticket.place_key:
@@ -698,6 +722,11 @@ def _same_event(
         if found.kind in PUBLIC_KINDS and _overlap(ticket.place_key, place):
             return ticket
     return None
+
+
+def _is_ordinary(ticket: Ticket, found: Emergency) -> bool:
+    """A crack or a lock that waits for its repair: nobody was alarmed, so that the danger it has become gets an alarm of its own."""
+    return not danger(ticket) and not verbs.is_incident(ticket) and found.level < ticket.level
 
 
 def _elsewhere(ticket: Ticket, place: Address) -> bool:
@@ -745,7 +774,7 @@ def _join(
         _say(session, conversation, actor, known, f"{source_key}:joined", now)
         return
     new, line = _joins(session, ticket, conversation, actor, now), advice_on(ticket, text)
-    begins_again(ticket)
+    _goes_on(session, ticket, found, text, now)
     if new or not (line or found.kind in ("MED", danger(ticket))):
         _advise(session, conversation, actor, found, text, is_exact(ticket.place_key), source_key, now)
     add_words(session, ticket, actor, place, text, now)
@@ -756,6 +785,13 @@ def _join(
         worse = if_worse(ticket, text) if found.kind == danger(ticket) and not new else ""
         answer = "\n".join(filter(None, (line or worse, joined)))
     _say(session, conversation, actor, answer, f"{source_key}:joined", now)
+
+
+def _goes_on(session: Session, ticket: Ticket, found: Emergency, text: str, now: datetime) -> None:
+    """It is told of once more, perhaps as the same danger to life now that it was not when only those on duty were told."""
+    begins_again(ticket)
+    if found.level < ticket.level and found.kind == danger(ticket) != "OUTAGE":
+        verbs.change_level(session, ticket, SYSTEM, found.level, text, now)
 
 
 def _joins(session: Session, ticket: Ticket, conversation: Conversation, actor: Actor, now: datetime) -> bool:
@@ -787,7 +823,10 @@ def noted_text(session: Session, actor: Actor, ticket: Ticket, place: Address, s
     if danger(ticket) not in EVACUATED or ticket.detail.get("stay_out") or inside:
         return text
     ticket.detail = {**ticket.detail, "stay_out": True}
-    return say("reply.emergency_stay_out") + text
+    if has_come_out(said) and not is_told(ticket) and missing:
+        # Its own question would ask a second time whether they are outside.
+        return say("reply.emergency_came_out") + say("reply.ask_place_all")
+    return say("reply.emergency_came_out" if has_come_out(said) else "reply.emergency_stay_out") + text
 
 
 def missing_place(ticket: Ticket, place: Address) -> str:
@@ -825,22 +864,36 @@ def is_told_over(ticket: Ticket) -> bool:
     return bool((ticket.detail or {}).get("over"))
 
 
+def is_none(ticket: Ticket, text: str) -> bool:
+    """「是电视 不好意思」「不是烟，是热气」「不是你们小区」: there never was a danger here."""
+    return bool(danger(ticket)) and not is_formless(ticket) and not gets_worse(text) and says_none(text)
+
+
+def taken_for_none(session: Session, ticket: Ticket, actor: Actor, text: str, now: datetime) -> str:
+    """Those on it hear so, and those who lead ring to check; nothing is cancelled or closed by it."""
+    add_words(session, ticket, actor, NONE, text, now)
+    return say("reply.emergency_not_here" if of_other_estate(text) else "reply.emergency_ended")
+
+
 def ends(ticket: Ticket, text: str) -> bool:
     """「莫找了 在7栋下棋」「来电了」「保安在试喇叭」: this danger is over, or was none; the words every danger ends with are known to
     `tickets.words.is_over`."""
     kind = danger(ticket)
+    if is_none(ticket, text):
+        return True
     return bool(kind) and not gets_worse(text) and danger_questions.tells("over", kind, text)
 
 
-def _note_end(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
-    """Its reporter says so: what they say next is no word about the danger, and those who lead ring to check."""
+def _note_end(session: Session, ticket: Ticket, actor: Actor, now: datetime, *, everywhere: bool = False) -> None:
+    """Its reporter says so: what they say next is no word about the danger, and those who lead ring to check. `everywhere`: also
+    about a public place, where otherwise those who go there look."""
     if actor.resident is None or ticket.reporter_id != actor.resident.id:
         return
     ticket.detail = {**(ticket.detail or {}), "over": True}
     for asked in questions.waiting(session, actor.resident, now):
         if asked.kind == "emergency" and asked.ticket_id == ticket.id:
             asked.data = {**asked.data, "over": True}
-    if not ticket.public_area and not ticket.arrived_at:
+    if (everywhere or not ticket.public_area) and not ticket.arrived_at:
         verbs.have_rung(session, ticket, actor, "over_told", "push.verify_over", now)
 
 
@@ -863,6 +916,8 @@ def advice_now(session: Session, actor: Actor, ticket: Ticket, text: str) -> str
     if ends(ticket, text):
         return say("reply.emergency_ended")
     line = advice_on(ticket, text)
+    if not line and is_left_inside(ticket, text):
+        line = say(f"reply.emergency_inside_{danger(ticket)}")
     if not line or asks_in_danger(text):
         return line
     return f"{line}\n{say('reply.emergency_noted', duty_line=duty_line(session, actor))}"
@@ -897,7 +952,7 @@ def duty_line(session: Session, actor: Actor) -> str:
 def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, text: str, now: datetime) -> bool:
     """Pass what was said during an emergency on to everyone on it; returns whether the place became clearer."""
     if ends(ticket, text):
-        _note_end(session, ticket, actor, now)
+        _note_end(session, ticket, actor, now, everywhere=is_none(ticket, text))
     # 「在7栋下棋」 of who is found is nowhere to go to.
     place = NONE if ends(ticket, text) else _not_where_they_wait(place, ticket, danger(ticket), text)
     if place.action == "ok" and place.key == ticket.place_key and _told_by(ticket, actor):
@@ -912,9 +967,23 @@ def add_words(session: Session, ticket: Ticket, actor: Actor, place: Address, te
     else:
         event = verbs.record(session, ticket, actor, "comment", now, note=text)
         _note_pieces(ticket, actor, place, text)
-    gate = danger_questions.tells("gate", danger(ticket), text)
-    _tell_all(session, ticket, event, say("reply.emergency_gate", words=text) if gate else text, clearer, gate, now)
+    marked = _marked(ticket, text)
+    _tell_all(session, ticket, event, marked or text, clearer, bool(marked), now)
     return clearer
+
+
+def _marked(ticket: Ticket, text: str) -> str:
+    """The words with what has to be done about them at once: lift the bar, get somebody out, fence it off; "" else."""
+    if danger_questions.tells("gate", danger(ticket), text):
+        return say("reply.emergency_gate", words=text)
+    if is_left_inside(ticket, text):
+        return say("reply.emergency_inside_staff", words=text)
+    return say("reply.emergency_fence_staff", words=text) if wants_fence(text) else ""
+
+
+def is_left_inside(ticket: Ticket, text: str) -> bool:
+    """「我老公还在上面睡觉」 of a home that nobody may stay in."""
+    return danger(ticket) in EVACUATED and somebody_inside(text)
 
 
 def _is_no_guess(ticket: Ticket) -> None:
@@ -927,7 +996,7 @@ def _note_pieces(ticket: Ticket, actor: Actor, place: Address, text: str) -> Non
     if place.action == "invalid" and not is_told(ticket) and _told_by(ticket, actor):
         # A home taken for the place is wrong once another was named, even one that does not exist.
         ticket.place_key, ticket.place_text = "", unchecked(place, text) or ticket.place_text
-    open_still = _vague(ticket) or _guessed_wrong(ticket, place)
+    open_still = _vague(ticket) or _guessed_wrong(ticket, place) or (puts_right(text) and _elsewhere(ticket, place))
     if place.action == "ask" and open_still and place.spans and _told_by(ticket, actor):
         _is_no_guess(ticket)
         # 「8栋」, and 「12A」 in the next message: the pieces belong together.
@@ -966,7 +1035,10 @@ def _clearer(ticket: Ticket, place: Address, text: str) -> bool:
     if ticket.place_key and danger_questions.tells("neighbour_too", danger(ticket), text):
         # 「楼下902也滴水了」: one more flat that has it.
         return False
-    if _is_home_after_all(ticket, place, text):
+    if danger(ticket) == "LOST" and place.public and ticket.place_key:
+        # Where somebody was seen is news for those who look, and the home stays where it is.
+        return False
+    if _is_home_after_all(ticket, place, text) or (puts_right(text) and is_exact(place.key)):
         return True
     known = place.public or place.corrected or _guessed_wrong(ticket, place)
     if ticket.public_area and part_of(ticket.place_key, "building") and not known:

@@ -105,6 +105,16 @@ def last_noted(session: Session, resident: Resident | None, now: datetime) -> Op
     return session.scalar(query.order_by(OpenQuestion.id.desc()).limit(1))
 
 
+def last_offered(session: Session, resident: Resident, now: datetime) -> OpenQuestion | None:
+    """The choices offered last to somebody who asked, in the last minutes."""
+    query = select(OpenQuestion).where(
+        OpenQuestion.resident_id == resident.id,
+        OpenQuestion.kind == "which_question",
+        OpenQuestion.asked_at >= now - LEANS_FOR,
+    )
+    return session.scalar(query.order_by(OpenQuestion.id.desc()).limit(1))
+
+
 def joined(asked: str, text: str) -> str:
     """A question together with the one that leans on it."""
     return f"{asked}，{text}"

@@ -15,6 +15,8 @@ from tickets.errors import UnknownPerson
 from tickets.texts import LOCAL, say
 
 LEADER_ROLES = frozenset({"supervisor", "manager"})
+# 服务态度 in data/catalog/categories.yml.
+ATTITUDE = "T01"
 
 
 @dataclass(frozen=True)
@@ -156,10 +158,15 @@ def is_accused(ticket: Ticket, staff: Staff) -> bool:
 
 def hides_name_from(ticket: Ticket, staff: Staff) -> bool:
     """Whether the resident's name and home are hidden from this colleague: an anonymous complaint shows them only to the
-    front desk and the manager (domain.md §9.3)."""
+    front desk and the manager, to no supervisor (domain.md §9.3); one about the desk's own people to the manager alone."""
     if not (ticket.detail or {}).get("hidden"):
         return False
-    return not (staff.role in ("desk", "manager") or staff.department == "desk")
+    return staff.role != "manager" and (staff.role != "desk" or is_about_desk(ticket))
+
+
+def is_about_desk(ticket: Ticket) -> bool:
+    """Whether a complaint is about how the front desk treats people: its colleagues shall not know who told it."""
+    return ticket.kind == "TS" and ticket.department == "desk" and ticket.code == ATTITUDE
 
 
 def may_see(session: Session, ticket: Ticket, actor: Actor) -> bool:

@@ -91,6 +91,17 @@ def unchecked(place: Address, text: str) -> str:
     return say("place.unchecked", typed=typed) if typed else ""
 
 
+def is_landmark(session: Session, community_id: int, known: str, place: Address) -> bool:
+    """「不知道ABCD 就在5栋电梯出来左手边」 of a numbered parking space: a building without a flat is where it is near, and not where it
+    is."""
+    register = register_of(session, community_id)
+    phase = register.phase(known.split("/")[0])
+    numbered = known.count("/") == 3 and known[-1].isdigit()
+    near = part_of(place.key, "building") and (place.public or place.action == "ask")
+    same = place.key.removeprefix("PUB:").split("/")[0] == known.split("/")[0]
+    return bool(phase and phase.kind == "space" and numbered and near and not same)
+
+
 def problem_text(problem: Mapping[str, str]) -> str:
     """What is wrong with a place the register does not have, and what there is instead."""
     what, have = problem.get("what", "other"), str(problem.get("have", ""))

@@ -10,7 +10,7 @@ from itertools import pairwise
 import yaml
 
 from nlu.normalize import normalize
-from nlu.slots import find_phone, read_number
+from nlu.slots import find_phone, find_salutation, read_number
 from nlu.words import find_concepts, pattern
 from tickets.catalog import causes
 from tickets.texts import DATA, say
@@ -122,7 +122,7 @@ def worker_is_there(text: str) -> bool:
 OVER = {
     "LOST": ("lost_found",),
     "CARE": ("answered", "came_to_phone"),
-    "MED": ("in_hospital", "came_to_phone", "nobody_ill"),
+    "MED": ("in_hospital", "came_to_phone", "nobody_ill", "recovered"),
     "LIFT": ("freed",),
     "TRAPPED": ("freed",),
     "PIT": ("freed", "up_from_below", "mended_now"),
@@ -201,6 +201,78 @@ def is_over(text: str, danger: str) -> bool:
     return any(_whole("danger_mistaken", clause) for clause in re.split(_CLAUSE_ENDS, text))
 
 
+def says_none(text: str) -> bool:
+    """「是电视 不好意思」「不是烟，是热气」「我是说网断了 没着火」: no danger, or not in this estate; who guesses, asks or adds a but has not
+    said so."""
+    if _has("none_doubted", text):
+        return False
+    if _has("other_estate", text) or _has("none_mistaken", text):
+        return True
+    denied = _has("none_denied", text)
+    harmless = _has("none_harmless", text) and (denied or _has("none_sorry", text))
+    return harmless or (denied and _has("none_meant", text))
+
+
+def of_other_estate(text: str) -> bool:
+    """「不是你们小区」「打错地方了」."""
+    return _has("other_estate", text) and not _has("none_doubted", text)
+
+
+def has_come_out(text: str) -> bool:
+    """「我抱孙子出来了」: who tells it is outside; others may still be in there."""
+    return _has("came_out", text)
+
+
+def somebody_inside(text: str) -> bool:
+    """「我老公还在上面睡觉」 of a home that has to be left."""
+    return _has("somebody_inside", text) and not _has("nobody_inside", text)
+
+
+def wants_fence(text: str) -> bool:
+    """「你们先拿东西围一下」."""
+    return _has("wants_fence", text)
+
+
+def puts_right(text: str) -> bool:
+    """「6栋的 刚打错了」: what was told before is wrong."""
+    return _has("wrong_mark", text)
+
+
+def at_gate(text: str) -> str:
+    """「大门右边」 as the gate that it is beside."""
+    return _patterns()["gate_side"].sub(lambda found: say("words.at_gate", gate=found["gate"]), text)
+
+
+def to_mend(text: str) -> str:
+    """The clauses that want something broken mended: 「柜子你们修修吧」 behind what says that it is over; "" without any."""
+    return _clauses_where(lambda clause: _has("mends_it", clause) and bool(things_in(clause)), text)
+
+
+def has_called_help(text: str) -> bool:
+    """「120打了」; 「120打了吗」 and 「120打不通」 do not say so."""
+    return _has("called_help", text)
+
+
+def asks_of_help(text: str) -> bool:
+    """「110还用打吗」 after it is over."""
+    return _has("asks_of_help", text)
+
+
+def stops_help(text: str) -> bool:
+    """「那你们别打119啊」."""
+    return _has("stops_help", text)
+
+
+def asks_of_told(text: str) -> bool:
+    """「那个投诉呢 你记了没」「我报的都有哪些」「明天想借个轮椅 有吗」: while a danger is open, plainly about something else."""
+    return _has("asks_of_told", text)
+
+
+def asks_if_done(text: str) -> bool:
+    """「灯还修不修」「到底谁来拖」 about something that was told."""
+    return asks(text) or _has("asks_if_done", text)
+
+
 def opens_another(text: str) -> bool:
     """Announces a matter of its own: 还有个事, 另外有个问题."""
     return _has("another_matter", text)
@@ -276,7 +348,7 @@ def doubts_person(text: str) -> bool:
 
 def hides_name(text: str) -> bool:
     """匿名, 别说是我: nobody shall know who complained (domain.md §9.3)."""
-    return _has("hides_name", text)
+    return _has("hides_name", text) or any(_has("hides_name", clause) for clause in re.split(_CLAUSE_ENDS, text))
 
 
 def asks_if_named(text: str) -> bool:
@@ -1078,3 +1150,148 @@ def hours_told(text: str) -> str:
         return f"{first['part']}{found['hour']}" if read_number(found["hour"]) == hour else found.group()
 
     return text[:end] + _patterns()["bare_hour"].sub(in_full, text[end:])
+
+
+# --- what is said of what was told, asked or praised before -----------------------------------------------------------
+
+
+def neighbour_room(text: str) -> str:
+    """The number of a flat named beside one's own: 「5栋803楼上903」; "" for none."""
+    found = _patterns()["neighbour_room"].search(normalize(text).text)
+    return found["room"] if found else ""
+
+
+def speaks_of_ticket(text: str) -> bool:
+    """「那个单子取消」: what is registered, and not what is still being told."""
+    return _has("speaks_of_ticket", text)
+
+
+def asks_own_tickets(text: str) -> bool:
+    """「我还有单子吗」, and nothing else."""
+    return _whole("asks_own_tickets", text)
+
+
+def plainly_praises(text: str) -> bool:
+    """「你们绿化搞得倒是挺好的」 and nothing else, or 「我是夸你们呢」."""
+    return _whole("plain_praise", text) or says_praise(text)
+
+
+def says_praise(text: str) -> bool:
+    """「绿化是夸你们呢 听不出来啊」: what was said is praise."""
+    return _has("says_praise", text)
+
+
+def sent_in_error(text: str) -> bool:
+    """「哦不好意思发错了」, and nothing else."""
+    return _whole("sent_in_error", text)
+
+
+def no_complaint(text: str) -> bool:
+    """「没事没事 不是投诉」, and nothing else."""
+    return _whole("no_complaint", text)
+
+
+def none_but(text: str) -> str | None:
+    """「燃气」 of 「都不是 燃气」: what is said instead of the choices that were offered, "" for nothing; None where one may be meant."""
+    first, *rest = re.split(_CLAUSE_ENDS, text.strip(), maxsplit=1)
+    return "".join(rest).strip() if none_of_these(first) else None
+
+
+def both_meant(text: str) -> bool:
+    """「两个都想问」: all that was offered."""
+    return _has("both_meant", text)
+
+
+def signs_praise(text: str) -> str:
+    """「6栋老李」 of 「就写6栋老李」: how somebody who praises wants to be named; "" where no name is told."""
+    found = _patterns()["signs_praise"].fullmatch(_spoken(text))
+    name = found["name"] if found else ""
+    return name if find_salutation(name) or _has("short_name", name) else ""
+
+
+def nothing_wrong(text: str) -> bool:
+    """「没啥事 就想问下今天停不停水」: nothing is to be taken down."""
+    return _has("nothing_wrong", text)
+
+
+def declines_phone(text: str) -> bool:
+    """「不想留电话 你们去倒就行了」."""
+    return _has("declines_phone", text)
+
+
+def went_away(text: str) -> bool:
+    """「诶他走了」, 「车走了」, and nothing else."""
+    return _whole("went_away", text)
+
+
+def asks_whose_side(text: str) -> bool:
+    """「何姐不会就是她领导吧」: whether who has a complaint belongs to those it is about."""
+    return _has("asks_whose_side", text)
+
+
+# --- what is said beside a visit --------------------------------------------------------------------------------------
+
+
+def opens_the_door(text: str) -> bool:
+    """「让我姐过去开门 她电话…」: somebody else is there for the visit, and is rung."""
+    return _has("opens_the_door", text)
+
+
+def person_named(text: str) -> str:
+    """刘梅 of 「我姐叫刘梅」; "" if nobody is named so."""
+    found = _patterns()["person_named"].search(text)
+    return found["name"] if found else ""
+
+
+def puts_tail_right(text: str) -> str:
+    """「尾号不对 是7756」: the right last digits of a number noted wrong; "" for anything else."""
+    tail = _patterns()["number_tail"].search(text)
+    if tail is None or _patterns()["tail_put_right"].search(text) is None or _CLAUSE.search(text[tail.end() :]):
+        return ""
+    return re.findall(r"\d{4}", normalize(tail.group()).text)[-1:][0] if re.search(r"\d{4}", tail.group()) else ""
+
+
+def takes_back(text: str) -> bool:
+    """「先撤了吧」 of the job that is named."""
+    return _has("takes_back", text) and not asks(text) and not no_cancel(text)
+
+
+def asks_what_is_noted(text: str) -> bool:
+    """「你现在记的是几栋几单元」「敲门那个你记上没」."""
+    return _has("asks_what_is_noted", text)
+
+
+def numbers_in(text: str) -> frozenset[str]:
+    """The numbers of four digits in a text, as tickets are called by."""
+    return frozenset(re.findall(r"(?<!\d)\d{4}(?!\d)", text))
+
+
+def clauses_without(text: str, words: str) -> str:
+    """The clauses of a text that are not among those of `words`."""
+    return _clauses_where(lambda clause: clause not in words, text)
+
+
+def without_asides(text: str) -> str:
+    """A text without the clauses that ask something by the way (「顺便问下楼下快递柜几点关」), every character in its place."""
+    kept = text
+    for clause in _CLAUSE.finditer(text):
+        if _has("asked_aside", clause.group()):
+            kept = kept[: clause.start()] + " " * len(clause.group()) + kept[clause.end() :]
+    return kept if kept.strip(_EDGES) else text
+
+
+def same_door(told: str, beside: str) -> bool:
+    """「单元门关不上 电子锁也不灵」: the lock is that door's, and no home's."""
+    of_home = at_home(beside) or bool(things_in(beside) & things_in(told))
+    return _has("shared_door", told) and _has("of_the_door", beside) and not of_home
+
+
+def instead_of(text: str) -> str:
+    """电梯进水 of 「不是电梯进水 是车位顶上管子滴水」: what it is said not to be, where it is said what it is; "" for anything else."""
+    found = _patterns()["instead_of"].search(text)
+    return found["wrong"] if found else ""
+
+
+def asks_why_then(text: str) -> bool:
+    """「我约的周二 你今天四点半来干嘛」: the time that was agreed shall stand."""
+    return _has("why_then", text)

@@ -60,14 +60,14 @@ def resolve(
     if corrected := _said_again(text, register, draft, context_of):
         return corrected
     open_parts = tuple(parse_key(draft, register)) if draft else ()
-    other = of_other_home(text)
-    text = lexicon.other_home.sub(lambda found: " " * len(found[0]), text)
+    own = _without_others(text, register, open_parts)
+    text = lexicon.other_home.sub(lambda found: " " * len(found[0]), own)
     reading = read_places(text, lexicon, open_parts, outdoors=outdoors)
     if at_home:
         reading = replace(reading, parts=_homes(reading.parts))
     if not reading.parts and not reading.denied:
         return NONE
-    home = None if other else register.places.get(bound or "")
+    home = None if of_other_home(own) else register.places.get(bound or "")
     context = Context(register, home, open_parts, last or "", reading.corrects)
     if not reading.parts:
         return answer_denied(reading.denied, context)
@@ -75,6 +75,16 @@ def resolve(
     if not answers:
         return NONE
     return replace(combine(answers, register), spans=reading.spans, name=reading.name, phone=reading.phone)
+
+
+def _without_others(text: str, register: Register, draft: tuple[Parts, ...]) -> str:
+    """Without where nobody shall go (别去2单元); and where the text puts a known place right and says where it is instead, without
+    the home of somebody else in it (是4栋1单元801 2单元是我姐家)."""
+    lexicon = lexicon_of(register)
+    text = lexicon.keep_away.sub(lambda found: " " * len(found[0]), text)
+    own = lexicon.not_mine.sub(lambda found: " " * len(found[0]), text)
+    told = own != text and (draft or lexicon.corrects(text)) and read_places(own, lexicon, draft).parts
+    return own if told else text
 
 
 def _said_again(text: str, register: Register, draft: str | None, context_of: dict[str, Any]) -> Address | None:

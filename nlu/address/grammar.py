@@ -76,6 +76,16 @@ class Lexicon:
         return re.compile(self.correction["said_wrong"])
 
     @cached_property
+    def keep_away(self) -> re.Pattern[str]:
+        """Where nobody shall go: 别去2单元."""
+        return re.compile(self.correction["keep_away"])
+
+    @cached_property
+    def not_mine(self) -> re.Pattern[str]:
+        """Whose home another place is: 2单元是我姐家."""
+        return re.compile(self.correction["not_mine"])
+
+    @cached_property
     def landmark(self) -> re.Pattern[str]:
         """What stands behind a thing by which another one is: 滑梯那边的."""
         return re.compile(self.areas["landmark"])
@@ -181,7 +191,9 @@ class Lexicon:
         return "|".join(
             (
                 rf"(?:(?:{garage}) ?)?(?:{level})[ -]{{0,2}}(?:(?P<z1>[A-Z]){zone}?[ -]{{0,2}})?"
-                rf"(?:(?P<n1>\d{{3,4}}|(?<=-)\d{{1,4}})(?:{space}|号|位)?(?!\d|电梯|梯|楼)|(?P<n2>\d{{1,4}})(?:{space}))",
+                rf"(?:(?P<n1>\d{{3,4}}|(?<=-)\d{{1,4}})(?:{space}|号|位)?(?!\d|电梯|梯|楼)|(?P<n2>\d{{1,4}})(?:{space})"
+                # 「B1层32号」
+                r"|(?P<n8>\d{1,3})号(?=$|[ ,.。!！?？]|的|那|上))",
                 rf"(?:{garage}) ?(?:(?P<z3>[A-Z]){zone}?[ -]?)?(?P<n3>\d{{2,4}})(?:{space}|号)?(?!\d|电梯|梯|楼)",
                 rf"(?<![A-Z0-9])(?P<z4>[A-Z]){zone}?[ -]?(?P<n4>\d{{1,4}})(?:{space})",
                 rf"(?<![A-Z0-9])(?P<z5>[A-Z]){zone}(?P<n5>\d{{2,4}})号?(?![\d楼])",
@@ -203,7 +215,7 @@ class Lexicon:
             rf"(?<![\dA-Z-])\d{{3,4}}[A-Z]?(?:(?:{both})\d{{3,4}}[A-Z]?){{1,5}}(?:{either(marks['room'])})?(?![\dA-Z])",
         )
         levels = [w for level in ("building", "unit", "unit_heard", "unit_weak", "floor") for w in marks[level]]
-        # 楼 of 楼上 or 楼道 is not a mark of the number before it
+        # 楼 of 楼上 or 门 of 门口 is not a mark of the number before it
         named_levels = rf"(?!{either(marks['not_floor'])})(?:{either(word for word in levels if word != '#')})"
         separators = either(marks["chain"])
         first = rf"(?:{ELEMENT}|[{self.letters}])" if self.letters else ELEMENT
@@ -288,7 +300,7 @@ class Lexicon:
     def _read_space(self, match: re.Match[str]) -> list[Token]:
         level = match["gb"] or match["gw"] or match["gm"]
         zone = match["z1"] or match["z3"] or match["z4"] or match["z5"] or match["z7"]
-        number = next(match[f"n{i}"] for i in range(1, 8) if match[f"n{i}"])
+        number = next(match[f"n{i}"] for i in range(1, 9) if match[f"n{i}"])
         values = {"room": number} | ({"building": f"B{level}"} if level else {}) | ({"unit": zone} if zone else {})
         return self._token(match, values)
 

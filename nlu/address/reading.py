@@ -116,6 +116,11 @@ def _things() -> frozenset[str]:
     return frozenset(wording()["areas"]["things"])
 
 
+@cache
+def _corners() -> frozenset[str]:
+    return frozenset(wording()["relative"]["corner"])
+
+
 def _name(text: str) -> str:
     found = _name_pattern().search(text)
     return found[0] if found else ""
@@ -393,7 +398,11 @@ class _Grouper:
 
     def _on_outside(self, token: Token) -> bool:
         """「8栋东边那棵树」: no home, and no unit is missing; 8栋东边 alone may be a flat at that side."""
-        now = self.now
+        now, said = self.now, self.text[token.start : token.end]
+        above = now.relation in ("", "above", "below")
+        if now.floor and above and not (now.area or now.private) and said.removeprefix("的") in _corners():
+            self.now = replace(now, relation="")
+            return self._on_area(replace(token, kind="area", scope="floor"))
         bare = now.building and not (now.floor or now.area or now.private or now.relation or now.alts)
         told = self.outdoors or ("surely" in token.flags and not now.unit)
         if not bare or not told or not self._near(token, 1):

@@ -120,9 +120,13 @@ def test_the_development_emergencies_alarm() -> None:
     assert len(missed) <= 9, missed
 
 
+REJUDGED = {"地库有股汽油味，不知道谁车漏油"}
+"""Once taken for near misses, and alarms today: petrol under a roof needs no more than a starter."""
+
+
 def test_the_near_emergencies_raise_few_alarms_and_few_questions() -> None:
     rows = [(row, verdict_of(row["text"])) for row in development_set("near_emergencies.jsonl")]
-    false_alarms = [row["text"] for row, verdict in rows if verdict == "alarm"]
+    false_alarms = [row["text"] for row, verdict in rows if verdict == "alarm" and row["text"] not in REJUDGED]
     needless = [row["text"] for row, verdict in rows if verdict in ("check", "advise") and not row["ask"]]
     assert len(false_alarms) <= 4, false_alarms
     assert len(needless) <= 11, needless
@@ -520,10 +524,44 @@ def test_who_misses_their_own_is_asked_how_they_look(told: str) -> None:
         ("TRAPPED", "娃的手卡在门缝里拿不出来", "不要硬拽"),
         ("MED", "轮椅翻了 老人压在下面", "抬开"),
         ("MED", "小孩掉喷泉里", "不要贸然下水"),
+        ("FALL", "楼要塌了", "走楼梯不坐电梯"),
+        ("FALL", "我怕楼塌啊 要不要先出去住", "走楼梯不坐电梯"),
+        ("FALL", "墙角裂了条缝 越来越宽 门都关不上了 夜里还听到嘎嘎响", "走楼梯不坐电梯"),
+        ("FALL", "天花板裂了 咔咔响 门也变形了", "走楼梯不坐电梯"),
+        ("GAS", "地库B2有股汽油味 好像是哪辆车漏的", "别发动车"),
+        ("GAS", "家里一股汽油味", "推开门窗"),
+        ("ELEC", "路灯杆漏电 一摸麻手", "拦住旁人"),
+        ("ELEC", "电线掉水坑里了 就在门口保安亭", "离开8米以上"),
+        ("ELEC", "我家门口路灯漏电", "拦住旁人"),
+        ("ELEC", "楼道电箱冒火花", "不用自己动手拉"),
+        ("WATER_ELEC", "地库积水泡着配电箱", "离开8米以上"),
+        ("WATER_ELEC", "楼道漏水流到电表箱", "不用自己动手拉"),
     ],
 )
 def test_the_advice_fits_what_was_told(kind: str, told: str, part: str) -> None:
     assert part in playbook(kind).advice(told)
+
+
+@pytest.mark.parametrize("kind", ["ELEC", "WATER_ELEC"])
+@pytest.mark.parametrize("told", ["路灯杆漏电 一摸麻手", "电线断了掉在草坪上", "楼道电箱泡水了"])
+def test_what_is_live_out_of_doors_asks_no_home_and_sends_nobody_to_a_switch(kind: str, told: str) -> None:
+    book = playbook(kind)
+    assert book.is_outside(told) and "几室" not in book.question(told)
+    assert "够得着" not in book.advice(told) and "木棍" not in book.advice(told)
+
+
+def test_who_only_wonders_is_not_told_that_somebody_is_called() -> None:
+    assert "正在联系" not in playbook("LIFT").advice("如果电梯困人了 多久能来人啊 好奇")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_advice_to_others_is_as_short_and_keeps_the_bans(kind: str) -> None:
+    book = playbook(kind)
+    for other in book.instead:
+        texts = [text for line in other.lines for text in (line.text, line.without) if text]
+        assert 1 <= len(other.lines) <= 5
+        assert all(0 < len(text) <= 50 for text in texts)
+        assert not [word for text in (*texts, other.ask) for word in book.must_not if word in text]
 
 
 @pytest.mark.parametrize(
@@ -538,6 +576,15 @@ def test_the_advice_fits_what_was_told(kind: str, told: str, part: str) -> None:
         ("FALL", "外墙砖掉下来砸车了"),
         ("FALL", "楼上掉下来一个灯罩 砸到车"),
         ("FALL", "外窗快掉了"),
+        ("FALL", "3号楼门口大树倒了"),
+        ("FALL", "围墙塌了"),
+        ("GAS", "厨房煤气味好大"),
+        ("ELEC", "插座冒火花"),
+        ("ELEC", "我家热水器漏电"),
+        ("ELEC", "楼下邻居家插座冒火花"),
+        ("WATER_ELEC", "楼上漏水滴到我家插座"),
+        ("LIFT", "电梯停了 我困在里面 如果再不来人怎么办"),
+        ("LIFT", "一般几分钟来 电梯里关着孩子"),
         ("TRAPPED", "孩子锁屋里了锅还烧着"),
         ("TRAPPED", "卫生间门打不开人在里头"),
     ],
@@ -690,6 +737,25 @@ def test_the_second_net_asks_or_alarms_by_how_sure_the_model_is(
 def test_who_says_it_is_harmless_is_asked_only_where_the_model_is_sure(words: str, chance: float, asked: bool) -> None:
     found = suspect({"TRAPPED": chance}, words, rules=RULES)
     assert (found is not None and found.verdict == "check") is asked
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "calm"),
+    [
+        ("FALL", "被子吹下去了", True),
+        ("FALL", "阳台上的床单被风刮跑了 挂树上", True),
+        ("FALL", "被子掉下去 把花盆也带下去了", False),
+        ("LIFT", "你们这电梯慢得跟蜗牛一样 等了十分钟 差点迟到", True),
+        ("LIFT", "电梯慢慢往下掉 我在里面", False),
+        ("FLOOD", "没进 就一小滩 像车上滴的空调水", True),
+        ("FLOOD", "先是一小滩 现在往里灌", False),
+        ("TRAPPED", "没人卡住了！早出来了", True),
+        ("MED", "刚才那个摔倒的大爷怎么样了", True),
+        ("MED", "那个大爷还躺着 怎么样了", False),
+    ],
+)
+def test_what_is_said_to_be_harmless_is_not_asked_about_in_doubt(kind: str, words: str, calm: bool) -> None:
+    assert (suspect({kind: 0.2}, words, rules=RULES) is None) is calm
 
 
 def test_what_is_surely_no_report_is_asked_about_at_most() -> None:

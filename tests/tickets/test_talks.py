@@ -119,9 +119,11 @@ def test_nobody_else_begins_one_and_nobody_at_night_or_with_the_anonymous(desk: 
     hidden = desk.report("T06", kind="TS", symptom="匿名 楼道太脏")
     with pytest.raises(NotAllowed):
         talks.begin(desk.session, hidden, desk.staff("何姐"), at("10:00"))
+    with pytest.raises(NotAllowed):
+        talks.begin(desk.session, hidden, desk.staff("周主管"), at("10:00"))
     assert desk.session.scalar(select(func.count()).select_from(Talk)) == 0
-    talk, _ = talks.begin(desk.session, hidden, desk.staff("周主管"), at("10:00"))
-    assert talk.staff == desk.staff("周主管")
+    talk, _ = talks.begin(desk.session, hidden, desk.staff("林管家"), at("10:00"))
+    assert talk.staff == desk.staff("林管家")
 
 
 def test_who_waits_already_is_taken_and_who_speaks_with_another_is_not_disturbed(desk: Desk) -> None:

@@ -411,8 +411,8 @@ def forward_praise(session: Session, ticket: Ticket, staff: Staff, actor: Actor,
         notify.tell_staff(session, one, ticket, event, "push.praise", now, name=staff.name, symptom=words)
 
 
-def name_praiser(session: Session, ticket: Ticket, actor: Actor, now: datetime) -> None:
-    """The resident agrees to be named."""
+def name_praiser(session: Session, ticket: Ticket, actor: Actor, now: datetime, *, by: str = "") -> None:
+    """The resident agrees to be named, as they say themselves (`by`) or as they are known."""
     staff = session.get(Staff, (ticket.detail or {}).get("praised") or 0)
     event = record(session, ticket, actor, "named", now)
     ticket.detail = {**(ticket.detail or {}), "named": True}
@@ -420,4 +420,4 @@ def name_praiser(session: Session, ticket: Ticket, actor: Actor, now: datetime) 
         return
     people = [staff, *leaders(session, ticket.community_id, staff.department)]
     for one in each_once(people):
-        notify.tell_staff(session, one, ticket, event, "push.praise_by", now, name=staff.name, by=actor.name)
+        notify.tell_staff(session, one, ticket, event, "push.praise_by", now, name=staff.name, by=by or actor.name)

@@ -12,7 +12,7 @@ from nlu.slots import mask_text
 from storage.models import Attachment, Conversation, Draft, Resident, Staff, Ticket, TicketEvent
 from tickets import lifecycle, notify
 from tickets.catalog import sla_classes
-from tickets.complaints import CHARGES, DAMAGE, place_of_complaint
+from tickets.complaints import CHARGES, DAMAGE, hidden_key, place_of_complaint
 from tickets.errors import BadInput, NotAllowed, ReasonNeeded, WrongStatus
 from tickets.history import last_of
 from tickets.people import SYSTEM, Actor, each_once, leaders, lives_at, managers, relations
@@ -181,7 +181,7 @@ def _name_hidden(session: Session, ticket: Ticket, actor: Actor, event: TicketEv
     if at_home or actor.resident is None or (ticket.detail or {}).get("hidden") or not hides_name(event.note):
         return
     hide_name(session, ticket, actor, event.note, now)
-    notify.tell_reporter(session, ticket, event, "reply.name_hidden", now)
+    notify.tell_reporter(session, ticket, event, hidden_key(ticket), now)
 
 
 def _place_told_later(session: Session, ticket: Ticket, actor: Actor, words: str, now: datetime) -> None:
