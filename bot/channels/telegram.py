@@ -544,7 +544,7 @@ class TelegramChannel:
         try:
             read = to_inbound(update, self._username)
         except Exception as error:
-            log.warning("telegram.unreadable update=%s: %s", update.update_id, type(error).__name__)
+            log.warning("telegram.unreadable update=%s: %s", _number(update.update_id), type(error).__name__)
             return None
         if read is None:
             return None
@@ -716,7 +716,11 @@ def _read_image(path: str) -> bytes | None:
 
 
 def _update_id(raw: Mapping[str, Any]) -> int | None:
-    value = raw.get("update_id")
+    return _number(raw.get("update_id"))
+
+
+def _number(value: object) -> int | None:
+    """What may be written into a log: nothing else that a stranger sent."""
     return value if type(value) is int else None
 
 

@@ -775,6 +775,14 @@ def test_webhook_takes_any_mutated_update(hook: Hook, update: dict[str, Any]) ->
         assert str(int(got.chat_id)) == got.chat_id
 
 
+def test_nothing_a_stranger_sent_stands_in_the_log(hook: Hook, caplog: pytest.LogCaptureFixture) -> None:
+    who = {"id": "nobody", "is_bot": False, "first_name": "a"}
+    with caplog.at_level("INFO"):
+        for part in ({"message": message(text="a", date="when")}, {"message": {**message(text="a"), "from": who}}):
+            assert hook.post({"update_id": "\ud800secret", **part}) == 200
+    assert caplog.text.count("unreadable") == 2 and "secret" not in caplog.text
+
+
 # --- what goes out ------------------------------------------------------------------------------------------------
 
 
