@@ -32,6 +32,7 @@ from tickets.words import (
     bare_request,
     drops_draft,
     hides_name,
+    hums,
     leans,
     none_but,
     only_scolds,
@@ -97,6 +98,8 @@ def answer_beside(desk: Desk) -> None:
     for clause in desk.message.get("questions") or []:
         words = str(clause["text"])
         hit = _base().find(words, str(clause["category"]), desk.settings)
+        if hums(words):
+            continue
         if hit and hit.sure:
             _tell(desk, hit, words)
         else:

@@ -540,7 +540,8 @@ def _told_despite(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
                 # 「门把手先别修了」 of who was asked whether somebody is shut in: nobody is.
                 question.data = {**data, "denied": True}
                 questions.answered(question, turn.text, turn.now)
-            return Outcome(resume=f"{data['text']}，{turn.text}")
+            # Two sentences: a place behind a comma would be read as all there is.
+            return Outcome(resume=f"{data['text']}。{turn.text}")
     return None
 
 

@@ -535,6 +535,11 @@ def only_correcting(text: str) -> bool:
     return _whole("only_correcting", text)
 
 
+def hums(text: str) -> bool:
+    """「那个啥」「请问」: what comes before the matter, and asks nothing."""
+    return _whole("hums", text)
+
+
 def adds(text: str) -> bool:
     """还有, 另外: what follows is a matter of its own."""
     return _has("adds", text)

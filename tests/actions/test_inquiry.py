@@ -381,7 +381,7 @@ def test_what_is_surely_written_is_not_refused(owner: Asker, words: str, reading
 
 
 def test_what_is_asked_beside_a_fault_is_answered_or_passed_on(owner: Asker) -> None:
-    clauses = [("装修几点能开工", "Q06"), ("楼下面包店的会员卡物业能代充吗", "Q99")]
+    clauses = [("那个啥", "Q99"), ("装修几点能开工", "Q06"), ("楼下面包店的会员卡物业能代充吗", "Q99")]
     message = {"questions": [{"text": words, "category": code} for words, code in clauses]}
     found = Desk(owner.desk.session, owner.chat, owner.actor, NOW, "web:beside", "灯坏了", message)
     answer_beside(found)
