@@ -74,7 +74,7 @@ def test_who_has_gone_on_to_other_matters_confirms_a_danger_by_a_clear_word_only
         return outcome.resume if outcome else None
 
     assert look(desk, {"MED": 0.2})
-    assert left_of("晾衣杆摇不下来了") == f"{WORDS}，晾衣杆摇不下来了"
+    assert left_of("晾衣杆摇不下来了") == f"{WORDS}。晾衣杆摇不下来了"
     assert left_of("卫生间门从里面反锁了，里头没人，是猫扒拉的，在里面骂我") is None
     assert emergency(desk) is None
     left_of("是的 快来")
