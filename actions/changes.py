@@ -29,6 +29,7 @@ from tickets.words import (
     clauses_about,
     corrects,
     denies_place,
+    does_it_alone,
     dropped,
     form_asked_for,
     hesitates,
@@ -305,6 +306,9 @@ class Deny(DeskAction):
             return []
         if only_asked(desk.text) and _just_told(desk):
             # 「不用登记 我就问问」, a moment after it was registered.
+            return Cancel().act(desk, tracker)
+        if says_cancel(desk.text) and does_it_alone(desk.text) and _visits(desk):
+            # 「不用了我自己换」 calls off the visit that was to do it.
             return Cancel().act(desk, tracker)
         if details.taken(desk) or correct_latest(desk):
             return []

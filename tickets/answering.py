@@ -85,6 +85,7 @@ from tickets.words import (
     only_place,
     opens_another,
     opens_suggestion_box,
+    plainly_off,
     protests_cancelling,
     puts_tail_right,
     resumes_draft,
@@ -287,6 +288,9 @@ def _one_withdrawn(turn: Turn, mine: list[Ticket]) -> Outcome | None:
     if found is None:
         return None
     gone, rest = found
+    if gone.public_area or (not rest and plainly_off(turn.text)):
+        # In so many words, and nothing beside it: the dialogue takes it so.
+        return None
     window = parse_window(hours_told(rest), turn.now, asked=True)
     if window is not None and window.is_visit:
         for one in mine:

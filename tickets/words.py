@@ -535,6 +535,16 @@ def only_correcting(text: str) -> bool:
     return _whole("only_correcting", text)
 
 
+def plainly_off(text: str) -> bool:
+    """「水龙头那个不用修了」「取消0012」: in words that leave no doubt."""
+    return _has("plainly_off", text)
+
+
+def does_it_alone(text: str) -> bool:
+    """「不用了我自己换」: who will see to it without us."""
+    return _has("does_it_alone", text)
+
+
 def hums(text: str) -> bool:
     """「那个啥」「请问」: what comes before the matter, and asks nothing."""
     return _whole("hums", text)

@@ -96,7 +96,7 @@ def test_gas_in_the_middle_of_a_complaint(desk: Stack) -> None:
     desk.at("11:10")
     chief.say(f"收到 {ticket.tail}", "已知悉")
     before = len(resident.heard)
-    outside = resident.say("出来了 在楼下 打了燃气公司", "别回屋", "都出来了吗")
+    outside = resident.say("出来了 在楼下 打了燃气公司", "别回屋", "人齐了吗")
     assert not any(praise in outside for praise in ("做得对", "真棒", "很好"))
     engineer.hear("出来了 在楼下 打了燃气公司")
     assert of_code(desk, "G01").status in ("new", "assigned")
