@@ -17,7 +17,7 @@ from nlu.expected_time import parse_window
 from nlu.slots import find_phone, find_salutation
 from storage.models import Resident, Ticket
 from tickets import finding, inquiries, lifecycle, notify, questions, verbs
-from tickets.answering import FRESH_DETAIL, set_window, told_together
+from tickets.answering import FRESH_DETAIL, cancel_asked, set_window, told_together
 from tickets.errors import NoTicket
 from tickets.people import homes_of
 from tickets.places import is_exact, part_of, read_place
@@ -168,11 +168,8 @@ def _cancel_one(desk: Desk, ticket: Ticket) -> None:
 
 
 def _ask_cancel(desk: Desk, ticket: Ticket) -> None:
-    labels = [say("reply.cancel_that", no=ticket.ticket_no), say("reply.cancel_no")]
-    desk.say("reply.cancel_sure", [("say:" + one, one) for one in labels], **notify.facts(ticket, desk.now))
-    if resident := desk.actor.resident:
-        asked = (desk.session, resident, "cancel_which", desk.now)
-        questions.ask(*asked, tickets=[ticket.id], text=desk.text, cancel=True)
+    asked = cancel_asked(details.turn_of(desk), ticket)
+    desk.tell(asked.reply, asked.buttons)
 
 
 def _means_it(desk: Desk, ticket: Ticket) -> bool:

@@ -97,9 +97,9 @@ def answer_beside(desk: Desk) -> None:
     """What is asked beside a fault or a complaint: answered at once if the base surely knows, else somebody is put on it."""
     for clause in desk.message.get("questions") or []:
         words = str(clause["text"])
-        hit = _base().find(words, str(clause["category"]), desk.settings)
         if hums(words):
             continue
+        hit = _base().find(words, str(clause["category"]), desk.settings)
         if hit and hit.sure:
             _tell(desk, hit, words)
         else:

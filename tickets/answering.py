@@ -250,7 +250,7 @@ def _unsaid(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
     if what and not ticket.on_the_way_at and not things_in(ticket.symptom):
         verbs.cancel(turn.session, ticket, turn.actor, turn.text, turn.now)
         return Outcome()
-    return _cancel_asked(turn, ticket)
+    return cancel_asked(turn, ticket)
 
 
 def _of_ticket(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
@@ -259,7 +259,7 @@ def _of_ticket(turn: Turn, waiting: list[OpenQuestion]) -> Outcome | None:
     if turn.actor.resident is None or any(one.kind in ("safety", "emergency", "call") for one in waiting):
         return None
     mine = finding.open_of(turn.session, turn.actor, kinds=("BX", "TS"))
-    mine = [verbs.load(turn.session, one.id) for one in mine if one.reporter_id == turn.actor.resident.id]
+    mine = [one for one in mine if one.reporter_id == turn.actor.resident.id]
     if not mine or _open_draft(turn) is not None:
         return None
     if asks_what_is_noted(turn.text):
@@ -295,17 +295,18 @@ def _one_withdrawn(turn: Turn, mine: list[Ticket]) -> Outcome | None:
     if window is not None and window.is_visit:
         for one in mine:
             if one.id != gone.id and one.kind == "BX" and not one.public_area:
-                set_window(turn, one, window)
+                set_window(turn, verbs.load(turn.session, one.id), window)
     elif rest:
         return None
-    return _cancel_asked(turn, gone)
+    return cancel_asked(turn, gone)
 
 
 def _just_registered(turn: Turn, ticket: Ticket) -> bool:
     return turn.now - ticket.created_at <= FRESH_DETAIL and ticket.level != "U0"
 
 
-def _cancel_asked(turn: Turn, ticket: Ticket) -> Outcome:
+def cancel_asked(turn: Turn, ticket: Ticket) -> Outcome:
+    """Whether a resident's ticket is to be called off is asked, with the two answers as buttons."""
     assert turn.actor.resident is not None
     labels = [say("reply.cancel_that", no=ticket.ticket_no), say("reply.cancel_no")]
     person = turn.actor.resident
@@ -489,7 +490,7 @@ def _nothing_meant(turn: Turn) -> Outcome | None:
     kinds = ("TS",) if no_complaint(turn.text) else ("TS", "BX")
     mine = finding.open_of(turn.session, turn.actor, kinds=kinds)
     fresh = [one for one in mine if one.reporter == turn.actor.resident and _just_registered(turn, one)]
-    return _cancel_asked(turn, fresh[0]) if fresh else Outcome(say("reply.nothing_meant"))
+    return cancel_asked(turn, fresh[0]) if fresh else Outcome(say("reply.nothing_meant"))
 
 
 # What somebody who stands or parks in the way takes with them when they go.
@@ -503,7 +504,7 @@ def _gone_away(turn: Turn) -> Outcome | None:
     if not meant:
         return None
     if not meant[0].public_area:
-        return _cancel_asked(turn, meant[0])
+        return cancel_asked(turn, meant[0])
     verbs.add_detail(turn.session, verbs.load(turn.session, meant[0].id), turn.actor, turn.text, turn.now)
     return Outcome(say("reply.gone_noted", no=meant[0].ticket_no))
 
